@@ -1,0 +1,89 @@
+"""Builds the native parts into `compat/_native/`: the monitor, the kernel and the table of system calls.
+
+The package's build hook calls this, and so does a developer after a change: `python -m compat._build`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+TABLE = Path("syscall_shim/syscalls.toml")
+LINKER_SCRIPT = Path("kernel/kernel.ld")
+PARTS = frozenset({"kernel", "monitor"})
+
+
+class BuildError(Exception):
+    """A tool is missing or failed; the text says which."""
+
+
+def build_native(root: Path, destination: Path, *, parts: frozenset[str] = PARTS) -> None:
+    """Builds the parts of a source tree and puts them into `destination`."""
+    destination.mkdir(parents=True, exist_ok=True)
+    release = Path(os.environ.get("CARGO_TARGET_DIR", root / "target")) / "release"
+    shutil.copyfile(root / TABLE, destination / TABLE.name)
+    if "monitor" in parts:
+        _cargo(root, "monitor")
+        _install_stripped(release / "compat-monitor", destination / "compat-monitor")
+    if "kernel" in parts:
+        _cargo(root, "kernel")
+        _install_stripped(release / "libkernel.a", destination / "libkernel.a")
+        shutil.copyfile(root / LINKER_SCRIPT, destination / LINKER_SCRIPT.name)
+        link_kernel(release / "libkernel.a", root / LINKER_SCRIPT, destination / "kernel.elf")
+
+
+def link_kernel(archive: Path, script: Path, output: Path) -> None:
+    """Links the kernel and drops what nothing reaches. The symbol table stays: reports and `compat wrap` read it."""
+    part = output.with_suffix(".part")
+    _run(
+        ["ld", "-T", str(script), "--gc-sections", "-z", "noexecstack", "--strip-debug", "-o", str(part), str(archive)]
+    )
+    part.replace(output)
+
+
+def _cargo(root: Path, package: str) -> None:
+    """One package at a time: together they would share features, and the kernel's crates must stay without std."""
+    locked = ["--locked"] if (root / "Cargo.lock").exists() else []
+    _run(["cargo", "build", "--release", *locked, "-p", package], cwd=root)
+
+
+def _install_stripped(source: Path, target: Path) -> None:
+    """Without debugging information, which is ten times the size of the rest."""
+    part = target.with_suffix(".part")
+    _run(["objcopy", "--strip-debug", str(source), str(part)])
+    part.chmod(source.stat().st_mode)
+    part.replace(target)
+
+
+def _run(command: list[str], cwd: Path | None = None) -> None:
+    try:
+        subprocess.run(command, check=True, cwd=cwd, stdout=sys.stderr)
+    except FileNotFoundError as error:
+        hint = "Rust: https://rustup.rs" if command[0] == "cargo" else "on Debian: apt install binutils gcc"
+        raise BuildError(f"{command[0]} is not installed ({hint})") from error
+    except subprocess.CalledProcessError as error:
+        raise BuildError(f"{' '.join(command)} failed with status {error.returncode}") from error
+
+
+def main() -> int:
+    """Rebuilds in the source tree that this file lies in."""
+    parser = argparse.ArgumentParser(prog="python -m compat._build", description=main.__doc__)
+    parser.add_argument("part", nargs="?", choices=["kernel", "monitor"], help="default: both")
+    arguments = parser.parse_args()
+    package = Path(__file__).resolve().parent
+    try:
+        build_native(
+            package.parent, package / "_native", parts=frozenset([arguments.part] if arguments.part else PARTS)
+        )
+    except BuildError as error:
+        print(f"build: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

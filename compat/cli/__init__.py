@@ -1,0 +1,5 @@
+"""The command line."""
+
+from compat.cli.group import main
+
+__all__ = ["main"]

@@ -1,0 +1,116 @@
+"""`compat run`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from compat.cli.options import parse_additions, parse_cwd, parse_environment
+from compat.errors import CompatError
+from compat.launch import RunRequest, launch
+from compat.program import ABI_VERSION, Kind, Program, find_program, image_version
+from compat.units import parse_size
+from compat.wrap_request import Addition, WrapRequest
+
+# The host's variables that describe the user's terminal, language and time zone; nothing else passes.
+OF_TERMINAL = ("TERM", "COLORTERM")
+OF_USER = ("LANG", "LANGUAGE", "TZ")
+
+
+@click.command("run", short_help="Run a program or an image.")
+@click.argument("program", metavar="PROGRAM|IMAGE")
+@click.argument("args", nargs=-1, type=click.UNPROCESSED)
+@click.option("-m", "--mem", metavar="SIZE", help="Memory of the machine, for example 512M (the default) or 2G.")
+@click.option("--cpus", type=click.IntRange(1, 64), default=1, show_default=True, help="Virtual CPUs.")
+@click.option("-e", "--env", multiple=True, metavar="K=V", callback=parse_environment, help="Set a variable.")
+@click.option(
+    "--add",
+    "additions",
+    multiple=True,
+    metavar="HOST[:GUEST]",
+    callback=parse_additions,
+    help="Add a file or directory.",
+)
+@click.option("--cwd", metavar="DIR", callback=parse_cwd, help="Working directory; default: this one, or the image's.")
+@click.option("--platform", type=click.Choice(["kvm", "qemu"]), help="Default: kvm where /dev/kvm opens, else qemu.")
+@click.option("--json-stats", type=click.Path(path_type=Path), metavar="FILE", help="Write figures of the run.")
+def command(
+    program: str,
+    args: tuple[str, ...],
+    mem: str | None,
+    cpus: int,
+    env: tuple[str, ...],
+    additions: tuple[Addition, ...],
+    cwd: str | None,
+    platform: str | None,
+    json_stats: Path | None,
+) -> None:
+    r"""Run PROGRAM, wrapping it on the fly, or an IMAGE made by `compat wrap`.
+
+    A bare name is searched in PATH. ARGS after -- go to the program. TERM (on a terminal) and, for a PROGRAM, LANG,
+    LC_* and TZ are passed on from this environment; other variables are set with -e (-e NAME alone passes NAME on).
+
+    \b
+    Exit status: the program's own (128+N when signal N killed it), or
+      125  compat cannot do it (usage, no KVM, bad image, disk full ...)
+      126  the file is not a program that can run here
+      127  no such program, or a library or interpreter of it is missing
+       70  an error inside compat: a bug
+    """
+    memory = parse_size(mem) if mem is not None else None
+    found = find_program(program)
+    if found.kind is Kind.IMAGE:
+        if additions:
+            raise CompatError("--add needs a PROGRAM: an image is complete", "add the files with compat wrap --add")
+        image, arg0, arguments = _checked_image(found.path), None, list(args)
+    else:
+        image, arg0 = _wrapped(found, additions), found.arg0
+        arguments = [*found.prefix, *args]
+        cwd = cwd or os.getcwd()
+    launch(
+        RunRequest(
+            image=image,
+            args=arguments,
+            env=[*_passed_on(found.kind), *env],
+            arg0=arg0,
+            cwd=cwd,
+            memory=memory,
+            cpus=cpus,
+            json_stats=json_stats,
+            platform=platform,
+        )
+    )
+
+
+def _passed_on(kind: Kind) -> list[str]:
+    """An image has its own language and time zone; a program on the fly has the user's."""
+    names = [name for name in OF_TERMINAL if os.isatty(0) or os.isatty(1)]
+    if kind is not Kind.IMAGE:
+        names += [*OF_USER, *(name for name in os.environ if name.startswith("LC_"))]
+    return [f"{name}={os.environ[name]}" for name in names if name in os.environ]
+
+
+def _checked_image(path: str) -> Path:
+    version = image_version(path)
+    if version != ABI_VERSION:
+        raise CompatError(f"{path} was made by another version of compat (ABI {version})", "wrap the program again")
+    return Path(path)
+
+
+def _wrapped(program: Program, additions: tuple[Addition, ...]) -> Path:
+    from compat.cache import cached_image
+
+    def build(output: Path) -> dict[str, os.stat_result]:
+        from compat.cli.report import watch
+        from compat.wrap import wrap
+
+        with watch() as progress:
+            return wrap(WrapRequest(program=program, output=output, additions=additions), progress).inputs
+
+    key: list[object] = [program.exe, program.scripts, [(item.host, item.guest) for item in additions]]
+    image = cached_image(key, build)
+    sys.stdout.flush()
+    return image

@@ -1,0 +1,82 @@
+"""Starts an image: on KVM by becoming the monitor, else on QEMU."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from compat import native
+from compat.errors import CompatError
+
+KVM_DEVICE = "/dev/kvm"
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What `compat run` passes on. None leaves the image's own setting."""
+
+    image: Path
+    args: Sequence[str] | None = None
+    env: Sequence[str] = ()
+    arg0: str | None = None
+    cwd: str | None = None
+    memory: int | None = None
+    cpus: int = 1
+    json_stats: Path | None = None
+    platform: str | None = None
+
+
+def launch(request: RunRequest) -> NoReturn:
+    """Does not return: the process becomes the monitor, or ends with the program's status."""
+    trouble = kvm_trouble() if request.platform != "qemu" else None
+    if request.platform == "kvm" and trouble is not None:
+        raise CompatError(trouble, "compat run --platform qemu works without KVM, slowly")
+    if request.platform == "qemu" or trouble is not None:
+        from compat.qemu import run_qemu
+
+        reason = trouble or "as asked"
+        print(f"compat: running on QEMU without KVM, which is slow ({reason})", file=sys.stderr, flush=True)
+        raise SystemExit(run_qemu(request))
+    monitor = native.native_file(native.MONITOR)
+    try:
+        os.execv(monitor, [native.MONITOR, *monitor_arguments(request)])
+    except OSError as error:
+        raise CompatError(f"cannot start {monitor}: {error.strerror}") from error
+
+
+def kvm_trouble() -> str | None:
+    """Why /dev/kvm cannot be used, with what to do; None when it can."""
+    if not os.path.exists(KVM_DEVICE):
+        return f"{KVM_DEVICE} does not exist: no virtualization, or the kvm module is not loaded"
+    if os.access(KVM_DEVICE, os.R_OK | os.W_OK):
+        return None
+    import grp
+
+    group = grp.getgrgid(os.stat(KVM_DEVICE).st_gid).gr_name
+    if group == "root":
+        return f"no permission on {KVM_DEVICE}: it belongs to root alone"
+    return f"no permission on {KVM_DEVICE}: join the group {group} (sudo usermod -aG {group} $USER, then log in again)"
+
+
+def monitor_arguments(request: RunRequest) -> list[str]:
+    """The monitor's command line."""
+    arguments: list[str] = []
+    if request.memory is not None:
+        arguments += ["--mem", str(request.memory)]
+    arguments += ["--cpus", str(request.cpus)]
+    for pair in request.env:
+        arguments += ["--env", pair]
+    if request.arg0 is not None:
+        arguments += ["--arg0", request.arg0]
+    if request.cwd is not None:
+        arguments += ["--cwd", request.cwd]
+    if request.json_stats is not None:
+        arguments += ["--json-stats", str(request.json_stats)]
+    arguments.append(str(request.image))
+    if request.args:
+        arguments += ["--", *request.args]
+    return arguments

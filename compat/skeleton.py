@@ -1,0 +1,34 @@
+"""Directories and files that programs expect on any Linux system, when the host's own are not taken."""
+
+from __future__ import annotations
+
+import os
+
+from compat.tree import Tree
+
+# ruff: noqa: S108 - the image's own directories, not this machine's
+_DIRECTORIES = ("/dev", "/etc", "/home", "/proc", "/root", "/run", "/sys", "/tmp", "/usr", "/var", "/var/tmp")
+_MODES = {"/root": 0o700, "/tmp": 0o1777, "/var/tmp": 0o1777}
+_MERGED = ("/bin", "/lib", "/lib32", "/lib64", "/libx32", "/sbin")
+
+PASSWD = b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
+GROUP = b"root:x:0:\nnogroup:x:65534:\n"
+HOSTS = b"127.0.0.1\tlocalhost compat\n::1\tlocalhost\n"
+NSSWITCH = b"passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nservices: files\nprotocols: files\n"
+
+
+def add_skeleton(tree: Tree) -> None:
+    """The directories, the merged-/usr links, and small account files of the image's own.
+
+    Account files are made here, not copied: the host's users are none of the image's business.
+    """
+    for path in _MERGED:
+        if os.path.islink(path):
+            tree.add_link(path, os.readlink(path))
+    for path in _DIRECTORIES:
+        tree.add_dir(path, _MODES.get(path, 0o755))
+    tree.add_link("/etc/mtab", "/proc/self/mounts")
+    tree.add_link("/var/run", "/run")
+    for name, data in (("passwd", PASSWD), ("group", GROUP), ("hosts", HOSTS), ("nsswitch.conf", NSSWITCH)):
+        tree.add_bytes(f"/etc/{name}", data)
+    tree.add_bytes("/etc/hostname", b"compat\n")

@@ -1,0 +1,121 @@
+"""Wraps a program: closure, root file system, patch plans, configuration, image."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from compat import native
+from compat.bootconfig import BootConfig, encode
+from compat.closure import Closure, find_closure
+from compat.elf import is_elf
+from compat.erofs import plan_layout
+from compat.image import ImageSizes, build_image, read_kernel
+from compat.plans import PlanSummary, make_plans
+from compat.runtime_files import PLUGIN_NAME, Added, add_runtime_files
+from compat.skeleton import add_skeleton
+from compat.tree import Tree
+from compat.wrap_request import Addition, WrapRequest
+
+DEFAULT_ENV = ("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root")
+
+
+@dataclass(frozen=True, slots=True)
+class WrapReport:
+    output: Path
+    libraries: list[str]
+    missing: dict[str, str]
+    added: list[Added]
+    plans: PlanSummary
+    sizes: ImageSizes
+    files: int
+    inputs: dict[str, os.stat_result] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a caller may watch; both default to nothing."""
+
+    planning: Callable[[int, int], None] | None = None
+    writing: Callable[[int], None] | None = None
+
+
+def wrap(request: WrapRequest, progress: Progress | None = None) -> WrapReport:
+    """Makes the image and says what went into it."""
+    progress = progress or Progress()
+    kernel = read_kernel(native.native_file(native.KERNEL))
+    monitor = native.native_file(native.MONITOR) if request.standalone else None
+    tree = Tree(keep_ids=request.keep_ids)
+    libraries, closure, added = _fill(tree, request)
+    layout = plan_layout(tree)
+    plans, summary = make_plans(tree, layout, progress.planning)
+    sizes = build_image(
+        kernel=kernel,
+        config=encode(_config(request)),
+        plans=plans,
+        layout=layout,
+        output=request.output,
+        monitor=monitor,
+        progress=progress.writing,
+    )
+    return WrapReport(
+        output=request.output,
+        libraries=libraries,
+        missing=dict(closure.missing),
+        added=added,
+        plans=summary,
+        sizes=sizes,
+        files=len(layout.placed),
+        inputs=tree.inputs,
+    )
+
+
+def _fill(tree: Tree, request: WrapRequest) -> tuple[list[str], Closure, list[Added]]:
+    program = request.program
+    add_skeleton(tree)
+    closure = find_closure(program.exe)
+    libraries = [path for path in closure.files if path != program.exe]
+    tree.add_host(program.exe)
+    for script in program.scripts:
+        tree.add_host(script)
+    for addition in request.additions:
+        if os.path.isdir(addition.host):
+            tree.add_tree(addition.host, addition.guest)
+        else:
+            tree.add_host(addition.host, addition.guest)
+    closure.extend(_plugins(request.additions))
+    added = [] if request.lean else add_runtime_files(tree, program.exe, closure)
+    moved = tuple(f"{item.host}/" for item in request.additions if item.host != item.guest)
+    for path in closure.files:
+        if not f"{path}/".startswith(moved):
+            tree.add_host(path)
+    if request.cwd is not None:
+        tree.add_dir(request.cwd)
+    return libraries, closure, added
+
+
+def _plugins(additions: Sequence[Addition]) -> list[str]:
+    """Shared objects among the added files: their libraries must come along too."""
+    found = []
+    for addition in additions:
+        if os.path.isfile(addition.host):
+            paths = [addition.host]
+        else:
+            paths = [os.path.join(base, name) for base, _, names in os.walk(addition.host) for name in names]
+        found += [path for path in sorted(paths) if PLUGIN_NAME.fullmatch(path) and is_elf(path)]
+    return found
+
+
+def _config(request: WrapRequest) -> BootConfig:
+    program = request.program
+    env = {pair.partition("=")[0]: pair for pair in (*DEFAULT_ENV, *request.env)}
+    return BootConfig(
+        exe=program.exe,
+        arg0=program.arg0,
+        args=[*program.prefix, *request.args],
+        env=list(env.values()),
+        cwd=request.cwd or "/",
+        hostname="compat",
+    )

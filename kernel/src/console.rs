@@ -1,0 +1,63 @@
+//! The debug port: what the kernel has to say to a person, and its last words.
+#![allow(unsafe_code)]
+
+use core::arch::asm;
+use core::fmt::{self, Write};
+
+/// Gathers text, so that a message is one `rep outsb`: one exit to the monitor, and one piece on its stderr.
+pub struct Message {
+    buffer: [u8; 1024],
+    len: usize,
+}
+
+impl Message {
+    pub const fn new() -> Self {
+        Self { buffer: [0; 1024], len: 0 }
+    }
+
+    pub fn send(&mut self) {
+        // SAFETY: reads `len` initialised bytes of the buffer; the port has no effect on memory.
+        unsafe {
+            asm!("rep outsb", inout("rcx") self.len => _, inout("rsi") self.buffer.as_ptr() => _, in("dx") boot_abi::DEBUG_PORT,
+                options(nostack, preserves_flags, readonly));
+        }
+        self.len = 0;
+    }
+}
+
+impl Write for Message {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for &byte in text.as_bytes() {
+            if self.len == self.buffer.len() {
+                self.send();
+            }
+            self.buffer[self.len] = byte;
+            self.len += 1;
+        }
+        Ok(())
+    }
+}
+
+/// Prints a line on the monitor's stderr, as from `compat`.
+macro_rules! say {
+    ($($arg:tt)*) => {{
+        let mut message = $crate::console::Message::new();
+        let _ = core::fmt::Write::write_fmt(&mut message, format_args!("compat: {}\n", format_args!($($arg)*)));
+        message.send();
+    }};
+}
+
+/// Ends the machine.
+pub fn exit(value: u32) -> ! {
+    loop {
+        // SAFETY: the write ends the machine; nothing runs after it.
+        unsafe { asm!("out dx, eax", in("dx") boot_abi::EXIT_PORT, in("eax") value, options(nostack)) };
+        crate::gate::halt();
+    }
+}
+
+#[panic_handler]
+fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
+    say!("the kernel failed, which is a bug in compat: {}", info);
+    exit(boot_abi::EXIT_PANIC)
+}

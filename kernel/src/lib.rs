@@ -1,0 +1,21 @@
+//! The ring-3 kernel of an image. ARCHITECTURE.md is the map.
+#![no_std]
+
+extern crate alloc;
+
+#[macro_use]
+mod console;
+mod boot;
+mod drivers;
+mod gate;
+mod libc_mem;
+mod mm;
+mod notice;
+mod percpu;
+mod proc_source;
+mod symbols;
+mod sys;
+mod task;
+mod time;
+mod tty;
+mod vdso;

@@ -1,0 +1,376 @@
+//! Page faults, and filling mappings with pages.
+
+use super::frame::{self, For, HUGE_ORDER, Pfn};
+use super::kernel_space::frame_of;
+use super::layout::{HUGE_PAGE, PAGE, page_down, virt_to_phys};
+use super::map::{Area, Backing};
+use super::paging::{Entry, FRAME, HUGE};
+use super::space::{AddressSpace, Inner, page_permissions};
+use crate::gate;
+use core::ops::Range;
+use linux_abi::{Errno, Prot};
+use vfs::{Inode, PageRef};
+
+/// Pages made present around one that is touched.
+const AROUND: u64 = 16;
+const AROUND_ORDER: u8 = 4;
+
+/// How memory was touched.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Access {
+    Read,
+    Write,
+    Execute,
+}
+
+/// Why an access cannot be satisfied: the signal that Linux sends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Denied {
+    /// SIGSEGV, SEGV_MAPERR
+    NoMapping,
+    /// SIGSEGV, SEGV_ACCERR
+    NoPermission,
+    /// SIGBUS, BUS_ADRERR: past the end of the file
+    PastEnd,
+    /// No memory left
+    OutOfMemory,
+}
+
+impl From<Errno> for Denied {
+    fn from(errno: Errno) -> Self {
+        if errno == Errno::ENOMEM { Self::OutOfMemory } else { Self::PastEnd }
+    }
+}
+
+impl AddressSpace {
+    /// Makes the page at `address` usable for `access`.
+    pub fn fault(&self, address: u64, access: Access) -> Result<(), Denied> {
+        let mut inner = self.lock();
+        let area = inner.areas.find(address).filter(|area| !matches!(area.backing, Backing::Named(""))).ok_or(Denied::NoMapping)?.clone();
+        let allowed = match access {
+            Access::Read => area.prot.intersects(Prot::PROT_READ | Prot::PROT_WRITE | Prot::PROT_EXEC),
+            Access::Write => area.prot.contains(Prot::PROT_WRITE),
+            Access::Execute => area.prot.contains(Prot::PROT_EXEC),
+        };
+        if !allowed {
+            return Err(Denied::NoPermission);
+        }
+        inner.fault(&area, page_down(address), access)
+    }
+
+    /// Makes a range usable before the kernel copies to or from it, so that the copy does not fault. Answers how many bytes from the
+    /// start are.
+    pub fn prepare(&self, start: u64, len: u64, access: Access) -> u64 {
+        let mut at = page_down(start);
+        let end = start.saturating_add(len);
+        while at < end {
+            if !self.is_ready(at, access) && self.fault(at, access).is_err() {
+                break;
+            }
+            at += PAGE;
+        }
+        at.clamp(start, end) - start
+    }
+
+    fn is_ready(&self, page: u64, access: Access) -> bool {
+        let inner = self.lock();
+        inner.table.get(page).is_some_and(|(entry, _)| entry.is_present() && (access != Access::Write || entry.is_writable()))
+    }
+}
+
+impl Inner {
+    fn fault(&mut self, area: &Area, page: u64, access: Access) -> Result<(), Denied> {
+        match self.table.get(page) {
+            Some((entry, huge)) if access == Access::Write && !entry.is_writable() => self.unshare(area, page, entry, huge),
+            Some((entry, _)) if entry.is_present() => {
+                gate::invalidate_page(page); // a stale translation: the entry allows it
+                Ok(())
+            }
+            Some((entry, _)) => {
+                let own = area.backing.is_shared() || (entry.is_frame() && frame::is_exclusive(entry.pfn()));
+                self.table.set(page, entry.with(page_permissions(area, own))).map_err(|_| Denied::OutOfMemory)
+            }
+            None => Filler::new(self, area).fill_around(page, access == Access::Write),
+        }
+    }
+
+    /// A write to a page that is mapped read-only in a writable mapping: it becomes the space's own, or (shared) the file's
+    /// writable page.
+    fn unshare(&mut self, area: &Area, page: u64, entry: Entry, huge: bool) -> Result<(), Denied> {
+        if entry.is_frame() && !huge && (area.backing.is_shared() || frame::is_exclusive(entry.pfn())) {
+            self.table.set(page, entry.with(page_permissions(area, true))).map_err(|_| Denied::OutOfMemory)?;
+            gate::invalidate_page(page);
+            return Ok(());
+        }
+        let new = if area.backing.is_shared() {
+            let file = Filler::new(self, area).shared_page(page)?;
+            Entry::new(file.phys(), FRAME | page_permissions(area, true))
+        } else {
+            let source = if huge { entry.phys() + (page & (HUGE_PAGE - 1)) } else { entry.phys() };
+            let copy = copy_frame(super::layout::phys_to_virt(source & !HUGE)).ok_or(Denied::OutOfMemory)?;
+            Entry::new(copy.phys(), FRAME | page_permissions(area, true))
+        };
+        // A huge image page is split by this; then the old entry is replaced.
+        self.table.set(page, new).map_err(|_| Denied::OutOfMemory)?;
+        if entry.is_frame() {
+            frame::put(entry.pfn());
+        } else {
+            self.resident += 1;
+        }
+        gate::invalidate_page(page);
+        Ok(())
+    }
+}
+
+/// A frame with a copy of the page at `virt`.
+fn copy_frame(virt: u64) -> Option<Pfn> {
+    let (pfn, _) = frame::alloc(0, For::Program)?;
+    super::user::copy_page(pfn.virt(), virt);
+    Some(pfn)
+}
+
+/// Fills one mapping of a locked address space with pages.
+pub struct Filler<'a> {
+    inner: &'a mut Inner,
+    area: &'a Area,
+}
+
+impl<'a> Filler<'a> {
+    pub fn new(inner: &'a mut Inner, area: &'a Area) -> Self {
+        Self { inner, area }
+    }
+
+    /// The page and some around it.
+    fn fill_around(mut self, page: u64, write: bool) -> Result<(), Denied> {
+        if self.try_huge(page)? {
+            return Ok(());
+        }
+        let start = page & !(AROUND * PAGE - 1);
+        let around = start.max(self.area.start)..(start + AROUND * PAGE).min(self.area.end);
+        let private_write = write && !self.area.backing.is_shared() && !matches!(self.area.backing, Backing::Anonymous);
+        if private_write {
+            // Only the touched page is copied; its neighbours are mapped as they are.
+            self.fill(page..page + PAGE, true)?;
+        }
+        match self.fill(around, write && !private_write) {
+            // A neighbour past the end of the file, or no memory for one, is no trouble.
+            Err(_) if self.inner.table.get(page).is_some() => Ok(()),
+            other => other,
+        }
+    }
+
+    /// All pages of `range` that have no entry yet.
+    pub fn fill(&mut self, range: Range<u64>, write: bool) -> Result<(), Denied> {
+        match &self.area.backing {
+            Backing::Anonymous => self.fill_anonymous(range),
+            Backing::File { file, offset } => {
+                let (inode, base) = (file.inode.clone(), *offset);
+                let copy = write && !file.shared;
+                self.fill_file(range, inode.as_ref(), base, copy)
+            }
+            Backing::Named(_) => Err(Denied::NoMapping),
+        }
+    }
+
+    fn fill_anonymous(&mut self, range: Range<u64>) -> Result<(), Denied> {
+        let bits = FRAME | page_permissions(self.area, true);
+        let pages = (range.end - range.start) / PAGE;
+        let resident = &mut self.inner.resident;
+        let mut block: Option<(Pfn, u64)> = None;
+        let mut starved = false;
+        let result = self.inner.table.fill(range.start, pages, |_| {
+            let (pfn, left) = match block.take() {
+                Some(block) => block,
+                None => match take_block(pages) {
+                    Some(block) => block,
+                    None => {
+                        starved = true;
+                        return None;
+                    }
+                },
+            };
+            if left > 1 {
+                block = Some((Pfn(pfn.0 + 1), left - 1));
+            }
+            *resident += 1;
+            Some(Entry::new(pfn.phys(), bits))
+        });
+        if let Some((pfn, left)) = block {
+            (0..left as u32).for_each(|i| frame::put(Pfn(pfn.0 + i)));
+        }
+        if starved || result.is_err() { Err(Denied::OutOfMemory) } else { Ok(()) }
+    }
+
+    fn fill_file(&mut self, range: Range<u64>, inode: &dyn Inode, base: u64, copy: bool) -> Result<(), Denied> {
+        let area = self.area;
+        let first = (base + (range.start - area.start)) / PAGE;
+        let writable = area.backing.is_shared() && area.prot.contains(Prot::PROT_WRITE);
+        let resident = &mut self.inner.resident;
+        let mut failed = None;
+        let result = self.inner.table.fill(range.start, (range.end - range.start) / PAGE, |i| {
+            match file_entry(area, inode, first + i, writable, copy) {
+                Ok(entry) => {
+                    *resident += u64::from(entry.is_frame());
+                    Some(entry)
+                }
+                Err(denied) => {
+                    failed = Some(denied);
+                    None
+                }
+            }
+        });
+        match (failed, result) {
+            (Some(denied), _) => Err(denied),
+            (None, Err(_)) => Err(Denied::OutOfMemory),
+            (None, Ok(())) => Ok(()),
+        }
+    }
+
+    /// A 2 MiB page around `page`, if the mapping covers it and nothing is there yet.
+    fn try_huge(&mut self, page: u64) -> Result<bool, Denied> {
+        let start = page & !(HUGE_PAGE - 1);
+        if start < self.area.start || start + HUGE_PAGE > self.area.end || !self.inner.table.is_huge_free(start) {
+            return Ok(false);
+        }
+        let entry = match &self.area.backing {
+            Backing::Anonymous => match frame::alloc_zeroed(HUGE_ORDER, For::Program) {
+                Some(pfn) => Entry::new(pfn.phys(), FRAME | page_permissions(self.area, true)),
+                None => return Ok(false),
+            },
+            Backing::File { file, offset } => {
+                let first = (offset + (start - self.area.start)) / PAGE;
+                match huge_image_page(file.inode.as_ref(), first) {
+                    Some(phys) => Entry::new(phys, page_permissions(self.area, false)),
+                    None => return Ok(false),
+                }
+            }
+            Backing::Named(_) => return Ok(false),
+        };
+        let set = self.inner.table.set_huge(start, entry).unwrap_or(false);
+        if entry.is_frame() {
+            if set {
+                self.inner.resident += 512;
+            } else {
+                frame::put_block(entry.pfn(), HUGE_ORDER);
+            }
+        }
+        Ok(set)
+    }
+
+    /// The writable page of a shared file mapping.
+    fn shared_page(&mut self, page: u64) -> Result<Pfn, Denied> {
+        let Backing::File { file, offset } = &self.area.backing else { return Err(Denied::NoMapping) };
+        match file.inode.map_page((offset + (page - self.area.start)) / PAGE, true)? {
+            PageRef::Memory(page) => {
+                let pfn = frame_of(page.as_ptr());
+                frame::get(pfn);
+                Ok(pfn)
+            }
+            PageRef::Image(_) => Err(Denied::NoPermission),
+        }
+    }
+}
+
+/// A zeroed block of 16 frames where that many are wanted and there, else one frame.
+fn take_block(wanted: u64) -> Option<(Pfn, u64)> {
+    if wanted >= AROUND {
+        if let Some(pfn) = frame::alloc_zeroed(AROUND_ORDER, For::Program) {
+            return Some((pfn, AROUND));
+        }
+    }
+    frame::alloc_zeroed(0, For::Program).map(|pfn| (pfn, 1))
+}
+
+fn file_entry(area: &Area, inode: &dyn Inode, index: u64, writable: bool, copy: bool) -> Result<Entry, Denied> {
+    let page = inode.map_page(index, writable)?;
+    if copy {
+        let pfn = copy_frame(page.as_ptr() as u64).ok_or(Denied::OutOfMemory)?;
+        return Ok(Entry::new(pfn.phys(), FRAME | page_permissions(area, true)));
+    }
+    Ok(match page {
+        PageRef::Memory(page) => {
+            let pfn = frame_of(page.as_ptr());
+            frame::get(pfn);
+            Entry::new(pfn.phys(), FRAME | page_permissions(area, writable))
+        }
+        PageRef::Image(bytes) => Entry::new(virt_to_phys(bytes.as_ptr() as u64), page_permissions(area, false)),
+    })
+}
+
+/// The physical address of 2 MiB of a file that lie in the image in one aligned piece.
+fn huge_image_page(inode: &dyn Inode, first: u64) -> Option<u64> {
+    let image_page = |index| match inode.map_page(index, false) {
+        Ok(PageRef::Image(bytes)) => Some(bytes.as_ptr() as u64),
+        _ => None,
+    };
+    let start = image_page(first)?;
+    let last = image_page(first + HUGE_PAGE / PAGE - 1)?;
+    (start % HUGE_PAGE == 0 && last == start + HUGE_PAGE - PAGE).then(|| virt_to_phys(start))
+}
+
+/// Access to a space that is not the active one (the first program's, while it is loaded).
+impl AddressSpace {
+    /// Makes the pages of a range present, for writing.
+    pub fn prefill(&self, range: Range<u64>) -> Result<(), Errno> {
+        let mut page = page_down(range.start);
+        while page < range.end {
+            self.fault(page, Access::Write).map_err(|_| Errno::ENOMEM)?;
+            page += PAGE;
+        }
+        Ok(())
+    }
+
+    /// Writes into the space.
+    pub fn copy_in(&self, address: u64, bytes: &[u8]) -> Result<(), Errno> {
+        let mut done = 0;
+        while done < bytes.len() {
+            let at = address + done as u64;
+            let here = ((PAGE - at % PAGE) as usize).min(bytes.len() - done);
+            self.fault_unless_writable(at)?;
+            let inner = self.lock();
+            let (entry, huge) = inner.table.get(at).ok_or(Errno::EFAULT)?;
+            let mask = if huge { HUGE_PAGE - 1 } else { PAGE - 1 };
+            let place = super::layout::phys_to_virt((entry.phys() & !mask) + (at & mask));
+            super::user::write_direct(place, bytes.get(done..done + here).ok_or(Errno::EFAULT)?);
+            done += here;
+        }
+        Ok(())
+    }
+
+    /// Reads from the space; answers how many bytes were there.
+    pub fn read_range(&self, address: u64, into: &mut [u8]) -> usize {
+        let mut done = 0;
+        while done < into.len() {
+            let at = address + done as u64;
+            let here = ((PAGE - at % PAGE) as usize).min(into.len() - done);
+            if !self.is_ready(page_down(at), Access::Read) && self.fault(at, Access::Read).is_err() {
+                break;
+            }
+            let inner = self.lock();
+            let (Some((entry, huge)), Some(part)) = (inner.table.get(at), into.get_mut(done..done + here)) else { break };
+            let mask = if huge { HUGE_PAGE - 1 } else { PAGE - 1 };
+            super::user::read_direct(super::layout::phys_to_virt((entry.phys() & !mask) + (at & mask)), part);
+            done += here;
+        }
+        done
+    }
+
+    /// Zeroes a range.
+    pub fn zero(&self, address: u64, len: u64) -> Result<(), Errno> {
+        const ZEROS: [u8; 512] = [0; 512];
+        let mut at = address;
+        while at < address + len {
+            let here = (address + len - at).min(512) as usize;
+            self.copy_in(at, ZEROS.get(..here).unwrap_or(&ZEROS))?;
+            at += here as u64;
+        }
+        Ok(())
+    }
+
+    fn fault_unless_writable(&self, address: u64) -> Result<(), Errno> {
+        if self.is_ready(page_down(address), Access::Write) {
+            return Ok(());
+        }
+        self.fault(address, Access::Write).map_err(|_| Errno::ENOMEM)
+    }
+}

@@ -1,0 +1,214 @@
+//! The list of mappings of an address space: what `/proc/self/maps` shows. No page tables here.
+
+use super::layout::{KERNEL_END, KERNEL_START, PAGE, USER_END, USER_START};
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::ops::Range;
+use linux_abi::Prot;
+use vfs::{InodeRef, Place};
+
+/// What lies behind a mapping.
+#[derive(Clone)]
+pub enum Backing {
+    Anonymous,
+    /// `offset` is the file position of the mapping's first byte.
+    File { file: Arc<FileBacking>, offset: u64 },
+    /// The kernel's own slot, and regions it made for the program that have a name only.
+    Named(&'static str),
+}
+
+/// The file of a mapping.
+pub struct FileBacking {
+    pub inode: InodeRef,
+    /// For /proc/self/maps.
+    pub place: Option<Place>,
+    pub shared: bool,
+    /// The descriptor allowed writing, so `mprotect` may.
+    pub may_write: bool,
+}
+
+impl Backing {
+    fn advanced(&self, by: u64) -> Self {
+        match self {
+            Self::File { file, offset } => Self::File { file: file.clone(), offset: offset + by },
+            other => other.clone(),
+        }
+    }
+
+    /// Whether `next`, which begins `len` bytes on, continues this.
+    fn continues(&self, len: u64, next: &Self) -> bool {
+        match (self, next) {
+            (Self::Anonymous, Self::Anonymous) => true,
+            (Self::File { file: a, offset: x }, Self::File { file: b, offset: y }) => Arc::ptr_eq(a, b) && x + len == *y,
+            _ => false,
+        }
+    }
+
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        matches!(self, Self::File { file, .. } if file.shared)
+    }
+}
+
+/// One mapping; the start is its key in the map.
+#[derive(Clone)]
+pub struct Area {
+    pub start: u64,
+    pub end: u64,
+    pub prot: Prot,
+    pub backing: Backing,
+    /// `MAP_GROWSDOWN`, or the main thread's stack.
+    pub stack: bool,
+}
+
+impl Area {
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.end - self.start
+    }
+
+    /// The part of the mapping inside `range`, which must overlap it.
+    #[must_use]
+    pub fn clipped(&self, range: &Range<u64>) -> Self {
+        let start = self.start.max(range.start);
+        Self { start, end: self.end.min(range.end), backing: self.backing.advanced(start - self.start), ..self.clone() }
+    }
+
+    #[must_use]
+    pub fn range(&self) -> Range<u64> {
+        self.start..self.end
+    }
+}
+
+/// All mappings, not overlapping, by start address.
+pub struct AreaMap {
+    areas: BTreeMap<u64, Area>,
+    /// Bytes mapped.
+    pub total: u64,
+}
+
+impl AreaMap {
+    /// A map in which only the kernel's slot is taken.
+    #[must_use]
+    pub fn new() -> Self {
+        let kernel = Area { start: KERNEL_START, end: KERNEL_END, prot: Prot::empty(), backing: Backing::Named(""), stack: false };
+        Self { areas: BTreeMap::from([(kernel.start, kernel)]), total: 0 }
+    }
+
+    #[must_use]
+    pub fn find(&self, address: u64) -> Option<&Area> {
+        self.areas.range(..=address).next_back().map(|(_, area)| area).filter(|area| address < area.end)
+    }
+
+    /// The mappings that overlap `range`, in order.
+    pub fn overlapping(&self, range: Range<u64>) -> impl Iterator<Item = &Area> {
+        let first = self.find(range.start).map_or(range.start, |area| area.start);
+        self.areas.range(first..range.end.max(first)).map(|(_, area)| area)
+    }
+
+    /// All of the program's mappings.
+    pub fn iter(&self) -> impl Iterator<Item = &Area> {
+        self.areas.values().filter(|area| area.start != KERNEL_START)
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.areas.len() - 1
+    }
+
+    #[must_use]
+    pub fn is_free(&self, range: Range<u64>) -> bool {
+        self.overlapping(range).next().is_none()
+    }
+
+    /// Whether all of `range` is mapped.
+    #[must_use]
+    pub fn covers(&self, range: Range<u64>) -> bool {
+        let mut at = range.start;
+        for area in self.overlapping(range.clone()) {
+            if area.start > at {
+                return false;
+            }
+            at = area.end;
+        }
+        at >= range.end
+    }
+
+    /// Cuts the mapping that `address` lies inside of in two.
+    fn split_at(&mut self, address: u64) {
+        let Some(area) = self.find(address).filter(|area| area.start < address).cloned() else { return };
+        let upper = area.clipped(&(address..area.end));
+        if let Some(lower) = self.areas.get_mut(&area.start) {
+            lower.end = address;
+        }
+        self.areas.insert(address, upper);
+    }
+
+    /// Takes everything inside `range` out.
+    pub fn remove(&mut self, range: Range<u64>) -> Vec<Area> {
+        self.split_at(range.start);
+        self.split_at(range.end);
+        let keys: Vec<u64> = self.areas.range(range).map(|(&start, _)| start).collect();
+        let removed: Vec<Area> = keys.iter().filter_map(|start| self.areas.remove(start)).collect();
+        self.total -= removed.iter().map(Area::len).sum::<u64>();
+        removed
+    }
+
+    /// Puts a mapping into free space and joins it with equal neighbours.
+    pub fn insert(&mut self, mut area: Area) {
+        self.total += area.len();
+        let joins = |a: &Area, b: &Area| a.end == b.start && a.prot == b.prot && a.stack == b.stack && a.backing.continues(a.len(), &b.backing);
+        if let Some((&start, before)) = self.areas.range(..area.start).next_back() {
+            if joins(before, &area) {
+                area = Area { start, backing: before.backing.clone(), ..area };
+            }
+        }
+        if let Some(after) = self.areas.get(&area.end).filter(|after| joins(&area, after)) {
+            area.end = after.end;
+            let start = after.start;
+            self.areas.remove(&start);
+        }
+        self.areas.insert(area.start, area);
+    }
+
+    /// The highest free place of `len` bytes below `top` whose start is `residue` modulo `align`.
+    #[must_use]
+    pub fn find_gap_below(&self, top: u64, len: u64, align: u64, residue: u64) -> Option<u64> {
+        let mut end = top.min(USER_END);
+        let fit = |floor: u64, end: u64| {
+            let highest = end.checked_sub(len)?;
+            let start = highest.checked_sub(highest.wrapping_sub(residue) & (align - 1))?;
+            (start >= floor).then_some(start)
+        };
+        for (_, area) in self.areas.range(..end).rev() {
+            if area.end < end {
+                if let Some(start) = fit(area.end, end) {
+                    return Some(start);
+                }
+            }
+            end = end.min(area.start);
+        }
+        fit(USER_START, end)
+    }
+
+    /// The lowest free place of `len` bytes in `range`.
+    #[must_use]
+    pub fn find_gap_above(&self, range: Range<u64>, len: u64) -> Option<u64> {
+        let mut start = range.start;
+        for area in self.overlapping(range.clone()) {
+            if area.start.saturating_sub(start) >= len {
+                break;
+            }
+            start = start.max(area.end);
+        }
+        (start.checked_add(len)? <= range.end).then_some(start)
+    }
+}
+
+/// Pages of a range.
+#[must_use]
+pub fn pages(range: &Range<u64>) -> u64 {
+    (range.end - range.start) / PAGE
+}

@@ -1,0 +1,12 @@
+//! Memory: physical frames, the kernel's heap, page tables, and the program's address spaces.
+
+pub mod fault;
+pub mod frame;
+mod heap;
+pub mod kernel_space;
+pub mod layout;
+pub mod map;
+pub mod paging;
+pub mod patch;
+pub mod space;
+pub mod user;

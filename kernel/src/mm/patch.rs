@@ -1,0 +1,140 @@
+//! Patched code: applying the image's plans to executable mappings, and translating program counters.
+
+use super::fault::Filler;
+use super::frame::{self, For};
+use super::layout::{PAGE, USER_START, is_user_range, page_down, phys_to_virt};
+use super::map::{Area, Backing};
+use super::paging::{Entry, FRAME, PRESENT};
+use super::space::Inner;
+use super::user;
+use alloc::vec::Vec;
+use core::ops::Range;
+use core::sync::atomic::{AtomicU32, Ordering};
+use linux_abi::{Errno, Prot};
+use loader::patch::{self, CodeMemory, Mapping, MemoryFault, PatchMap};
+
+/// How far a trampoline may be from the code: a `jmp rel32` reaches 2 GiB, less some room for the sizes themselves.
+const REACH: u64 = (2 << 30) - (64 << 20);
+
+/// Sites patched and left since boot, for the statistics.
+pub static PATCHED: AtomicU32 = AtomicU32::new(0);
+pub static SKIPPED: AtomicU32 = AtomicU32::new(0);
+
+/// What has been patched in an address space.
+#[derive(Default)]
+pub struct Patches {
+    modules: Vec<Module>,
+}
+
+struct Module {
+    code: Range<u64>,
+    trampolines: Range<u64>,
+    map: PatchMap,
+}
+
+impl Patches {
+    #[must_use]
+    pub fn visible_pc(&self, pc: u64) -> Option<u64> {
+        let holds = |module: &&Module| module.trampolines.contains(&pc) || module.code.contains(&pc);
+        self.modules.iter().filter(holds).find_map(|module| module.map.visible_pc(pc))
+    }
+
+    #[must_use]
+    pub fn resume_pc(&self, pc: u64) -> Option<u64> {
+        self.modules.iter().find(|module| module.code.contains(&pc))?.map.resume_pc(pc)
+    }
+
+    /// All code in `range` is unmapped. Its trampolines stay mapped (a thread may be in one) but are no longer translated.
+    pub fn forget(&mut self, range: &Range<u64>) {
+        self.modules.retain(|module| module.code.start < range.start || module.code.end > range.end);
+    }
+}
+
+/// Reads and writes code through the direct map, whatever its protection.
+struct Code<'a>(&'a Inner);
+
+impl Code<'_> {
+    /// The direct-map address of a program address.
+    fn locate(&self, address: u64) -> Result<u64, MemoryFault> {
+        let (entry, huge) = self.0.table.get(address).filter(|(entry, _)| entry.is_present()).ok_or(MemoryFault)?;
+        let mask = if huge { super::layout::HUGE_PAGE - 1 } else { PAGE - 1 };
+        Ok(phys_to_virt((entry.phys() & !mask) + (address & mask)))
+    }
+
+    /// Calls `with` with each run of bytes inside one page: its place, and where it lies in the whole.
+    fn runs(&self, address: u64, len: usize, mut with: impl FnMut(u64, Range<usize>)) -> Result<(), MemoryFault> {
+        let mut done = 0;
+        while done < len {
+            let at = address + done as u64;
+            let here = ((PAGE - at % PAGE) as usize).min(len - done);
+            with(self.locate(at)?, done..done + here);
+            done += here;
+        }
+        Ok(())
+    }
+}
+
+impl CodeMemory for Code<'_> {
+    fn read(&self, address: u64, buffer: &mut [u8]) -> Result<(), MemoryFault> {
+        self.runs(address, buffer.len(), |place, part| user::read_direct(place, &mut buffer[part]))
+    }
+
+    fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), MemoryFault> {
+        self.runs(address, bytes.len(), |_, _| ())?;
+        self.runs(address, bytes.len(), |place, part| user::write_direct(place, &bytes[part]))
+    }
+}
+
+impl Inner {
+    /// Patches an executable mapping of a file of the image for which there is a plan. A mapping that cannot be patched
+    /// is left as it is: its sites take the trap.
+    pub fn apply_patches(&mut self, area: &Area) -> Result<(), Errno> {
+        let Backing::File { file, offset } = &area.backing else { return Ok(()) };
+        if file.shared || area.prot.contains(Prot::PROT_WRITE) {
+            return Ok(());
+        }
+        // Inodes of the image have their nid as number. What was written since fails the records' checks.
+        if file.inode.metadata().dev != crate::boot::ROOT_DEV {
+            return Ok(());
+        }
+        let nid = file.inode.ino();
+        let Some(sites) = crate::boot::image().plans().map(|plans| plans.sites(nid)) else { return Ok(()) };
+        let mapping = Mapping { vaddr: area.start, file_offset: *offset, len: area.len() };
+        let sites = sites.within(&mapping.file_range());
+        if sites.is_empty() {
+            return Ok(());
+        }
+        for page in patch::pages_touched(&sites, &mapping).map_err(|_| Errno::ENOMEM)? {
+            Filler::new(self, area).fill(page..page + PAGE, true).map_err(|_| Errno::ENOMEM)?;
+        }
+        let Some(trampolines) = self.map_trampolines(area, patch::trampoline_size(&sites) + 16)? else {
+            SKIPPED.fetch_add(sites.len() as u32, Ordering::Relaxed);
+            return Ok(());
+        };
+        let room = patch::Area { vaddr: trampolines.start, len: trampolines.end - trampolines.start };
+        let applied = patch::apply(&sites, &mapping, &room, &mut Code(self)).map_err(|_| Errno::ENOMEM)?;
+        PATCHED.fetch_add(applied.counts.total_patched(), Ordering::Relaxed);
+        SKIPPED.fetch_add(applied.counts.total_skipped(), Ordering::Relaxed);
+        self.patches.modules.push(Module { code: area.range(), trampolines, map: applied.map });
+        Ok(())
+    }
+
+    /// Executable memory within reach of `area`; none if there is no room.
+    fn map_trampolines(&mut self, area: &Area, len: u64) -> Result<Option<Range<u64>>, Errno> {
+        let len = super::layout::page_up(len);
+        let below = self.areas.find_gap_below(page_down(area.start), len, PAGE, 0).filter(|&at| at + REACH > area.end);
+        let place = below.or_else(|| {
+            let reachable = area.end..(area.start + REACH).min(super::layout::USER_END);
+            self.areas.find_gap_above(reachable, len)
+        });
+        let Some(start) = place.filter(|&at| at >= USER_START && is_user_range(at, len)) else { return Ok(None) };
+        for page in (start..start + len).step_by(PAGE as usize) {
+            let pfn = frame::alloc_zeroed(0, For::Program).ok_or(Errno::ENOMEM)?;
+            self.table.set(page, Entry::new(pfn.phys(), FRAME | PRESENT))?;
+            self.resident += 1;
+        }
+        let prot = Prot::PROT_READ | Prot::PROT_EXEC;
+        self.areas.insert(Area { start, end: start + len, prot, backing: Backing::Named("[compat]"), stack: false });
+        Ok(Some(start..start + len))
+    }
+}

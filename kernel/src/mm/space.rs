@@ -1,0 +1,475 @@
+//! An address space: mappings, page tables, and the operations of mmap(2) and its kin.
+
+use super::fault::Filler;
+use super::frame;
+use super::kernel_space;
+use super::layout::{HUGE_PAGE, PAGE, USER_END, USER_START, is_user_range, page_down, page_up};
+use super::map::{Area, AreaMap, Backing, FileBacking};
+use super::paging::{Entry, NO_EXECUTE, NoMemory, PRESENT, PageTable, WRITABLE};
+use super::patch::Patches;
+use crate::gate;
+use alloc::sync::{Arc, Weak};
+use alloc::vec;
+use alloc::vec::Vec;
+use core::ops::Range;
+use linux_abi::{Errno, MapFlags, Prot};
+use spin::{Mutex, MutexGuard};
+use vfs::{Inode, Mapper};
+
+/// vm.max_map_count
+pub const MAX_AREAS: usize = 1 << 20;
+/// Pages of a private writable file mapping up to which all are copied at once: they are about to be relocated.
+const COPY_AT_ONCE: u64 = 64;
+/// Pages of an anonymous mapping up to which all are made present at once.
+const FILL_AT_ONCE: u64 = 64;
+/// Pages of a file mapping up to which all are made present at once.
+const MAP_AT_ONCE: u64 = 2048;
+
+/// Where an anonymous or file mapping is wanted.
+#[derive(Clone, Copy)]
+pub enum At {
+    Anywhere { hint: u64, below_4g: bool },
+    Fixed(u64),
+    FixedNoReplace(u64),
+}
+
+pub struct Inner {
+    pub areas: AreaMap,
+    pub table: PageTable,
+    pub patches: Patches,
+    brk: Range<u64>,
+    mmap_top: u64,
+    /// Frames that this space holds, in pages.
+    pub resident: u64,
+}
+
+/// A process's memory. Shared by threads (and by vfork children).
+pub struct AddressSpace {
+    this: Weak<AddressSpace>,
+    inner: Mutex<Inner>,
+    root: u64,
+}
+
+impl From<NoMemory> for Errno {
+    fn from(_: NoMemory) -> Self {
+        Errno::ENOMEM
+    }
+}
+
+fn permissions(prot: Prot) -> u64 {
+    let present = if prot.intersects(Prot::PROT_READ | Prot::PROT_WRITE | Prot::PROT_EXEC) { PRESENT } else { 0 };
+    let execute = if prot.contains(Prot::PROT_EXEC) { 0 } else { NO_EXECUTE };
+    present | execute | if prot.contains(Prot::PROT_WRITE) { WRITABLE } else { 0 }
+}
+
+/// The permission bits that a page of `area` gets when it may be written in place, and when it may not.
+#[must_use]
+pub fn page_permissions(area: &Area, writable: bool) -> u64 {
+    let bits = permissions(area.prot);
+    if writable { bits } else { bits & !WRITABLE }
+}
+
+impl AddressSpace {
+    pub fn new() -> Result<Arc<Self>, Errno> {
+        let table = kernel_space::new_page_table()?;
+        let root = table.root();
+        let inner = Inner { areas: AreaMap::new(), table, patches: Patches::default(), brk: 0..0, mmap_top: USER_END, resident: 0 };
+        Ok(Arc::new_cyclic(|this| Self { this: this.clone(), inner: Mutex::new(inner), root }))
+    }
+
+    /// For CR3.
+    #[must_use]
+    pub fn root(&self) -> u64 {
+        self.root
+    }
+
+    pub fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock()
+    }
+
+    /// Where mappings grow down from, and where the heap starts.
+    pub fn set_layout(&self, mmap_top: u64, brk_start: u64) {
+        let mut inner = self.lock();
+        inner.mmap_top = mmap_top;
+        inner.brk = brk_start..brk_start;
+    }
+
+    /// Maps `len` bytes (page multiple).
+    pub fn map(&self, at: At, len: u64, prot: Prot, backing: Backing, flags: MapFlags) -> Result<u64, Errno> {
+        let mut inner = self.lock();
+        let start = inner.place(at, len, &backing)?;
+        let range = start..start + len;
+        if inner.areas.count() >= MAX_AREAS {
+            return Err(Errno::ENOMEM);
+        }
+        inner.unmap(range.clone())?;
+        if let Backing::File { file, .. } = &backing {
+            let mapper: Weak<dyn Mapper> = self.this.clone();
+            file.inode.add_mapper(mapper);
+        }
+        let stack = flags.contains(MapFlags::MAP_GROWSDOWN);
+        let area = Area { start, end: range.end, prot, backing, stack };
+        inner.areas.insert(area.clone());
+        if prot.contains(Prot::PROT_EXEC) {
+            inner.apply_patches(&area)?;
+        }
+        let everything = flags.intersects(MapFlags::MAP_POPULATE | MapFlags::MAP_LOCKED);
+        inner.populate(&area, everything);
+        Ok(start)
+    }
+
+    pub fn unmap(&self, range: Range<u64>) -> Result<(), Errno> {
+        if !is_user_range(range.start, range.end - range.start) {
+            return Err(Errno::EINVAL);
+        }
+        self.lock().unmap(range)
+    }
+
+    pub fn protect(&self, range: Range<u64>, prot: Prot) -> Result<(), Errno> {
+        if !is_user_range(range.start, range.end - range.start) {
+            return Err(Errno::ENOMEM);
+        }
+        self.lock().protect(range, prot)
+    }
+
+    /// Moves the program break; answers where it is then.
+    pub fn brk(&self, to: u64) -> u64 {
+        let mut inner = self.lock();
+        let Range { start, end } = inner.brk;
+        if to < start || to >= USER_END {
+            return end;
+        }
+        let (old, new) = (page_up(end), page_up(to));
+        let moved = if new > old { inner.grow_heap(old..new) } else { inner.unmap(new..old).is_ok() };
+        if moved {
+            inner.brk.end = to;
+        }
+        inner.brk.end
+    }
+
+    /// Drops the pages of a range; later touches find zeros, or the file's data again (`MADV_DONTNEED`).
+    pub fn discard(&self, range: Range<u64>) -> Result<(), Errno> {
+        let mut inner = self.lock();
+        let covered = inner.areas.covers(range.clone());
+        inner.drop_pages(range)?;
+        if covered { Ok(()) } else { Err(Errno::ENOMEM) }
+    }
+
+    /// mremap(2) to another size at the same place or, if `to` is given, another place.
+    pub fn remap(&self, old: Range<u64>, new_len: u64, may_move: bool, to: Option<u64>, keep_old: bool) -> Result<u64, Errno> {
+        let old_len = old.end - old.start;
+        if !is_user_range(old.start, old_len) || to.is_some_and(|to| !is_user_range(to, new_len) || to < USER_START) {
+            return Err(Errno::EINVAL);
+        }
+        let mut inner = self.lock();
+        let area = inner.areas.find(old.start).filter(|area| area.end >= old.end).ok_or(Errno::EFAULT)?.clone();
+        if to.is_none() && new_len <= old_len && !keep_old {
+            inner.unmap(old.start + new_len..old.end)?;
+            return Ok(old.start);
+        }
+        let source = area.clipped(&old);
+        if to.is_none() && old.end == area.end && !keep_old {
+            let more = old.end..old.start + new_len;
+            if is_user_range(old.start, new_len) && inner.areas.is_free(more.clone()) {
+                inner.areas.insert(Area { start: more.start, end: more.end, backing: source.clipped_backing(old_len), ..source });
+                return Ok(old.start);
+            }
+        }
+        if !may_move {
+            return Err(Errno::ENOMEM);
+        }
+        inner.relocate(&source, new_len, to, keep_old)
+    }
+
+    /// Resident pages and mapped bytes.
+    #[must_use]
+    pub fn usage(&self) -> (u64, u64) {
+        let inner = self.lock();
+        (inner.resident, inner.areas.total)
+    }
+
+    /// What the program may see in place of a program counter inside a trampoline.
+    #[must_use]
+    pub fn visible_pc(&self, pc: u64) -> u64 {
+        self.lock().patches.visible_pc(pc).unwrap_or(pc)
+    }
+
+    /// Where a context that the program gives is to go on.
+    #[must_use]
+    pub fn resume_pc(&self, pc: u64) -> u64 {
+        self.lock().patches.resume_pc(pc).unwrap_or(pc)
+    }
+}
+
+impl Area {
+    /// The backing of what follows after `len` bytes of this mapping.
+    fn clipped_backing(&self, len: u64) -> Backing {
+        match &self.backing {
+            Backing::File { file, offset } => Backing::File { file: file.clone(), offset: offset + len },
+            other => other.clone(),
+        }
+    }
+}
+
+impl Mapper for AddressSpace {
+    fn invalidate(&self, dev: u64, ino: u64, pages: Range<u64>) {
+        let mut inner = self.lock();
+        let hit = |area: &Area| match &area.backing {
+            Backing::File { file, offset } if file.inode.ino() == ino && file.inode.metadata().dev == dev => {
+                let first = offset / PAGE;
+                let start = pages.start.max(first);
+                let end = pages.end.min(first + area.len() / PAGE);
+                (start < end).then(|| (area.start + (start - first) * PAGE..area.start + (end - first) * PAGE, file.shared))
+            }
+            _ => None,
+        };
+        let ranges: Vec<(Range<u64>, bool)> = inner.areas.iter().filter_map(hit).collect();
+        for (range, shared) in ranges {
+            // A failure means no memory to split a huge page: then the stale page stays, as a private copy would.
+            let _ = inner.drop_file_pages(range, shared);
+        }
+    }
+}
+
+impl Inner {
+    fn place(&mut self, at: At, len: u64, backing: &Backing) -> Result<u64, Errno> {
+        let fixed = |addr: u64| if addr < USER_START { Err(Errno::EPERM) } else if is_user_range(addr, len) { Ok(addr) } else { Err(Errno::ENOMEM) };
+        match at {
+            At::Fixed(addr) => fixed(addr),
+            At::FixedNoReplace(addr) => {
+                let addr = fixed(addr)?;
+                if self.areas.is_free(addr..addr + len) { Ok(addr) } else { Err(Errno::EEXIST) }
+            }
+            At::Anywhere { hint, below_4g } => {
+                let hint = page_down(hint);
+                if hint >= USER_START && is_user_range(hint, len) && self.areas.is_free(hint..hint + len) {
+                    return Ok(hint);
+                }
+                if below_4g {
+                    return self.areas.find_gap_above(0x4000_0000..0x8000_0000, len).ok_or(Errno::ENOMEM);
+                }
+                let (align, residue) = alignment_for(len, backing);
+                let gap = self.areas.find_gap_below(self.mmap_top, len, align, residue);
+                gap.or_else(|| self.areas.find_gap_below(USER_END, len, PAGE, 0)).ok_or(Errno::ENOMEM)
+            }
+        }
+    }
+
+    pub fn unmap(&mut self, range: Range<u64>) -> Result<(), Errno> {
+        if range.is_empty() || self.areas.is_free(range.clone()) {
+            return Ok(());
+        }
+        self.drop_pages(range.clone())?;
+        self.patches.forget(&range);
+        self.areas.remove(range);
+        Ok(())
+    }
+
+    /// Takes the entries of a range out and gives their frames back.
+    pub fn drop_pages(&mut self, range: Range<u64>) -> Result<(), Errno> {
+        let mut dropped = Dropped::default();
+        let resident = &mut self.resident;
+        let result = self.table.change(range, &mut |address, entry, huge| {
+            dropped.note(address, entry);
+            release(entry, huge, resident);
+            Entry(0)
+        });
+        dropped.flush();
+        Ok(result?)
+    }
+
+    /// The same for the pages of a file that changed: private copies stay.
+    fn drop_file_pages(&mut self, range: Range<u64>, shared: bool) -> Result<(), NoMemory> {
+        let mut dropped = Dropped::default();
+        let resident = &mut self.resident;
+        let result = self.table.change(range, &mut |address, entry, huge| {
+            if !shared && entry.is_frame() && frame::is_exclusive(entry.pfn()) {
+                return entry;
+            }
+            dropped.note(address, entry);
+            release(entry, huge, resident);
+            Entry(0)
+        });
+        dropped.flush();
+        result
+    }
+
+    fn protect(&mut self, range: Range<u64>, prot: Prot) -> Result<(), Errno> {
+        let mut at = range.start;
+        let areas: Vec<Area> = self.areas.overlapping(range.clone()).map(|area| area.clipped(&range)).collect();
+        for area in areas {
+            if area.start > at {
+                return Err(Errno::ENOMEM);
+            }
+            if let Backing::File { file, .. } = &area.backing {
+                if file.shared && prot.contains(Prot::PROT_WRITE) && !file.may_write {
+                    return Err(Errno::EACCES);
+                }
+            }
+            at = area.end;
+            self.protect_area(area, prot)?;
+        }
+        if at < range.end { Err(Errno::ENOMEM) } else { Ok(()) }
+    }
+
+    fn protect_area(&mut self, area: Area, prot: Prot) -> Result<(), Errno> {
+        if area.prot == prot {
+            return Ok(());
+        }
+        let was_executable = area.prot.contains(Prot::PROT_EXEC);
+        self.areas.remove(area.range());
+        let area = Area { prot, ..area };
+        self.areas.insert(area.clone());
+        let shared = area.backing.is_shared();
+        let mut lost = Dropped::default();
+        self.table.change(area.range(), &mut |address, entry, huge| {
+            let own = entry.is_frame() && (shared || (!huge && frame::is_exclusive(entry.pfn())) || (huge && matches!(area.backing, Backing::Anonymous)));
+            let new = entry.with(page_permissions(&area, own));
+            if entry.is_present() && ((entry.0 & !new.0) & (PRESENT | WRITABLE) != 0 || (!entry.0 & new.0) & NO_EXECUTE != 0) {
+                lost.note(address, entry);
+            }
+            new
+        })?;
+        lost.flush();
+        if prot.contains(Prot::PROT_EXEC) && !was_executable {
+            self.apply_patches(&area)?;
+        }
+        Ok(())
+    }
+
+    fn grow_heap(&mut self, range: Range<u64>) -> bool {
+        if !is_user_range(range.start, range.end - range.start) || !self.areas.is_free(range.clone()) {
+            return false;
+        }
+        let (free, _) = frame::counts();
+        if (range.end - range.start) / PAGE > free {
+            return false;
+        }
+        let area = Area { start: range.start, end: range.end, prot: Prot::PROT_READ | Prot::PROT_WRITE, backing: Backing::Anonymous, stack: false };
+        self.areas.insert(area.clone());
+        self.populate(&area, false);
+        true
+    }
+
+    /// Makes pages present that are about to be used. Running out of memory is no error here: a fault will meet it again.
+    fn populate(&mut self, area: &Area, everything: bool) {
+        let pages = area.len() / PAGE;
+        let limit = match &area.backing {
+            Backing::Anonymous => FILL_AT_ONCE,
+            Backing::File { file, .. } if !file.shared && area.prot.contains(Prot::PROT_WRITE) => COPY_AT_ONCE,
+            Backing::File { .. } => MAP_AT_ONCE,
+            Backing::Named(_) => return,
+        };
+        let usable = area.prot.intersects(Prot::PROT_READ | Prot::PROT_WRITE | Prot::PROT_EXEC);
+        if usable && (everything || pages <= limit) {
+            let write = area.prot.contains(Prot::PROT_WRITE);
+            let _ = Filler::new(self, area).fill(area.range(), write);
+        }
+    }
+
+    fn relocate(&mut self, source: &Area, new_len: u64, to: Option<u64>, keep_old: bool) -> Result<u64, Errno> {
+        let target = match to {
+            Some(to) => {
+                if to < source.end && source.start < to + new_len {
+                    return Err(Errno::EINVAL);
+                }
+                self.unmap(to..to + new_len)?;
+                to
+            }
+            None => self.place(At::Anywhere { hint: 0, below_4g: false }, new_len, &source.backing)?,
+        };
+        let keep = source.len().min(new_len);
+        let mut moved: Vec<(u64, Entry)> = vec![];
+        let mut dropped = Dropped::default();
+        self.table.change(source.start..source.start + keep, &mut |address, entry, huge| {
+            let count = if huge { HUGE_PAGE / PAGE } else { 1 };
+            for i in 0..count {
+                let page = Entry(entry.0 + i * PAGE);
+                moved.push((address + i * PAGE, if huge { Entry(page.0 & !super::paging::HUGE) } else { page }));
+            }
+            dropped.note(address, entry);
+            Entry(0)
+        })?;
+        dropped.flush();
+        for (address, entry) in moved {
+            self.table.set(target + (address - source.start), entry)?;
+        }
+        if !keep_old {
+            self.drop_pages(source.range())?;
+            self.areas.remove(source.range());
+        }
+        self.areas.insert(Area { start: target, end: target + new_len, ..source.clone() });
+        Ok(target)
+    }
+}
+
+/// 2 MiB alignment for what can use huge pages; for files, the address modulo 2 MiB that their pages have in memory.
+fn alignment_for(len: u64, backing: &Backing) -> (u64, u64) {
+    if len < HUGE_PAGE {
+        return (PAGE, 0);
+    }
+    match backing {
+        Backing::Anonymous => (HUGE_PAGE, 0),
+        Backing::File { file, offset } => match file.inode.map_page(offset / PAGE, false) {
+            Ok(page) => (HUGE_PAGE, page.as_ptr() as u64 % HUGE_PAGE),
+            Err(_) => (PAGE, 0),
+        },
+        Backing::Named(_) => (PAGE, 0),
+    }
+}
+
+/// Gives back what a leaf entry holds.
+fn release(entry: Entry, huge: bool, resident: &mut u64) {
+    if entry.is_frame() {
+        *resident = resident.saturating_sub(if huge { 512 } else { 1 });
+        if huge {
+            frame::put_block(entry.pfn(), frame::HUGE_ORDER);
+        } else {
+            frame::put(entry.pfn());
+        }
+    }
+}
+
+/// Translations that the TLB may still have.
+#[derive(Default)]
+pub struct Dropped {
+    pages: usize,
+    last: u64,
+}
+
+impl Dropped {
+    pub fn note(&mut self, address: u64, entry: Entry) {
+        if entry.is_present() {
+            self.pages += 1;
+            self.last = address;
+        }
+    }
+
+    /// Flushes what was noted: one page alone, more than one by reloading CR3 of whatever space is active.
+    pub fn flush(&self) {
+        match self.pages {
+            0 => {}
+            1 => gate::invalidate_page(self.last),
+            _ => crate::task::flush_tlb(),
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let resident = &mut self.resident;
+        // Whole entries only, so nothing is split and nothing can run out.
+        let _ = self.table.change(0..USER_END + PAGE, &mut |_, entry, huge| {
+            release(entry, huge, resident);
+            Entry(0)
+        });
+    }
+}
+
+/// The file behind a mapping.
+#[must_use]
+pub fn file_backing(file: &vfs::File, inode: Arc<dyn Inode>, shared: bool, offset: u64) -> Backing {
+    let may_write = file.is_writable();
+    let backing = FileBacking { inode, place: Some(file.place().clone()), shared, may_write };
+    Backing::File { file: Arc::new(backing), offset }
+}

@@ -1,0 +1,82 @@
+//! The program's memory, as the kernel copies to and from it. The kernel lives in the same address space, so a copy is
+//! a copy; what can go wrong is a page that is not there, which `copy_user` (entry.s) survives.
+#![allow(unsafe_code)]
+
+use super::fault::Access;
+use super::layout::{PAGE, is_user_range};
+use crate::task;
+use core::ptr::addr_of;
+use linux_abi::Errno;
+
+unsafe extern "C" {
+    fn copy_user(dst: *mut u8, src: *const u8, len: usize) -> u32;
+    static copy_user_end: u8;
+    static copy_user_fault: u8;
+}
+
+/// Where a fault at `rip` resumes, if it is inside `copy_user`.
+#[must_use]
+pub fn fixup(rip: u64) -> Option<u64> {
+    let inside = (copy_user as *const () as u64..addr_of!(copy_user_end) as u64).contains(&rip);
+    inside.then_some(addr_of!(copy_user_fault) as u64)
+}
+
+/// Copies in; EFAULT if any byte cannot be read.
+pub fn read(address: u64, into: &mut [u8]) -> Result<(), Errno> {
+    if !is_user_range(address, into.len() as u64) {
+        return Err(Errno::EFAULT);
+    }
+    // SAFETY: the destination is ours; the source is the program's range, where faults are handled.
+    let done = unsafe { copy_user(into.as_mut_ptr(), address as *const u8, into.len()) };
+    if done == 1 { Ok(()) } else { Err(Errno::EFAULT) }
+}
+
+/// Copies out; EFAULT if any byte cannot be written.
+pub fn write(address: u64, from: &[u8]) -> Result<(), Errno> {
+    if !is_user_range(address, from.len() as u64) {
+        return Err(Errno::EFAULT);
+    }
+    // SAFETY: the source is ours; the destination is the program's range, where faults are handled.
+    let done = unsafe { copy_user(address as *mut u8, from.as_ptr(), from.len()) };
+    if done == 1 { Ok(()) } else { Err(Errno::EFAULT) }
+}
+
+/// How many bytes from `address` on can be accessed, up to `len`; makes them present.
+#[must_use]
+pub fn prepare(address: u64, len: u64, access: Access) -> u64 {
+    if !is_user_range(address, len) {
+        let first = is_user_range(address, 1);
+        return if first { prepare(address, PAGE.min(len) - address % PAGE, access) } else { 0 };
+    }
+    task::current_space().prepare(address, len, access)
+}
+
+/// Copies one page between direct-map addresses.
+pub fn copy_page(to: u64, from: u64) {
+    // SAFETY: both are whole pages in the direct map; `to` was just allocated.
+    unsafe { core::ptr::copy_nonoverlapping(from as *const u8, to as *mut u8, PAGE as usize) };
+}
+
+/// Reads bytes at a direct-map address that the page tables gave.
+pub fn read_direct(from: u64, into: &mut [u8]) {
+    // SAFETY: a run inside one mapped page; the program's races are its own.
+    unsafe { core::ptr::copy_nonoverlapping(from as *const u8, into.as_mut_ptr(), into.len()) };
+}
+
+/// Writes bytes at a direct-map address that the page tables gave.
+pub fn write_direct(to: u64, bytes: &[u8]) {
+    // SAFETY: as for `read_direct`.
+    unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), to as *mut u8, bytes.len()) };
+}
+
+/// Zeroes a range; EFAULT if any byte cannot be written.
+pub fn zero(address: u64, len: usize) -> Result<(), Errno> {
+    const ZEROS: [u8; PAGE as usize] = [0; PAGE as usize];
+    let mut done = 0;
+    while done < len {
+        let here = (len - done).min(ZEROS.len());
+        write(address.wrapping_add(done as u64), ZEROS.get(..here).unwrap_or(&ZEROS))?;
+        done += here;
+    }
+    Ok(())
+}

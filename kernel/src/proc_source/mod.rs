@@ -1,0 +1,199 @@
+//! What the kernel tells /proc and /sys.
+
+mod cpu;
+mod maps;
+mod process;
+
+use crate::drivers::random;
+use crate::mm::frame;
+use crate::mm::layout::PAGE;
+use crate::task::{Process, entry};
+use crate::{boot, percpu, sys, time};
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::ops::Range;
+use core::sync::atomic::Ordering;
+use spin::Once;
+use syscall_shim::state::Resource;
+use syscall_shim::sys::core::{RELEASE, VERSION};
+use vfs::{CpuInfo, Errno, FdTable, InodeRef, Limit, MapEntry, Place, ProcPlace, ProcSource, ProcessInfo, SystemMemory, Uname};
+
+/// Longest piece of the program's memory that is shown: its arguments, its environment.
+const MAX_STRINGS: u64 = 8 << 20;
+
+/// Makes /proc; answers its root.
+pub fn procfs(dev: u64) -> InodeRef {
+    vfs::procfs(dev, time::host(), source())
+}
+
+/// Makes /sys; answers its root.
+pub fn sysfs(dev: u64) -> InodeRef {
+    vfs::sysfs(dev, time::host(), source())
+}
+
+fn source() -> Arc<dyn ProcSource> {
+    static SOURCE: Once<Arc<Source>> = Once::new();
+    SOURCE.call_once(|| Arc::new(Source { boot_id: random_bytes() })).clone()
+}
+
+fn random_bytes() -> [u8; 16] {
+    let mut bytes = [0; 16];
+    random::fill(&mut bytes);
+    bytes
+}
+
+struct Source {
+    boot_id: [u8; 16],
+}
+
+/// The process with a number. There is one process.
+fn find(pid: u32) -> Option<&'static Arc<Process>> {
+    entry::init_process().filter(|process| process.pid as u32 == pid)
+}
+
+/// A piece of the memory of a process.
+fn memory_of(pid: u32, pick: impl FnOnce(&crate::task::process::ExecInfo) -> Range<u64>) -> Option<Vec<u8>> {
+    let process = find(pid)?;
+    let range = pick(&process.exec.lock());
+    let len = range.end.checked_sub(range.start)?.min(MAX_STRINGS);
+    let mut bytes = vec![0; usize::try_from(len).ok()?];
+    // The program may have unmapped it; then there is nothing to show.
+    let read = process.space.read_range(range.start, &mut bytes);
+    bytes.truncate(read);
+    Some(bytes)
+}
+
+impl ProcSource for Source {
+    fn current(&self) -> (u32, u32) {
+        let thread = percpu::current();
+        (thread.process.pid as u32, thread.tid as u32)
+    }
+
+    fn processes(&self) -> Vec<u32> {
+        entry::init_process().iter().map(|process| process.pid as u32).collect()
+    }
+
+    fn threads(&self, pid: u32) -> Vec<u32> {
+        let Some(process) = find(pid) else { return Vec::new() };
+        let mut tids: Vec<u32> = process.live_threads().iter().map(|thread| thread.tid as u32).collect();
+        tids.sort_unstable();
+        tids
+    }
+
+    fn process(&self, pid: u32, tid: u32) -> Option<ProcessInfo> {
+        process::info(find(pid)?, tid)
+    }
+
+    fn maps(&self, pid: u32, emit: &mut dyn FnMut(&MapEntry<'_>)) -> Result<(), Errno> {
+        maps::list(find(pid).ok_or(Errno::ESRCH)?, emit);
+        Ok(())
+    }
+
+    fn command_line(&self, pid: u32) -> Option<Vec<u8>> {
+        memory_of(pid, |exec| exec.args.clone())
+    }
+
+    fn environment(&self, pid: u32) -> Option<Vec<u8>> {
+        memory_of(pid, |exec| exec.env.clone())
+    }
+
+    fn auxv(&self, pid: u32) -> Option<Vec<u8>> {
+        memory_of(pid, |exec| exec.auxv.clone())
+    }
+
+    fn files(&self, pid: u32) -> Option<Arc<FdTable>> {
+        find(pid).map(|process| process.files.clone())
+    }
+
+    fn place(&self, pid: u32, which: ProcPlace) -> Option<Place> {
+        let process = find(pid)?;
+        match which {
+            ProcPlace::Exe => process.exec.lock().exe.clone(),
+            ProcPlace::Cwd => Some(process.fs.cwd()),
+            ProcPlace::Root => Some(process.fs.root()),
+        }
+    }
+
+    fn limits(&self, pid: u32) -> Option<[Limit; 16]> {
+        let limits = find(pid)?.state.limits.lock().clone();
+        let one = |number: usize| {
+            let limit = Resource::new(number as u32).map(|resource| limits.get(resource)).unwrap_or_default();
+            Limit { soft: limit.cur, hard: limit.max }
+        };
+        Some(core::array::from_fn(one))
+    }
+
+    fn set_comm(&self, pid: u32, tid: u32, name: &[u8]) -> Result<(), Errno> {
+        let process = find(pid).ok_or(Errno::ESRCH)?;
+        let thread = process::thread(process, tid).ok_or(Errno::ESRCH)?;
+        let mut comm = [0; 16];
+        comm.iter_mut().take(15).zip(name).for_each(|(slot, byte)| *slot = *byte);
+        *thread.name.lock() = comm;
+        Ok(())
+    }
+
+    fn memory(&self) -> SystemMemory {
+        let (free, total) = frame::counts();
+        let used = entry::init_process().map(|process| maps::usage(&process.space)).unwrap_or_default();
+        let taken = (total - free) * PAGE;
+        SystemMemory {
+            total: total * PAGE,
+            free: free * PAGE,
+            shared: used.shared,
+            anonymous: used.anonymous,
+            cached: used.shared,
+            kernel: taken.saturating_sub(used.shared + used.anonymous),
+            committed: used.anonymous,
+            ..SystemMemory::default()
+        }
+    }
+
+    fn cpu_count(&self) -> u32 {
+        sys::CPUS as u32
+    }
+
+    fn cpu(&self) -> CpuInfo {
+        cpu::info()
+    }
+
+    fn uname(&self) -> Uname {
+        Uname {
+            sysname: String::from("Linux"),
+            nodename: sys::nodename(),
+            release: String::from(RELEASE),
+            version: String::from(VERSION),
+            machine: String::from("x86_64"),
+            domainname: String::from("(none)"),
+        }
+    }
+
+    fn uptime(&self) -> u64 {
+        time::monotonic()
+    }
+
+    fn boot_time(&self) -> u64 {
+        time::realtime_offset() / time::SECOND
+    }
+
+    fn cpu_times(&self) -> [u64; 3] {
+        let busy = entry::init_process().map_or(0, |process| process.cpu_time());
+        [busy, 0, time::monotonic().saturating_sub(busy)]
+    }
+
+    fn context_switches(&self) -> u64 {
+        entry::init_process().map_or(0, |process| process.switches.load(Ordering::Relaxed))
+    }
+
+    fn boot_id(&self) -> [u8; 16] {
+        self.boot_id
+    }
+
+    fn random_id(&self) -> [u8; 16] {
+        random_bytes()
+    }
+    fn kernel_command_line(&self) -> String {
+        boot::command_line()
+    }
+}

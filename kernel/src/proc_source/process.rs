@@ -1,0 +1,100 @@
+//! What stat and status tell about a process or one of its threads.
+
+use super::maps;
+use crate::percpu;
+use crate::task::thread::{State, Thread};
+use crate::task::{Process, signal};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
+use linux_abi::{Prot, SIG_DFL, SIG_IGN, SigSet, Signal};
+use vfs::ProcessInfo;
+
+/// A live thread of the process.
+pub fn thread(process: &Process, tid: u32) -> Option<Arc<Thread>> {
+    process.live_threads().into_iter().find(|thread| thread.tid as u32 == tid)
+}
+
+/// A thread, or with `tid` the process's number all of it.
+pub fn info(process: &Process, tid: u32) -> Option<ProcessInfo> {
+    let whole = tid == process.pid as u32;
+    let live = process.live_threads();
+    let one = live.iter().find(|thread| thread.tid as u32 == tid);
+    // The first thread may have ended before the others.
+    let shown = one.or_else(|| live.first().filter(|_| whole))?;
+    let (start_code, end_code) = maps::extent(process, |area| area.prot.contains(Prot::PROT_EXEC));
+    let (start_data, end_data) = maps::extent(process, |area| area.prot.contains(Prot::PROT_WRITE));
+    let exec = process.exec.lock().clone();
+    let (uids, gids, groups) = process.state.with_identity(|id| {
+        ([id.ruid, id.euid, id.suid, id.fsuid], [id.rgid, id.egid, id.sgid, id.fsgid], id.groups.clone())
+    });
+    let (ignored, caught) = actions(process);
+    let pgid = process.state.pgid.load(Ordering::Relaxed);
+    Some(ProcessInfo {
+        pid: process.pid as u32,
+        tid,
+        ppid: process.ppid as u32,
+        pgid: pgid as u32,
+        sid: process.state.sid.load(Ordering::Relaxed) as u32,
+        tpgid: -1,
+        state: if one.is_none() { b'Z' } else { state(shown) },
+        comm: comm(shown),
+        uids,
+        gids,
+        groups,
+        umask: process.fs.umask(),
+        threads: live.len() as u32,
+        nice: process.state.nice.load(Ordering::Relaxed),
+        user_time: if whole { process.cpu_time() } else { shown.cpu_time() },
+        memory: maps::memory_use(process),
+        minor_faults: process.minor_faults.load(Ordering::Relaxed),
+        // Those that wait for the process are not told apart from the thread's own.
+        signals_shared_pending: signal::pending_in(shown, SigSet { bits: u64::MAX }).bits,
+        signals_blocked: shown.signals.lock().mask.bits,
+        signals_ignored: ignored,
+        signals_caught: caught,
+        start_code,
+        end_code,
+        start_data,
+        end_data,
+        start_stack: exec.args.start,
+        start_brk: exec.brk_start,
+        arg_start: exec.args.start,
+        arg_end: exec.args.end,
+        env_start: exec.env.start,
+        env_end: exec.env.end,
+        cpu: percpu::this().cpu,
+        affinity: shown.affinity.load(Ordering::Relaxed),
+        voluntary_switches: process.switches.load(Ordering::Relaxed),
+        no_new_privs: process.state.prctl.no_new_privs.load(Ordering::Relaxed) != 0,
+        ..ProcessInfo::default()
+    })
+}
+
+fn state(thread: &Thread) -> u8 {
+    match thread.state() {
+        State::Runnable => b'R',
+        State::Blocked => b'S',
+        State::Dead => b'Z',
+    }
+}
+
+fn comm(thread: &Thread) -> Vec<u8> {
+    let name = *thread.name.lock();
+    name.iter().copied().take_while(|&byte| byte != 0).collect()
+}
+
+/// The signals that are ignored, and those with a handler.
+fn actions(process: &Process) -> (u64, u64) {
+    let signals = process.signals.lock();
+    let mut sets = (0, 0);
+    for signal in (1..=u64::from(Signal::MAX)).filter_map(|number| Signal::new(number).ok()) {
+        let bit = SigSet::of(signal).bits;
+        match signals.action(signal).handler {
+            SIG_DFL => {}
+            SIG_IGN => sets.0 |= bit,
+            _ => sets.1 |= bit,
+        }
+    }
+    sets
+}

@@ -1,0 +1,124 @@
+//! Signals of the calling thread and to others.
+
+use super::Caller;
+use crate::percpu;
+use crate::task::{Process as Task, Thread, sigframe, signal, wait};
+use alloc::sync::Arc;
+use core::sync::atomic::Ordering;
+use linux_abi::{Errno, SigAction, SigSet, Siginfo, Signal, SsFlags, StackT, SysResult};
+use syscall_shim::kernel::{KillTarget, Signals, Woken};
+
+/// Who gets a signal.
+enum Receiver {
+    Process(Arc<Task>),
+    Thread(Arc<Thread>),
+}
+
+impl Caller<'_> {
+    fn receiver(&self, target: KillTarget) -> Result<Receiver, Errno> {
+        let own = &self.thread().process;
+        match target {
+            KillTarget::Process(pid) => self.find_process(pid).map(Receiver::Process).ok_or(Errno::ESRCH),
+            KillTarget::Group(group) if group == 0 || group == own.state.pgid.load(Ordering::Relaxed) => Ok(Receiver::Process(own.clone())),
+            // There is no other process.
+            KillTarget::Group(_) | KillTarget::All => Err(Errno::ESRCH),
+            KillTarget::Thread { tgid, tid } => {
+                let thread = Thread::find(tid).filter(|thread| tgid.is_none_or(|tgid| tgid == thread.process.pid));
+                thread.map(Receiver::Thread).ok_or(Errno::ESRCH)
+            }
+        }
+    }
+}
+
+impl Signals for Caller<'_> {
+    fn sigaction(&self, signal: Signal, new: Option<&SigAction>) -> Result<SigAction, Errno> {
+        Ok(signal::set_action(&self.thread().process, signal, new))
+    }
+
+    fn sigmask(&self) -> SigSet {
+        self.thread().signals.lock().mask
+    }
+
+    fn set_sigmask(&self, mask: SigSet) {
+        signal::set_mask(mask);
+    }
+
+    fn set_temporary_sigmask(&self, mask: SigSet) {
+        let mut signals = self.thread().signals.lock();
+        // A call that is interrupted and made again finds the mask of before still remembered.
+        let before = signals.saved_mask.unwrap_or(signals.mask);
+        signals.saved_mask = Some(before);
+        signals.mask = mask;
+        drop(signals);
+        percpu::request_work();
+    }
+
+    fn restore_sigmask(&self) {
+        let before = self.thread().signals.lock().saved_mask.take();
+        if let Some(before) = before {
+            signal::set_mask(before);
+        }
+    }
+
+    fn sigpending(&self) -> SigSet {
+        signal::pending_blocked(self.thread())
+    }
+
+    fn sigaltstack(&self, new: Option<&StackT>) -> Result<StackT, Errno> {
+        let sp = self.with_frame(|frame| frame.rsp);
+        let mut signals = self.thread().signals.lock();
+        let mut old = signals.alternate;
+        let on_it = signal::on_alternate(&old, sp);
+        if old.size == 0 {
+            old.flags |= SsFlags::SS_DISABLE.bits();
+        } else if on_it {
+            old.flags |= SsFlags::SS_ONSTACK.bits();
+        }
+        if let Some(new) = new {
+            if on_it {
+                return Err(Errno::EPERM);
+            }
+            signals.alternate = *new;
+        }
+        Ok(old)
+    }
+
+    fn kill(&self, target: KillTarget, info: Option<&Siginfo>) -> Result<(), Errno> {
+        let receiver = self.receiver(target)?;
+        let Some(info) = info else { return Ok(()) };
+        match receiver {
+            Receiver::Process(process) => signal::send_to_process(&process, *info),
+            Receiver::Thread(thread) => signal::send_to_thread(&thread, *info),
+        }
+    }
+
+    fn take_signal(&self, set: SigSet) -> Option<Siginfo> {
+        signal::take(self.thread(), set)
+    }
+
+    fn sigtimedwait(&self, set: SigSet, deadline: Option<u64>) -> Result<Siginfo, Errno> {
+        let thread = self.thread();
+        let arrivals = thread.process.signals.lock().arrivals.clone();
+        let mut taken = None;
+        let outcome = wait::wait(&[&arrivals], deadline, &mut || {
+            taken = signal::take(thread, set);
+            taken.is_some()
+        });
+        match (outcome, taken) {
+            (_, Some(info)) => Ok(info),
+            (Ok(Woken::Ready | Woken::TimedOut), None) => Err(Errno::EAGAIN),
+            (Err(_), None) => Err(Errno::EINTR),
+        }
+    }
+
+    fn sigreturn(&self) -> SysResult {
+        let restored = self.with_frame(|frame| sigframe::pop(self.thread(), frame).map(|()| frame.rax));
+        match restored {
+            Ok(rax) => Ok(rax as usize),
+            Err(errno) => {
+                signal::force(Siginfo::kernel(Signal::SIGSEGV));
+                Err(errno)
+            }
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! Threads, futexes, scheduling.
+
+use super::Caller;
+use crate::mm::layout::is_user_range;
+use crate::mm::user;
+use crate::percpu;
+use crate::task::frame::{self, Vector};
+use crate::task::thread::{State, new_id};
+use crate::task::{Thread, futex, rseq, sched, wait};
+use alloc::sync::Arc;
+use core::sync::atomic::{Ordering, fence};
+use linux_abi::{CloneFlags, Errno, SysResult};
+use syscall_shim::Kernel;
+use syscall_shim::kernel::{CloneRequest, FutexWord, MembarrierCommand, Threads, WakeOp};
+use syscall_shim::state::Resource;
+
+/// The processors that run threads.
+pub const CPUS: usize = 1;
+/// What makes a new thread of the calling process, and nothing else.
+const THREAD: CloneFlags = CloneFlags::CLONE_VM.union(CloneFlags::CLONE_SIGHAND).union(CloneFlags::CLONE_THREAD);
+
+fn online() -> u64 {
+    (1 << CPUS) - 1
+}
+
+impl Caller<'_> {
+    /// A thread by number; 0 is the caller.
+    fn find_thread(&self, tid: i32) -> Result<Arc<Thread>, Errno> {
+        let found = if tid == 0 { self.thread().arc() } else { Thread::find(tid) };
+        found.ok_or(Errno::ESRCH)
+    }
+
+    /// RLIMIT_NPROC, which root need not mind.
+    fn check_thread_limit(&self) -> Result<(), Errno> {
+        let state = &self.thread().process.state;
+        let limit = state.limits.lock().current(Resource::NPROC);
+        let free = state.with_identity(|identity| identity.ruid == 0);
+        if free || (Thread::count() as u64) < limit { Ok(()) } else { Err(Errno::EAGAIN) }
+    }
+
+    /// A thread that goes on where the caller does, on its own stack and with 0 for a result. It does not run yet.
+    fn copy_thread(&self, request: &CloneRequest) -> Result<Arc<Thread>, Errno> {
+        let parent = self.thread();
+        let (mut registers, xmm) = self.with_frame(|frame| (*frame, *frame.xmm()));
+        registers.rax = 0;
+        registers.rsp = request.stack.unwrap_or(registers.rsp);
+        let mut vector = Vector::initial();
+        vector.save(Some(&xmm));
+        let fs_base = if request.flags.contains(CloneFlags::CLONE_SETTLS) { request.tls } else { frame::read_fs_base() };
+        let thread = Thread::new(new_id(), &parent.process, &registers, &xmm, vector, fs_base)?;
+        thread.signals.lock().mask = parent.signals.lock().mask;
+        *thread.name.lock() = *parent.name.lock();
+        thread.affinity.store(parent.affinity.load(Ordering::Relaxed), Ordering::Relaxed);
+        Ok(thread)
+    }
+}
+
+impl Threads for Caller<'_> {
+    fn gettid(&self) -> i32 {
+        self.thread().tid
+    }
+
+    fn clone(&self, request: &CloneRequest) -> Result<i32, Errno> {
+        let flags = request.flags;
+        if !flags.contains(THREAD) {
+            self.unsupported_part("clone: a new process (fork, vfork)");
+            return Err(Errno::ENOSYS);
+        }
+        let shared = CloneFlags::CLONE_FS | CloneFlags::CLONE_FILES;
+        if !flags.contains(shared) {
+            self.unsupported_part("clone: a thread with its own descriptors or working directory");
+            return Err(Errno::ENOSYS);
+        }
+        if flags.contains(CloneFlags::CLONE_SETTLS) && !is_user_range(request.tls, 0) {
+            return Err(Errno::EPERM);
+        }
+        self.check_thread_limit()?;
+        let thread = self.copy_thread(request)?;
+        let tid = thread.tid;
+        // As Linux: a thread whose number cannot be stored runs all the same.
+        for (flag, place) in [(CloneFlags::CLONE_PARENT_SETTID, request.parent_tid), (CloneFlags::CLONE_CHILD_SETTID, request.child_tid)] {
+            if flags.contains(flag) {
+                let _ = user::write(place, &tid.to_le_bytes());
+            }
+        }
+        if flags.contains(CloneFlags::CLONE_CHILD_CLEARTID) {
+            thread.clear_child_tid.store(request.child_tid, Ordering::Relaxed);
+        }
+        thread.set_state(State::Runnable);
+        sched::enqueue(thread);
+        Ok(tid)
+    }
+
+    fn exit(&self, status: u8) -> SysResult {
+        wait::exit_thread(status)
+    }
+
+    fn exit_group(&self, status: u8) -> SysResult {
+        wait::end_process(status)
+    }
+
+    fn set_tid_address(&self, addr: u64) -> i32 {
+        let thread = self.thread();
+        thread.clear_child_tid.store(addr, Ordering::Relaxed);
+        thread.tid
+    }
+
+    fn set_robust_list(&self, head: u64) {
+        self.thread().robust_list.store(head, Ordering::Relaxed);
+    }
+
+    fn get_robust_list(&self, tid: i32) -> Result<u64, Errno> {
+        Ok(self.find_thread(tid)?.robust_list.load(Ordering::Relaxed))
+    }
+
+    fn rseq(&self, addr: u64, len: u32, unregister: bool, signature: u32) -> Result<(), Errno> {
+        if unregister {
+            rseq::unregister(self.thread(), addr, len, signature)
+        } else {
+            rseq::register(self.thread(), addr, len, signature)
+        }
+    }
+
+    fn futex_wait(&self, word: FutexWord, expected: u32, bitset: u32, deadline: Option<u64>) -> Result<(), Errno> {
+        futex::wait(word, expected, bitset, deadline)
+    }
+
+    fn futex_wake(&self, word: FutexWord, count: u32, bitset: u32) -> Result<usize, Errno> {
+        Ok(futex::wake(word, count as usize, bitset))
+    }
+
+    fn futex_requeue(&self, from: FutexWord, to: FutexWord, wake: u32, requeue: u32, expected: Option<u32>) -> Result<(usize, usize), Errno> {
+        futex::requeue(from, to, wake as usize, requeue as usize, expected)
+    }
+
+    fn futex_wake_op(&self, word: FutexWord, wake: u32, second: FutexWord, wake_second: u32, op: WakeOp) -> Result<usize, Errno> {
+        futex::wake_op(word, wake as usize, second, wake_second as usize, op)
+    }
+
+    fn sched_yield(&self) {
+        sched::yield_now();
+    }
+
+    fn cpu_count(&self) -> usize {
+        CPUS
+    }
+
+    fn current_cpu(&self) -> u32 {
+        percpu::this().cpu
+    }
+
+    fn sched_getaffinity(&self, tid: i32) -> Result<u64, Errno> {
+        Ok(self.find_thread(tid)?.affinity.load(Ordering::Relaxed) & online())
+    }
+
+    fn sched_setaffinity(&self, tid: i32, mask: u64) -> Result<(), Errno> {
+        self.find_thread(tid)?.affinity.store(mask, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn thread_exists(&self, tid: i32) -> bool {
+        self.find_thread(tid).is_ok()
+    }
+
+    fn thread_name(&self) -> [u8; 16] {
+        *self.thread().name.lock()
+    }
+
+    fn set_thread_name(&self, name: [u8; 16]) {
+        *self.thread().name.lock() = name;
+    }
+
+    fn membarrier(&self, _command: MembarrierCommand) -> Result<(), Errno> {
+        // Threads take turns on one processor, and a switch orders everything. Registration has nothing to prepare, so it
+        // is not asked for either.
+        fence(Ordering::SeqCst);
+        Ok(())
+    }
+
+    fn fs_base(&self) -> u64 {
+        frame::read_fs_base()
+    }
+
+    fn set_fs_base(&self, addr: u64) -> Result<(), Errno> {
+        if !is_user_range(addr, 0) {
+            return Err(Errno::EPERM);
+        }
+        frame::write_fs_base(addr);
+        Ok(())
+    }
+
+    fn gs_base(&self) -> u64 {
+        // What a program finds that has never set it.
+        0
+    }
+
+    fn set_gs_base(&self, addr: u64) -> Result<(), Errno> {
+        if addr == 0 {
+            return Ok(());
+        }
+        self.unsupported_part("arch_prctl: ARCH_SET_GS (the kernel needs the GS register)");
+        Err(Errno::EPERM)
+    }
+}

@@ -1,0 +1,113 @@
+//! The safe side of `gate/entry.s`: a system call, an interrupt, the way out.
+#![allow(unsafe_code)]
+
+use super::frame::Frame;
+use super::process::Process;
+use super::{sched, signal};
+use crate::sys::Caller;
+use crate::{drivers, gate, percpu, time};
+use alloc::sync::Arc;
+use linux_abi::{Errno, SaFlags, SigAction};
+use spin::Once;
+use syscall_shim::Regs;
+
+static INIT: Once<Arc<Process>> = Once::new();
+
+/// The first process.
+pub fn init_process() -> Option<&'static Arc<Process>> {
+    INIT.get()
+}
+
+pub fn set_init_process(process: Arc<Process>) {
+    INIT.call_once(|| process);
+}
+
+/// A system call. The result goes to the frame.
+#[unsafe(no_mangle)]
+extern "C" fn syscall_from_ring3(frame: &mut Frame) {
+    let regs = Regs::new([frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9]);
+    let caller = Caller::new(frame);
+    let result = syscall_shim::dispatch(&caller, frame_nr(&caller), &regs);
+    caller.finish(result);
+}
+
+fn frame_nr(caller: &Caller) -> usize {
+    caller.number() as usize
+}
+
+/// Last thing before the program goes on: interrupts, other threads, signals.
+#[unsafe(no_mangle)]
+extern "C" fn before_return(frame: &mut Frame) {
+    loop {
+        handle_interrupts();
+        percpu::clear_work();
+        if sched::should_yield() {
+            sched::yield_now();
+        }
+        signal::deliver(frame);
+        if !percpu::interrupts_pending() && !signal::has_work(percpu::current()) {
+            break;
+        }
+    }
+    frame.rflags = Frame::safe_flags(frame.rflags);
+}
+
+/// Everything that has been noted since the last time.
+pub fn handle_interrupts() {
+    let bits = percpu::take_interrupts();
+    if bits == 0 {
+        return;
+    }
+    if bits & (1 << gate::IRQ_TIMER) != 0 {
+        time::timer_interrupt();
+    }
+    let devices = bits & !(1 << gate::IRQ_TIMER);
+    if devices != 0 {
+        drivers::handle_interrupts(devices);
+    }
+}
+
+/// How an interrupted call goes on.
+fn restart_code(frame: &Frame) -> Option<Errno> {
+    if frame.orig_rax == u64::MAX {
+        return None;
+    }
+    [Errno::ERESTARTSYS, Errno::ERESTARTNOHAND].into_iter().find(|errno| frame.rax == u64::from(errno.raw()).wrapping_neg())
+}
+
+/// Whether the way out has to look at the result.
+#[must_use]
+pub fn is_restart(value: u64) -> bool {
+    value == u64::from(Errno::ERESTARTSYS.raw()).wrapping_neg() || value == u64::from(Errno::ERESTARTNOHAND.raw()).wrapping_neg()
+}
+
+/// The program counter goes back to the two bytes of the `syscall` as the program knows them, with the number in rax.
+fn restart(frame: &mut Frame) {
+    frame.rax = frame.orig_rax;
+    frame.rip = super::current_space().visible_pc(frame.rip).wrapping_sub(2);
+    frame.orig_rax = u64::MAX;
+}
+
+pub fn restart_without_handler(frame: &mut Frame) {
+    if restart_code(frame).is_some() {
+        restart(frame);
+    }
+}
+
+/// A handler is about to run.
+pub fn restart_with_handler(frame: &mut Frame, action: &SigAction) {
+    match restart_code(frame) {
+        Some(Errno::ERESTARTSYS) if action.sa_flags().contains(SaFlags::SA_RESTART) => restart(frame),
+        Some(_) => frame.rax = u64::from(Errno::EINTR.raw()).wrapping_neg(),
+        None => {}
+    }
+    frame.orig_rax = u64::MAX;
+}
+
+/// Reloads CR3 with the running thread's space.
+pub fn flush_tlb() {
+    if percpu::has_current() {
+        // SAFETY: the root of the running thread's space.
+        unsafe { gate::load_cr3(super::current_space().root()) };
+    }
+}

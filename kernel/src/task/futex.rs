@@ -1,0 +1,302 @@
+//! futex(2): queues of waiting threads, found by the word they wait on.
+#![allow(unsafe_code)]
+
+use super::thread::Thread;
+use crate::mm::fault::Access;
+use crate::mm::map::Backing;
+use crate::mm::user;
+use crate::task;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use linux_abi::zerocopy::FromBytes;
+use linux_abi::{Errno, RobustListHead};
+use spin::{Mutex, MutexGuard};
+use syscall_shim::kernel::{FutexWord, WakeOp, Woken};
+
+const BUCKETS: usize = 256;
+/// Matches every waiter.
+pub const ANY: u32 = u32::MAX;
+
+/// Flags in a word that is a robust or priority-inheriting mutex; the rest is the owner's tid.
+const FUTEX_WAITERS: u32 = 0x8000_0000;
+const FUTEX_OWNER_DIED: u32 = 0x4000_0000;
+const FUTEX_TID_MASK: u32 = 0x3fff_ffff;
+/// Entries of a robust list that are looked at: it may be a ring.
+const ROBUST_LIST_LIMIT: usize = 2048;
+
+/// What a word is, wherever it is mapped: a place in a shared file, or an address of one address space.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Key(u64, u64, u64);
+
+struct Waiter {
+    thread: Arc<Thread>,
+    bitset: u32,
+    /// Another one after a requeue.
+    key: Mutex<Key>,
+    woken: AtomicBool,
+}
+
+struct Bucket {
+    waiters: Mutex<Vec<Arc<Waiter>>>,
+    /// Length of `waiters`, so that waking nobody takes no lock.
+    count: AtomicUsize,
+}
+
+static TABLE: [Bucket; BUCKETS] = [const { Bucket { waiters: Mutex::new(Vec::new()), count: AtomicUsize::new(0) } }; BUCKETS];
+
+type Queue<'a> = MutexGuard<'a, Vec<Arc<Waiter>>>;
+
+impl Key {
+    fn of(word: FutexWord) -> Self {
+        let space = task::current_space();
+        let private = Self(Arc::as_ptr(space) as u64, 0, word.addr);
+        if word.private {
+            return private;
+        }
+        let inner = space.lock();
+        let area = inner.areas.find(word.addr);
+        match area.map(|area| (area.start, &area.backing)) {
+            Some((start, Backing::File { file, offset })) if file.shared => {
+                Self(file.inode.metadata().dev, file.inode.ino(), offset + (word.addr - start))
+            }
+            _ => private,
+        }
+    }
+
+    fn bucket(self) -> usize {
+        let mixed = (self.0 ^ self.1.rotate_left(32) ^ (self.2 >> 2)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (mixed >> 56) as usize % BUCKETS
+    }
+}
+
+impl Bucket {
+    fn is_empty(&self) -> bool {
+        self.count.load(Ordering::SeqCst) == 0
+    }
+
+    fn set_count(&self, waiters: &Queue<'_>) {
+        self.count.store(waiters.len(), Ordering::SeqCst);
+    }
+}
+
+/// The word as something that all threads of the program change at once.
+fn word(address: u64, access: Access) -> Result<&'static AtomicU32, Errno> {
+    if !address.is_multiple_of(4) {
+        return Err(Errno::EINVAL);
+    }
+    if user::prepare(address, 4, access) != 4 {
+        return Err(Errno::EFAULT);
+    }
+    // SAFETY: aligned, and made present for this access just now; threads of this address space do not run meanwhile, so it
+    // stays so until the kernel returns, and no caller keeps the reference longer. Atomics may be shared with the program.
+    Ok(unsafe { AtomicU32::from_ptr(address as *mut u32) })
+}
+
+fn load(address: u64) -> Result<u32, Errno> {
+    Ok(word(address, Access::Read)?.load(Ordering::SeqCst))
+}
+
+/// Sleeps while the word holds `expected`, until woken.
+pub fn wait(futex: FutexWord, expected: u32, bitset: u32, deadline: Option<u64>) -> Result<(), Errno> {
+    let thread = crate::percpu::current().arc().ok_or(Errno::ESRCH)?;
+    // Faults the page in, which must not happen with the queue locked.
+    load(futex.addr)?;
+    let key = Key::of(futex);
+    let waiter = Arc::new(Waiter { thread, bitset, key: Mutex::new(key), woken: AtomicBool::new(false) });
+    {
+        let bucket = &TABLE[key.bucket()];
+        let mut waiters = bucket.waiters.lock();
+        if load(futex.addr)? != expected {
+            return Err(Errno::EAGAIN);
+        }
+        waiters.push(waiter.clone());
+        bucket.set_count(&waiters);
+    }
+    let outcome = super::wait::wait(&[], deadline, &mut || waiter.woken.load(Ordering::SeqCst));
+    match outcome {
+        Ok(Woken::Ready) => Ok(()),
+        // Woken after all, by somebody who counts on it.
+        _ if !withdraw(&waiter) => Ok(()),
+        Ok(Woken::TimedOut) => Err(Errno::ETIMEDOUT),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Takes a waiter out of its queue; false if it is in none any more.
+fn withdraw(waiter: &Arc<Waiter>) -> bool {
+    loop {
+        let key = *waiter.key.lock();
+        let bucket = &TABLE[key.bucket()];
+        let mut waiters = bucket.waiters.lock();
+        if let Some(at) = waiters.iter().position(|other| Arc::ptr_eq(other, waiter)) {
+            waiters.remove(at);
+            bucket.set_count(&waiters);
+            return true;
+        }
+        drop(waiters);
+        if waiter.woken.load(Ordering::SeqCst) {
+            return false;
+        }
+        // Moved to another queue meanwhile.
+    }
+}
+
+/// Wakes up to `count` waiters of `key`, the longest waiting first.
+fn wake_in(waiters: &mut Queue<'_>, key: Key, count: usize, bitset: u32) -> usize {
+    let mut woken = 0;
+    waiters.retain(|waiter| {
+        let takes = woken < count && waiter.bitset & bitset != 0 && *waiter.key.lock() == key;
+        if takes {
+            woken += 1;
+            waiter.woken.store(true, Ordering::SeqCst);
+            waiter.thread.wake_up();
+        }
+        !takes
+    });
+    woken
+}
+
+/// Wakes up to `count` threads; answers how many.
+pub fn wake(futex: FutexWord, count: usize, bitset: u32) -> usize {
+    if futex.private && TABLE[Key::of(futex).bucket()].is_empty() {
+        return 0;
+    }
+    let key = Key::of(futex);
+    let bucket = &TABLE[key.bucket()];
+    let mut waiters = bucket.waiters.lock();
+    let woken = wake_in(&mut waiters, key, count, bitset);
+    bucket.set_count(&waiters);
+    woken
+}
+
+/// For words of which the kernel does not know how they are waited for: a shared wait on private memory has the same key as a
+/// private one, so the shared kind finds both.
+pub fn wake_all_kinds(addr: u64, count: usize) -> usize {
+    wake(FutexWord { addr, private: false }, count, ANY)
+}
+
+/// `FUTEX_REQUEUE` and `FUTEX_CMP_REQUEUE`: answers how many were woken and how many moved.
+pub fn requeue(from: FutexWord, to: FutexWord, wake: usize, limit: usize, expected: Option<u32>) -> Result<(usize, usize), Errno> {
+    if expected.is_some() {
+        load(from.addr)?;
+    }
+    let (from_key, to_key) = (Key::of(from), Key::of(to));
+    let (source, target) = (from_key.bucket(), to_key.bucket());
+    let (mut waiters, mut others) = lock_two(source, target);
+    if expected.is_some_and(|expected| load(from.addr) != Ok(expected)) {
+        return Err(Errno::EAGAIN);
+    }
+    let woken = wake_in(&mut waiters, from_key, wake, ANY);
+    let mut moved = Vec::new();
+    waiters.retain(|waiter| {
+        let moves = moved.len() < limit && *waiter.key.lock() == from_key;
+        if moves {
+            *waiter.key.lock() = to_key;
+            moved.push(waiter.clone());
+        }
+        !moves
+    });
+    let count = moved.len();
+    match &mut others {
+        Some(others) => {
+            others.extend(moved);
+            TABLE[target].set_count(others);
+        }
+        None => waiters.extend(moved),
+    }
+    TABLE[source].set_count(&waiters);
+    Ok((woken, count))
+}
+
+/// Locks two queues in the order of the table; the second is none if they are the same.
+fn lock_two(first: usize, second: usize) -> (Queue<'static>, Option<Queue<'static>>) {
+    let lock = |at: usize| TABLE[at % BUCKETS].waiters.lock();
+    match first.cmp(&second) {
+        core::cmp::Ordering::Equal => (lock(first), None),
+        core::cmp::Ordering::Less => {
+            let queue = lock(first);
+            (queue, Some(lock(second)))
+        }
+        core::cmp::Ordering::Greater => {
+            let other = lock(second);
+            (lock(first), Some(other))
+        }
+    }
+}
+
+/// `FUTEX_WAKE_OP`: changes the second word, wakes on the first, and on the second if its old value was as `op` says.
+pub fn wake_op(first: FutexWord, count: usize, second: FutexWord, second_count: usize, op: WakeOp) -> Result<usize, Errno> {
+    let target = word(second.addr, Access::Write)?;
+    let change = |old| Some(op.op.apply(old, op.op_arg));
+    // The closure never declines.
+    let old = target.fetch_update(Ordering::SeqCst, Ordering::SeqCst, change).unwrap_or_else(|old| old);
+    let woken = wake(first, count, ANY);
+    let more = if op.holds(old) { wake(second, second_count, ANY) } else { 0 };
+    Ok(woken + more)
+}
+
+/// The end of a thread: the mutexes of its robust list go to whoever waits for them (get_robust_list(2)).
+pub fn release_robust_list(thread: &Thread) {
+    let head_at = thread.robust_list.swap(0, Ordering::Relaxed);
+    if head_at == 0 {
+        return;
+    }
+    // A list that cannot be read ends where it cannot be.
+    let _ = walk_robust_list(thread.tid, head_at);
+}
+
+fn walk_robust_list(tid: i32, head_at: u64) -> Result<(), Errno> {
+    let mut bytes = [0; size_of::<RobustListHead>()];
+    user::read(head_at, &mut bytes)?;
+    let head = RobustListHead::read_from_bytes(&bytes).map_err(|_| Errno::EFAULT)?;
+    let mutex = |entry: u64| (entry & !1).wrapping_add_signed(head.futex_offset);
+    let pending = head.list_op_pending;
+    let mut entry = head.list;
+    for _ in 0..ROBUST_LIST_LIMIT {
+        if entry & !1 == head_at {
+            break;
+        }
+        // Before the mutex is given up: its memory may be gone after.
+        let next = read_word(entry & !1);
+        if entry & !1 != pending & !1 {
+            owner_died(mutex(entry), tid, entry & 1 != 0, false)?;
+        }
+        entry = next?;
+    }
+    if pending & !1 != 0 {
+        owner_died(mutex(pending), tid, pending & 1 != 0, true)?;
+    }
+    Ok(())
+}
+
+fn read_word(address: u64) -> Result<u64, Errno> {
+    let mut bytes = [0; 8];
+    user::read(address, &mut bytes)?;
+    Ok(u64::from_le_bytes(bytes))
+}
+
+/// Marks a mutex that thread `tid` held. `pending`: it was about to be taken or given up.
+fn owner_died(address: u64, tid: i32, inherits: bool, pending: bool) -> Result<(), Errno> {
+    let mutex = word(address, Access::Write)?;
+    let mut value = mutex.load(Ordering::SeqCst);
+    loop {
+        if pending && !inherits && value & FUTEX_TID_MASK == 0 {
+            // It died between giving the mutex up and waking the next.
+            wake_all_kinds(address, 1);
+            return Ok(());
+        }
+        if value & FUTEX_TID_MASK != tid as u32 {
+            return Ok(());
+        }
+        let marked = (value & FUTEX_WAITERS) | FUTEX_OWNER_DIED;
+        match mutex.compare_exchange(value, marked, Ordering::SeqCst, Ordering::SeqCst) {
+            Ok(_) => break,
+            Err(now) => value = now,
+        }
+    }
+    if value & FUTEX_WAITERS != 0 && !inherits {
+        wake_all_kinds(address, 1);
+    }
+    Ok(())
+}

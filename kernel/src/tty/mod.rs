@@ -1,0 +1,24 @@
+//! The program's terminal and standard streams, and the line to the monitor that goes with them.
+
+mod control;
+mod ioctl;
+mod stdio;
+mod stream;
+mod terminal;
+
+use alloc::sync::Arc;
+use vfs::FileOps;
+
+pub use control::start as start_control;
+pub use stdio::{Streams, open_std_files};
+pub use terminal::resize;
+
+/// The terminal, for /dev/tty and /dev/console; none if no standard stream is one.
+pub fn console() -> Option<Arc<dyn FileOps>> {
+    terminal::get().map(|terminal| terminal as Arc<dyn FileOps>)
+}
+
+/// Which process the terminal's session and foreground process group are named after.
+pub fn set_leader(pid: i32) {
+    terminal::set_leader(pid);
+}

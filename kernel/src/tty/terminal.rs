@@ -1,0 +1,303 @@
+//! The terminal: the line discipline between the program and a port.
+use super::ioctl;
+use crate::drivers::virtio::Port;
+use crate::time;
+use alloc::collections::VecDeque;
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicI32, Ordering::Relaxed};
+use linux_abi::{Errno, Winsize};
+use spin::{Mutex, Once};
+use vfs::tty::{Effects, LineDiscipline, ReadState, TtySignal};
+use vfs::{FileOps, FileType, Metadata, Result, Sink, Source, UserMemory, WaitList, Wake, poll};
+
+static TERMINAL: Once<Arc<Terminal>> = Once::new();
+/// The session's leader, and its process group.
+static LEADER: AtomicI32 = AtomicI32::new(1);
+
+/// Bytes taken from the program at a time.
+const CHUNK: usize = 512;
+/// The most bytes of output that one chunk needs room for.
+const CHUNK_ROOM: usize = 8 * CHUNK;
+/// A time limit that ran out so long ago (in ns) was of a read that nobody waits for any more.
+const STALE: u64 = 100_000_000;
+
+pub struct Terminal {
+    /// The port behind the keyboard; none if stdin is something else.
+    input: Option<&'static Port>,
+    /// The port behind the screen.
+    output: Option<&'static Port>,
+    pub(super) state: Mutex<State>,
+    pub(super) changed: WaitList,
+    alarm: Arc<dyn Wake>,
+}
+
+pub(super) struct State {
+    pub discipline: LineDiscipline,
+    pub size: Winsize,
+    /// Output (mostly echo) that found no room, or is held back by `VSTOP`.
+    pub backlog: VecDeque<u8>,
+    /// When a read with a time limit is over, in ns.
+    deadline: Option<u64>,
+}
+
+/// Wakes readers when a time limit is over.
+struct Alarm;
+
+impl Wake for Alarm {
+    fn wake(&self, _events: u32) {
+        if let Some(terminal) = TERMINAL.get() {
+            terminal.changed.notify(poll::IN | poll::RDNORM);
+        }
+    }
+}
+
+pub fn get() -> Option<Arc<Terminal>> {
+    TERMINAL.get().cloned()
+}
+
+pub fn set_leader(pid: i32) {
+    LEADER.store(pid, Relaxed);
+}
+
+pub fn leader() -> i32 {
+    LEADER.load(Relaxed)
+}
+
+/// The window has another size.
+pub fn resize(rows: u16, columns: u16) {
+    if let Some(terminal) = TERMINAL.get() {
+        terminal.set_size(Winsize { row: rows, col: columns, ..Winsize::default() });
+    }
+}
+
+/// A port has something for the keyboard, or room for the screen.
+fn receive() {
+    if let Some(terminal) = TERMINAL.get() {
+        terminal.pump();
+    }
+}
+
+impl State {
+    fn feed(&mut self, input: &Port, effects: &mut Effects) {
+        let mut fed = 0;
+        let all = input.receive(|bytes| {
+            let taken = self.discipline.receive(bytes, effects);
+            fed += taken;
+            Ok::<usize, core::convert::Infallible>(taken)
+        });
+        if let Err(never) = all {
+            match never {}
+        }
+        if input.at_end() {
+            self.discipline.end_input();
+        }
+        if fed > 0 {
+            self.deadline = None;
+        }
+    }
+}
+
+impl Terminal {
+    /// Makes the terminal. Its keyboard works from now on, whether the program reads or not: it sends signals.
+    pub fn open(input: Option<&'static Port>, output: Option<&'static Port>, rows: u16, columns: u16) -> Arc<Self> {
+        let terminal = TERMINAL.call_once(|| {
+            Arc::new(Self {
+                input,
+                output,
+                state: Mutex::new(State {
+                    discipline: LineDiscipline::new(),
+                    size: Winsize { row: rows, col: columns, ..Winsize::default() },
+                    backlog: VecDeque::new(),
+                    deadline: None,
+                }),
+                changed: WaitList::new(),
+                alarm: Arc::new(Alarm),
+            })
+        });
+        [input, output].into_iter().flatten().for_each(|port| port.listen(receive));
+        if let Some(input) = input {
+            input.start_input();
+        }
+        terminal.clone()
+    }
+
+    pub(super) fn set_size(&self, size: Winsize) {
+        const SIGWINCH: u8 = 28;
+        let old = core::mem::replace(&mut self.state.lock().size, size);
+        if old != size {
+            crate::task::signal_from_host(SIGWINCH);
+        }
+    }
+
+    /// Feeds what has been typed to the discipline, as far as it has room, and sends what is held back. Called when something
+    /// came or left, and when room was made.
+    pub(super) fn pump(&self) {
+        let mut effects = Effects::default();
+        let mut state = self.state.lock();
+        if let Some(input) = self.input {
+            state.feed(input, &mut effects);
+        }
+        if effects.flush_output {
+            state.backlog.clear();
+        }
+        state.backlog.extend(&effects.echo);
+        self.drain(&mut state);
+        drop(state);
+        effects.signals.iter().for_each(|signal| send(*signal));
+        self.changed.notify(poll::IN | poll::RDNORM | poll::OUT | poll::WRNORM);
+    }
+
+    /// Sends what is held back, if it may leave. Answers whether more may follow.
+    pub(super) fn drain(&self, state: &mut State) -> bool {
+        let Some(output) = self.output else {
+            state.backlog.clear();
+            return true;
+        };
+        while !state.discipline.is_stopped() && !state.backlog.is_empty() {
+            let sent = output.send(state.backlog.as_slices().0);
+            if sent == 0 {
+                break;
+            }
+            state.backlog.drain(..sent);
+        }
+        state.backlog.is_empty() && !state.discipline.is_stopped()
+    }
+
+    pub(super) fn unsent(&self) -> usize {
+        self.state.lock().backlog.len() + self.output.map_or(0, Port::unsent)
+    }
+
+    pub(super) fn input_available(&self) -> usize {
+        self.state.lock().discipline.available()
+    }
+
+    /// Whether the time limit of a read is over; starts one if there is none.
+    fn is_over(&self, state: &mut State, tenths: u8) -> bool {
+        const TENTH: u64 = time::SECOND / 10;
+        let now = time::monotonic();
+        match state.deadline {
+            Some(deadline) if now < deadline => false,
+            Some(deadline) if now < deadline + STALE => {
+                state.deadline = None;
+                true
+            }
+            _ => {
+                let deadline = now + u64::from(tenths) * TENTH;
+                state.deadline = Some(deadline);
+                let alarm: Weak<dyn Wake> = Arc::downgrade(&self.alarm);
+                time::add_timer(deadline, alarm);
+                false
+            }
+        }
+    }
+
+    fn take(state: &mut State, count: usize, sink: &mut dyn Sink) -> Result<usize> {
+        state.discipline.take(count, |bytes| sink.put(bytes))
+    }
+
+    fn has_deadline_passed(state: &State) -> bool {
+        state.deadline.is_some_and(|deadline| (deadline..deadline + STALE).contains(&time::monotonic()))
+    }
+
+    fn at_end(&self) -> bool {
+        self.input.is_none_or(Port::at_end)
+    }
+}
+
+fn send(signal: TtySignal) {
+    const SIGINT: u8 = 2;
+    const SIGQUIT: u8 = 3;
+    match signal {
+        TtySignal::Interrupt => crate::task::signal_from_host(SIGINT),
+        TtySignal::Quit => crate::task::signal_from_host(SIGQUIT),
+        // There is no shell to go back to, nor one that could let the program go on.
+        TtySignal::Suspend => say!("the program cannot be suspended: there is no job control in an image"),
+    }
+}
+
+impl FileOps for Terminal {
+    fn read(&self, _offset: u64, sink: &mut dyn Sink) -> Result<usize> {
+        // As on Linux for a terminal that one does not belong to.
+        self.input.ok_or(Errno::EIO)?;
+        let wanted = sink.remaining();
+        if wanted == 0 {
+            return Ok(0);
+        }
+        let count = {
+            let mut state = self.state.lock();
+            match state.discipline.read_state(wanted) {
+                ReadState::Ready(count) => Self::take(&mut state, count, sink)?,
+                _ if self.at_end() => Self::take(&mut state, wanted, sink)?,
+                ReadState::Timed { tenths, .. } if self.is_over(&mut state, tenths) => Self::take(&mut state, wanted, sink)?,
+                ReadState::Wait | ReadState::Timed { .. } => return Err(Errno::EAGAIN),
+            }
+        };
+        // There is room for what had to stay in the port.
+        if self.input.is_some_and(Port::has_input) {
+            self.pump();
+        }
+        Ok(count)
+    }
+
+    fn write(&self, _offset: u64, source: &mut dyn Source) -> Result<usize> {
+        let output = self.output.ok_or(Errno::EIO)?;
+        let wanted = source.remaining();
+        if output.is_hung_up() {
+            return Err(Errno::EIO);
+        }
+        let mut processed = Vec::with_capacity(2 * wanted.min(CHUNK));
+        while source.remaining() > 0 {
+            let mut chunk = [0; CHUNK];
+            let Some(chunk) = chunk.get_mut(..source.remaining().min(CHUNK)) else { break };
+            let mut state = self.state.lock();
+            if !self.drain(&mut state) || output.send_room(CHUNK_ROOM) < CHUNK_ROOM {
+                break;
+            }
+            if let Err(error) = source.take(chunk) {
+                return if source.remaining() < wanted { Ok(wanted - source.remaining()) } else { Err(error) };
+            }
+            processed.clear();
+            state.discipline.process(chunk, &mut processed);
+            let sent = output.send(&processed);
+            state.backlog.extend(processed.get(sent..).unwrap_or(&[]));
+        }
+        match wanted - source.remaining() {
+            0 if wanted > 0 => Err(Errno::EAGAIN),
+            count => Ok(count),
+        }
+    }
+
+    fn poll(&self) -> u32 {
+        let state = self.state.lock();
+        let readable = state.discipline.is_readable() || self.at_end() || Self::has_deadline_passed(&state);
+        let writable = !state.discipline.is_stopped() && self.output.is_none_or(Port::is_writable);
+        let input = if readable { poll::IN | poll::RDNORM } else { 0 };
+        let output = if writable { poll::OUT | poll::WRNORM } else { 0 };
+        input | output
+    }
+
+    fn wait_list(&self) -> Option<&WaitList> {
+        Some(&self.changed)
+    }
+
+    fn ioctl(&self, command: u32, argument: u64, memory: &dyn UserMemory) -> Result<usize> {
+        ioctl::run(self, command, argument, memory)
+    }
+
+    fn kind(&self) -> Option<FileType> {
+        Some(FileType::CharDevice)
+    }
+
+    fn metadata(&self) -> Option<Metadata> {
+        Some(Metadata { mode: FileType::CharDevice.mode_bits() | 0o620, nlink: 1, rdev: ioctl::DEVICE, blksize: 1024, ..Metadata::default() })
+    }
+
+    fn describe(&self) -> Option<Vec<u8>> {
+        Some(b"/dev/console".to_vec())
+    }
+
+    fn reopen(self: Arc<Self>, _flags: u32) -> Result<Arc<dyn FileOps>> {
+        Ok(self)
+    }
+}

@@ -1,0 +1,311 @@
+//! Pipes and FIFOs, see pipe(7).
+use crate::Result;
+use crate::anon;
+use crate::file::File;
+use crate::io::{Sink, Source, UserMemory};
+use crate::ops::FileOps;
+use crate::types::{FileType, poll};
+use crate::wait::WaitList;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use linux_abi::Errno;
+use linux_abi::raw::general::{O_ACCMODE, O_CLOEXEC, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY};
+use linux_abi::raw::ioctl::FIONREAD;
+use spin::Mutex;
+
+/// Writes up to this size are not mixed with others.
+pub(crate) const PIPE_BUF: usize = 4096;
+const DEFAULT_CAPACITY: usize = 65536;
+/// The default of /proc/sys/fs/pipe-max-size.
+const MAX_CAPACITY: usize = 1 << 20;
+
+/// Bytes in order of arrival; storage grows up to the capacity as it is needed.
+struct Ring {
+    storage: Vec<u8>,
+    head: usize,
+    len: usize,
+}
+
+impl Ring {
+    /// The stored bytes: two pieces when they wrap around.
+    fn pieces(&self) -> (&[u8], &[u8]) {
+        let end = self.head + self.len;
+        let size = self.storage.len();
+        let first = self.storage.get(self.head..end.min(size)).unwrap_or(&[]);
+        let second = self.storage.get(..end.saturating_sub(size)).unwrap_or(&[]);
+        (first, second)
+    }
+
+    /// The storage, a power of two in size, with room for `extra` more bytes.
+    fn reserve(&mut self, extra: usize) -> Result<()> {
+        let needed = self.len + extra;
+        if needed <= self.storage.len() {
+            return Ok(());
+        }
+        let mut bigger = Vec::new();
+        bigger.try_reserve_exact(needed.next_power_of_two().max(256)).map_err(|_| Errno::ENOMEM)?;
+        let (first, second) = self.pieces();
+        bigger.extend_from_slice(first);
+        bigger.extend_from_slice(second);
+        bigger.resize(bigger.capacity(), 0);
+        (self.storage, self.head) = (bigger, 0);
+        Ok(())
+    }
+
+    fn put(&mut self, count: usize, source: &mut dyn Source) -> Result<()> {
+        self.reserve(count)?;
+        let size = self.storage.len();
+        let start = (self.head + self.len) % size.max(1);
+        let first = count.min(size - start);
+        source.take(self.storage.get_mut(start..start + first).unwrap_or(&mut []))?;
+        self.len += first;
+        if count > first {
+            source.take(self.storage.get_mut(..count - first).unwrap_or(&mut []))?;
+            self.len += count - first;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, sink: &mut dyn Sink) -> Result<usize> {
+        let wanted = sink.remaining().min(self.len);
+        let (first, second) = self.pieces();
+        let from_first = wanted.min(first.len());
+        sink.put(first.get(..from_first).unwrap_or(&[]))?;
+        if wanted > from_first {
+            sink.put(second.get(..wanted - from_first).unwrap_or(&[]))?;
+        }
+        self.len -= wanted;
+        self.head = if self.len == 0 { 0 } else { (self.head + wanted) % self.storage.len() };
+        Ok(wanted)
+    }
+}
+
+struct State {
+    ring: Ring,
+    capacity: usize,
+    readers: usize,
+    writers: usize,
+    /// How many times an end has been opened: who opens a FIFO waits for the other count to move.
+    readers_ever: u64,
+    writers_ever: u64,
+}
+
+/// The pipe itself, which its ends share.
+pub struct Pipe {
+    state: Mutex<State>,
+    waiters: WaitList,
+}
+
+/// An open end; a FIFO opened with `O_RDWR` is both.
+pub struct PipeEnd {
+    pipe: Arc<Pipe>,
+    reads: bool,
+    writes: bool,
+    /// How often the other side had been opened when this end was opened without one; else `u64::MAX`.
+    seen_writers: u64,
+    seen_readers: u64,
+    /// open(2) of a FIFO waits for the other side, unless told not to.
+    waits: bool,
+}
+
+/// What stands for a pipe in /proc/pid/fd: counts as neither end.
+struct PipeNode(Arc<Pipe>);
+
+/// pipe2(2): the read end and the write end. `O_NONBLOCK` is honoured; packet mode (`O_DIRECT`) is `EINVAL`.
+pub fn pipe(flags: u32) -> Result<(Arc<File>, Arc<File>)> {
+    if flags & !(O_NONBLOCK | O_CLOEXEC) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let pipe = Pipe::new();
+    let node: Arc<dyn FileOps> = Arc::new(PipeNode(pipe.clone()));
+    let place = anon::place_for(&node);
+    let reader = pipe.end(true, false, false);
+    let writer = pipe.end(false, true, false);
+    let status = flags & O_NONBLOCK;
+    Ok((File::new(place.clone(), Some(reader), status | O_RDONLY), File::new(place, Some(writer), status | O_WRONLY)))
+}
+
+impl Pipe {
+    pub(crate) fn new() -> Arc<Self> {
+        let ring = Ring { storage: Vec::new(), head: 0, len: 0 };
+        let state = State { ring, capacity: DEFAULT_CAPACITY, readers: 0, writers: 0, readers_ever: 0, writers_ever: 0 };
+        Arc::new(Self { state: Mutex::new(state), waiters: WaitList::new() })
+    }
+
+    fn end(self: &Arc<Self>, reads: bool, writes: bool, waits: bool) -> Arc<PipeEnd> {
+        let (seen_readers, seen_writers) = {
+            let mut state = self.state.lock();
+            // Only who opens a FIFO alone waits for the other side, and sees no hang-up before it came.
+            let unless_open = |open: usize, ever: u64| if open == 0 { ever } else { u64::MAX };
+            let seen = (unless_open(state.readers, state.readers_ever), unless_open(state.writers, state.writers_ever));
+            state.readers += usize::from(reads);
+            state.writers += usize::from(writes);
+            state.readers_ever += u64::from(reads);
+            state.writers_ever += u64::from(writes);
+            seen
+        };
+        self.waiters.notify(poll::ALWAYS);
+        Arc::new(PipeEnd { pipe: self.clone(), reads, writes, seen_writers, seen_readers, waits })
+    }
+
+    /// Opens a FIFO; [`FileOps::is_open`] of the answer tells when open(2) may return.
+    pub(crate) fn open_fifo(self: &Arc<Self>, flags: u32) -> Result<Arc<dyn FileOps>> {
+        let nonblocking = flags & O_NONBLOCK != 0;
+        match flags & O_ACCMODE {
+            O_RDONLY => Ok(self.end(true, false, !nonblocking)),
+            O_WRONLY if nonblocking && self.state.lock().readers == 0 => Err(Errno::ENXIO),
+            O_WRONLY => Ok(self.end(false, true, !nonblocking)),
+            O_RDWR => Ok(self.end(true, true, false)),
+            _ => Err(Errno::EINVAL),
+        }
+    }
+}
+
+impl PipeEnd {
+    /// `F_GETPIPE_SZ`
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.pipe.state.lock().capacity
+    }
+
+    /// `F_SETPIPE_SZ`: answers the capacity that it became.
+    pub fn set_capacity(&self, wanted: usize, privileged: bool) -> Result<usize> {
+        if wanted > (1 << 31) {
+            return Err(Errno::EINVAL);
+        }
+        let capacity = wanted.max(PIPE_BUF).next_power_of_two();
+        if capacity > MAX_CAPACITY && !privileged {
+            return Err(Errno::EPERM);
+        }
+        let mut state = self.pipe.state.lock();
+        if capacity < state.ring.len {
+            return Err(Errno::EBUSY);
+        }
+        state.capacity = capacity;
+        drop(state);
+        self.pipe.waiters.notify(poll::OUT | poll::WRNORM);
+        Ok(capacity)
+    }
+}
+
+impl FileOps for PipeEnd {
+    fn read(&self, _offset: u64, sink: &mut dyn Sink) -> Result<usize> {
+        if sink.remaining() == 0 {
+            return Ok(0);
+        }
+        let count = {
+            let mut state = self.pipe.state.lock();
+            if state.ring.len == 0 {
+                return if state.writers == 0 { Ok(0) } else { Err(Errno::EAGAIN) };
+            }
+            state.ring.take(sink)?
+        };
+        self.pipe.waiters.notify(poll::OUT | poll::WRNORM);
+        Ok(count)
+    }
+
+    fn write(&self, _offset: u64, source: &mut dyn Source) -> Result<usize> {
+        let wanted = source.remaining();
+        let count = {
+            let mut state = self.pipe.state.lock();
+            if state.readers == 0 {
+                return Err(Errno::EPIPE);
+            }
+            let room = state.capacity - state.ring.len.min(state.capacity);
+            if (wanted <= PIPE_BUF && room < wanted) || (wanted > 0 && room == 0) {
+                return Err(Errno::EAGAIN);
+            }
+            let count = wanted.min(room);
+            if count > 0 {
+                state.ring.put(count, source)?;
+            }
+            count
+        };
+        self.pipe.waiters.notify(poll::IN | poll::RDNORM);
+        Ok(count)
+    }
+
+    fn poll(&self) -> u32 {
+        let state = self.pipe.state.lock();
+        let mut events = 0;
+        if self.reads {
+            if state.ring.len > 0 {
+                events |= poll::IN | poll::RDNORM;
+            }
+            if state.writers == 0 && state.writers_ever != self.seen_writers {
+                events |= poll::HUP;
+            }
+        }
+        if self.writes {
+            if state.capacity.saturating_sub(state.ring.len) >= PIPE_BUF {
+                events |= poll::OUT | poll::WRNORM;
+            }
+            if state.readers == 0 {
+                events |= poll::ERR;
+            }
+        }
+        events
+    }
+
+    fn wait_list(&self) -> Option<&WaitList> {
+        Some(&self.pipe.waiters)
+    }
+
+    fn is_open(&self) -> bool {
+        if !self.waits {
+            return true;
+        }
+        let state = self.pipe.state.lock();
+        if self.reads {
+            state.writers > 0 || state.writers_ever != self.seen_writers
+        } else {
+            state.readers > 0 || state.readers_ever != self.seen_readers
+        }
+    }
+
+    fn ioctl(&self, command: u32, argument: u64, memory: &dyn UserMemory) -> Result<usize> {
+        if command != FIONREAD {
+            return Err(Errno::ENOTTY);
+        }
+        let waiting = self.pipe.state.lock().ring.len;
+        memory.write(argument, &i32::try_from(waiting).unwrap_or(i32::MAX).to_le_bytes())?;
+        Ok(0)
+    }
+
+    fn kind(&self) -> Option<FileType> {
+        Some(FileType::Fifo)
+    }
+
+    fn class(&self) -> &'static str {
+        "pipe"
+    }
+}
+
+impl Drop for PipeEnd {
+    fn drop(&mut self) {
+        {
+            let mut state = self.pipe.state.lock();
+            state.readers -= usize::from(self.reads);
+            state.writers -= usize::from(self.writes);
+            if state.readers == 0 && state.writers == 0 {
+                // Nobody can read what is left; a FIFO starts empty when it is opened again.
+                state.ring = Ring { storage: Vec::new(), head: 0, len: 0 };
+            }
+        }
+        self.pipe.waiters.notify(poll::HUP | poll::ERR | poll::IN | poll::OUT);
+    }
+}
+
+impl FileOps for PipeNode {
+    fn kind(&self) -> Option<FileType> {
+        Some(FileType::Fifo)
+    }
+
+    fn class(&self) -> &'static str {
+        "pipe"
+    }
+
+    fn reopen(self: Arc<Self>, flags: u32) -> Result<Arc<dyn FileOps>> {
+        self.0.open_fifo(flags)
+    }
+}

@@ -1,0 +1,40 @@
+//! What a monitor and the kernel agree on. Everything else is PVH and virtio, by their specifications.
+//!
+//! An image boots by PVH: an ELF note (name `Xen`, type 18) gives the 32-bit entry; EBX points at `hvm_start_info`.
+//! The kernel command line carries the keys below; PVH module 0, if present, is a run-time configuration blob
+//! (see [`config`]), which overrides the one inside the image.
+#![no_std]
+
+pub mod config;
+
+/// Version of this contract, carried by the image in an ELF note (name `compat`, type 1, descriptor: one u32).
+pub const ABI_VERSION: u32 = 1;
+/// Name of the ELF note that carries [`ABI_VERSION`], without the NUL.
+pub const NOTE_NAME: &str = "compat";
+
+/// Port: a 32-bit write ends the machine. Bits 0..8 are the exit status; [`EXIT_PANIC`] says that the kernel failed.
+/// It is where QEMU's `isa-debug-exit,iobase=0xf4,iosize=4` listens, which loses bits: there the control port's last line counts.
+pub const EXIT_PORT: u16 = 0xf4;
+/// Set in the exit value when the kernel itself failed; the report went to [`DEBUG_PORT`].
+pub const EXIT_PANIC: u32 = 0x100;
+/// Port: bytes (also by `rep outsb`) for a person, on stderr: kernel messages, crash reports. QEMU: `isa-debugcon,iobase=0xe9`.
+pub const DEBUG_PORT: u16 = 0xe9;
+
+/// Names of the virtio-console ports (multiport); the ids are whatever the device announces.
+pub const PORT_STDIO: &str = "compat.stdio";
+pub const PORT_STDERR: &str = "compat.stderr";
+/// Lines of text. To the guest: `signal N`, `winsize ROWS COLS`, `eof` (stdin ended), `hangup stdio` and `hangup stderr` (nobody
+/// takes that output any more; it is dropped). From the guest, last: `exit STATUS` (0..=255, 128+N if killed by signal N) or `panic`.
+pub const PORT_CONTROL: &str = "compat.control";
+
+/// Command line: `virtio_mmio.device=SIZE@ADDRESS:IRQ` once a device, as Linux and QEMU microvm have it.
+pub const KEY_VIRTIO_MMIO: &str = "virtio_mmio.device";
+/// Command line: TSC frequency in kHz. Absent: the kernel calibrates.
+pub const KEY_TSC_KHZ: &str = "compat.tsc_khz";
+/// Command line: `TSC:NANOSECONDS`, a pair read together: TSC value and CLOCK_REALTIME. Absent TSC: 0.
+pub const KEY_REALTIME: &str = "compat.realtime";
+
+/// Exit status of `compat run` and of the monitor when compat itself could not do its work (bad image, no KVM, ...).
+pub const STATUS_CANNOT_RUN: u8 = 125;
+/// Exit status when the kernel or the monitor failed (a bug).
+pub const STATUS_INTERNAL: u8 = 70;

@@ -1,0 +1,231 @@
+//! Command-line arguments, or their replacement when this executable carries an image.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
+
+use lexopt::prelude::{Long, Short, Value};
+
+use crate::error::{Error, Result};
+
+pub const DEFAULT_MEMORY: u64 = 512 << 20;
+const MAX_MEMORY: u64 = 1 << 40;
+const MAX_CPUS: u32 = 64;
+
+pub const HELP: &str = "\
+Usage: compat-monitor [OPTION]... IMAGE [-- ARGUMENT...]
+Runs IMAGE in a virtual machine of its own.
+
+  --mem SIZE         memory of the machine, with suffix K, M or G (default 512M)
+  --cpus N           number of CPUs (default 1)
+  --env KEY=VALUE    set a variable of the program's environment
+  --clear-env        drop the environment that the image sets
+  --arg0 NAME        the program's argv[0]
+  --cwd DIR          the program's working directory
+  --hostname NAME    the machine's name (default: the host's)
+  --config FILE      more configuration records, as in an image
+  --json-stats FILE  write counters and times to FILE
+  --help, --version
+";
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// `None`: the image is at the end of this executable.
+    pub image: Option<PathBuf>,
+    pub memory: u64,
+    pub cpus: u32,
+    pub env: Vec<Vec<u8>>,
+    pub clear_env: bool,
+    pub arg0: Option<Vec<u8>>,
+    pub cwd: Option<Vec<u8>>,
+    pub hostname: Option<Vec<u8>>,
+    pub config: Option<PathBuf>,
+    pub json_stats: Option<PathBuf>,
+    pub args: Vec<Vec<u8>>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            image: None,
+            memory: DEFAULT_MEMORY,
+            cpus: 1,
+            env: Vec::new(),
+            clear_env: false,
+            arg0: None,
+            cwd: None,
+            hostname: None,
+            config: None,
+            json_stats: None,
+            args: Vec::new(),
+        }
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub enum Command {
+    Run(Box<Options>),
+    Help,
+    Version,
+}
+
+/// `args` without the monitor's own name.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command> {
+    let mut parser = lexopt::Parser::from_args(args);
+    let mut options = Options::default();
+    while let Some(arg) = parser.next().map_err(usage)? {
+        match arg {
+            Short('h') | Long("help") => return Ok(Command::Help),
+            Long("version") => return Ok(Command::Version),
+            Long("mem") => options.memory = memory_size(&parser.value().map_err(usage)?)?,
+            Long("cpus") => options.cpus = cpu_count(&parser.value().map_err(usage)?)?,
+            Long("env") => options.env.push(variable(parser.value().map_err(usage)?)?),
+            Long("clear-env") => options.clear_env = true,
+            Long("arg0") => options.arg0 = Some(parser.value().map_err(usage)?.into_vec()),
+            Long("cwd") => options.cwd = Some(parser.value().map_err(usage)?.into_vec()),
+            Long("hostname") => options.hostname = Some(parser.value().map_err(usage)?.into_vec()),
+            Long("config") => options.config = Some(parser.value().map_err(usage)?.into()),
+            Long("json-stats") => options.json_stats = Some(parser.value().map_err(usage)?.into()),
+            Value(image) => {
+                options.image = Some(image.into());
+                options.args = program_arguments(&mut parser)?;
+            }
+            other => return Err(usage(other.unexpected())),
+        }
+    }
+    if options.image.is_none() {
+        return Err(Error::Usage("no image given".to_owned()));
+    }
+    Ok(Command::Run(Box::new(options)))
+}
+
+/// All that follows the image belongs to the program, after `--` if it is there.
+fn program_arguments(parser: &mut lexopt::Parser) -> Result<Vec<Vec<u8>>> {
+    let mut rest = parser
+        .raw_args()
+        .map_err(usage)?
+        .map(OsString::into_vec)
+        .peekable();
+    rest.next_if(|first| first == b"--");
+    Ok(rest.collect())
+}
+
+/// The arguments of an executable with an image: all are the program's.
+pub fn standalone(
+    mut argv: impl Iterator<Item = OsString>,
+    memory: Option<OsString>,
+) -> Result<Options> {
+    Ok(Options {
+        arg0: argv.next().map(OsString::into_vec),
+        args: argv.map(OsString::into_vec).collect(),
+        memory: memory.map_or(Ok(DEFAULT_MEMORY), |text| memory_size(&text))?,
+        ..Options::default()
+    })
+}
+
+fn usage(error: lexopt::Error) -> Error {
+    Error::Usage(error.to_string())
+}
+
+/// A number with an optional suffix K, M or G.
+fn memory_size(text: &std::ffi::OsStr) -> Result<u64> {
+    let bad = || Error::Usage(format!("not a memory size: '{}'", text.display()));
+    let bytes = text.as_bytes();
+    let (digits, unit) = match bytes.split_last().ok_or_else(bad)? {
+        (b'K' | b'k', rest) => (rest, 1u64 << 10),
+        (b'M' | b'm', rest) => (rest, 1 << 20),
+        (b'G' | b'g', rest) => (rest, 1 << 30),
+        _ => (bytes, 1),
+    };
+    let number: u64 = std::str::from_utf8(digits)
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .ok_or_else(bad)?;
+    let size = number
+        .checked_mul(unit)
+        .filter(|size| (1..=MAX_MEMORY).contains(size));
+    size.ok_or_else(|| Error::Usage(format!("memory size out of range: '{}'", text.display())))
+}
+
+fn cpu_count(text: &std::ffi::OsStr) -> Result<u32> {
+    let count = text
+        .to_str()
+        .and_then(|t| t.parse().ok())
+        .filter(|n| (1..=MAX_CPUS).contains(n));
+    count.ok_or_else(|| {
+        Error::Usage(format!(
+            "not a number of CPUs from 1 to {MAX_CPUS}: '{}'",
+            text.display()
+        ))
+    })
+}
+
+fn variable(text: OsString) -> Result<Vec<u8>> {
+    let bytes = text.into_vec();
+    match bytes.iter().position(|b| *b == b'=') {
+        None | Some(0) => Err(Error::Usage(format!(
+            "not KEY=VALUE: '{}'",
+            bytes.escape_ascii()
+        ))),
+        Some(_) => Ok(bytes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(args: &[&str]) -> Result<Options> {
+        match parse(args.iter().map(OsString::from))? {
+            Command::Run(options) => Ok(*options),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn options_stop_at_the_image() {
+        let options = run(&["--mem", "64M", "--env", "A=1", "x.img", "--", "-l", "--mem"]).unwrap();
+        assert_eq!(options.memory, 64 << 20);
+        assert_eq!(options.env, [b"A=1".to_vec()]);
+        assert_eq!(options.args, [b"-l".to_vec(), b"--mem".to_vec()]);
+    }
+
+    #[test]
+    fn a_second_double_dash_is_the_programs() {
+        assert_eq!(
+            run(&["x", "--", "--", "a"]).unwrap().args,
+            [b"--".to_vec(), b"a".to_vec()]
+        );
+        assert_eq!(
+            run(&["x", "a", "--"]).unwrap().args,
+            [b"a".to_vec(), b"--".to_vec()]
+        );
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for bad in [
+            &["--mem", "x", "i"][..],
+            &["--mem", "", "i"],
+            &["--mem", "0", "i"],
+            &["--mem", "99999999999G", "i"],
+            &["--cpus", "0", "i"],
+            &["--cpus", "65", "i"],
+            &["--env", "=x", "i"],
+            &["--env", "x", "i"],
+            &["--what", "i"],
+            &[],
+        ] {
+            assert!(run(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn standalone_takes_everything() {
+        let argv = ["./hello", "--mem", "1"].map(OsString::from);
+        let options = standalone(argv.into_iter(), Some("8M".into())).unwrap();
+        assert_eq!(options.arg0.as_deref(), Some(b"./hello".as_slice()));
+        assert_eq!(options.args, [b"--mem".to_vec(), b"1".to_vec()]);
+        assert_eq!(options.memory, 8 << 20);
+    }
+}

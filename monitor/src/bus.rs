@@ -1,0 +1,81 @@
+//! Port and memory-mapped accesses that stop a CPU, handed to whoever listens there.
+
+use std::sync::Arc;
+
+use boot_abi::{DEBUG_PORT, EXIT_PANIC, EXIT_PORT};
+
+use crate::devices::virtio::Registers;
+use crate::outcome::Outcome;
+use crate::stats::Stats;
+use crate::terminal;
+
+/// A range of addresses with a device behind it.
+pub struct Window {
+    pub base: u64,
+    pub size: u64,
+    pub device: Arc<dyn Registers>,
+}
+
+pub struct Bus {
+    pub windows: Vec<Window>,
+    pub stats: Arc<Stats>,
+}
+
+impl Bus {
+    /// `Some`: the machine ends. Other ports have nobody behind them, as on a PC.
+    pub fn port_write(&self, port: u16, data: &[u8]) -> Option<Outcome> {
+        match port {
+            DEBUG_PORT => {
+                self.stats.debug_bytes.add(data.len() as u64);
+                terminal::message(data);
+                None
+            }
+            EXIT_PORT => {
+                let mut value = [0; 4];
+                for (to, from) in value.iter_mut().zip(data) {
+                    *to = *from;
+                }
+                Some(exit_outcome(u32::from_le_bytes(value)))
+            }
+            _ => {
+                self.stats.exits.unclaimed.add(1);
+                None
+            }
+        }
+    }
+
+    /// Reads where nobody listens give all ones, as an empty bus does.
+    pub fn read(&self, address: u64, data: &mut [u8]) {
+        match self.find(address) {
+            Some((offset, device)) => device.read(offset, data),
+            None => {
+                self.stats.exits.unclaimed.add(1);
+                data.fill(0xff);
+            }
+        }
+    }
+
+    pub fn write(&self, address: u64, data: &[u8]) {
+        match self.find(address) {
+            Some((offset, device)) => device.write(offset, data),
+            None => self.stats.exits.unclaimed.add(1),
+        }
+    }
+
+    fn find(&self, address: u64) -> Option<(u64, &dyn Registers)> {
+        self.windows.iter().find_map(|window| {
+            let offset = address
+                .checked_sub(window.base)
+                .filter(|offset| *offset < window.size)?;
+            Some((offset, window.device.as_ref()))
+        })
+    }
+}
+
+fn exit_outcome(value: u32) -> Outcome {
+    if value & EXIT_PANIC != 0 {
+        Outcome::KernelPanic
+    } else {
+        Outcome::Exited((value & 0xff) as u8)
+    }
+}

@@ -1,0 +1,5 @@
+//! The devices of the machine, one folder each, and what they share.
+
+pub mod console;
+pub mod rng;
+pub mod virtio;

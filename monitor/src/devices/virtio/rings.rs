@@ -1,0 +1,143 @@
+//! A device's view of its queues while it works on them.
+
+use virtio_queue::{Queue, QueueOwnedT, QueueT};
+use vm_memory::{GuestAddress, GuestMemory as _, Permissions, VolatileSlice};
+
+use super::{DeviceError, Interrupt};
+use crate::memory::GuestMemory;
+
+/// An indirect table could hold 65535; no driver needs more than the host takes in one call.
+const LONGEST_CHAIN: usize = 1024;
+
+/// One piece of guest memory that a descriptor names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Buffer {
+    pub address: GuestAddress,
+    pub len: u32,
+}
+
+/// A descriptor chain taken from a queue, to be given back by its head.
+#[derive(Debug, Clone)]
+pub struct Chain {
+    pub head: u16,
+    /// The device reads these.
+    pub readable: Vec<Buffer>,
+    /// The device writes these.
+    pub writable: Vec<Buffer>,
+}
+
+pub struct Rings<'a> {
+    queues: &'a mut [Queue],
+    pub memory: &'a GuestMemory,
+    interrupt: &'a Interrupt,
+    /// The driver wants to hear of what was given back.
+    wanted: bool,
+}
+
+impl<'a> Rings<'a> {
+    pub fn new(queues: &'a mut [Queue], memory: &'a GuestMemory, interrupt: &'a Interrupt) -> Self {
+        Self {
+            queues,
+            memory,
+            interrupt,
+            wanted: false,
+        }
+    }
+
+    /// Tells the driver of what was given back, if it wants to hear of it.
+    pub fn signal(&mut self) {
+        if std::mem::take(&mut self.wanted) {
+            self.interrupt.queue_used();
+        }
+    }
+
+    fn ready(&mut self, index: usize) -> Option<&mut Queue> {
+        self.queues.get_mut(index).filter(|queue| queue.ready())
+    }
+
+    /// The next chain that the driver made available. A queue that the driver did not set up has none.
+    pub fn pop(&mut self, index: usize) -> Result<Option<Chain>, DeviceError> {
+        let memory = self.memory;
+        let Some(queue) = self.ready(index) else {
+            return Ok(None);
+        };
+        let Some(descriptors) = queue.iter(memory)?.next() else {
+            return Ok(None);
+        };
+        let mut chain = Chain {
+            head: descriptors.head_index(),
+            readable: Vec::new(),
+            writable: Vec::new(),
+        };
+        for descriptor in descriptors {
+            let buffer = Buffer {
+                address: descriptor.addr(),
+                len: descriptor.len(),
+            };
+            let list = if descriptor.is_write_only() {
+                &mut chain.writable
+            } else {
+                &mut chain.readable
+            };
+            list.push(buffer);
+            if list.len() > LONGEST_CHAIN {
+                return Err(DeviceError::Protocol("made an overlong descriptor chain"));
+            }
+        }
+        Ok(Some(chain))
+    }
+
+    /// Gives a chain back, of which the device wrote `written` bytes.
+    pub fn put(&mut self, index: usize, head: u16, written: u32) -> Result<(), DeviceError> {
+        let memory = self.memory;
+        if let Some(queue) = self.ready(index) {
+            queue.add_used(memory, head, written)?;
+            let wanted = queue.needs_notification(memory)?;
+            self.wanted |= wanted;
+        }
+        Ok(())
+    }
+
+    /// Is there a chain to take?
+    pub fn available(&mut self, index: usize) -> Result<bool, DeviceError> {
+        let memory = self.memory;
+        let Some(queue) = self.ready(index) else {
+            return Ok(false);
+        };
+        Ok(queue
+            .avail_idx(memory, std::sync::atomic::Ordering::Acquire)?
+            .0
+            != queue.next_avail())
+    }
+
+    /// Asks the driver not to ring for this queue: the device looks by itself.
+    pub fn silence(&mut self, index: usize) -> Result<(), DeviceError> {
+        let memory = self.memory;
+        Ok(self
+            .ready(index)
+            .map_or(Ok(()), |queue| queue.disable_notification(memory))?)
+    }
+
+    /// Asks the driver to ring when it adds a chain. `true`: it just did, look again.
+    pub fn listen(&mut self, index: usize) -> Result<bool, DeviceError> {
+        let memory = self.memory;
+        Ok(self
+            .ready(index)
+            .map_or(Ok(false), |queue| queue.enable_notification(memory))?)
+    }
+
+    /// The host's view of buffers, appended to `slices`.
+    pub fn slices<'m>(
+        memory: &'m GuestMemory,
+        buffers: &[Buffer],
+        access: Permissions,
+        slices: &mut Vec<VolatileSlice<'m>>,
+    ) -> Result<(), DeviceError> {
+        for buffer in buffers {
+            for slice in memory.get_slices(buffer.address, buffer.len as usize, access)? {
+                slices.push(slice?);
+            }
+        }
+        Ok(())
+    }
+}

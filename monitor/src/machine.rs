@@ -1,0 +1,291 @@
+//! Puts a machine together and runs it to its end.
+
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::sync::{Arc, Barrier};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use boot_abi::{KEY_REALTIME, KEY_TSC_KHZ, KEY_VIRTIO_MMIO, STATUS_INTERNAL};
+use event_manager::{EventManager, MutEventSubscriber, SubscriberOps};
+use kvm_bindings::CpuId;
+use nix::sys::signalfd::SignalFd;
+
+use crate::args::Options;
+use crate::bus::{Bus, Window};
+use crate::devices::console::{self, Console, ConsoleEvents, Input, Output, Sink};
+use crate::devices::rng::{Rng, RngEvents};
+use crate::devices::virtio::{Device, Registers, Transport};
+use crate::error::{Error, Result, host};
+use crate::host::Streams;
+use crate::image::{Image, ImageFile, Segment};
+use crate::layout::{VIRTIO_FIRST_IRQ, VIRTIO_MMIO, VIRTIO_MMIO_SIZE};
+use crate::memory::{self, GuestMemory, RamSizes};
+use crate::outcome::{Outcome, Verdict, VerdictEvents};
+use crate::signals::{self, SignalEvents};
+use crate::stats::Stats;
+use crate::vcpu::Vcpu;
+use crate::vm::Vm;
+use crate::{boot, config, cpuid, seccomp, source, terminal};
+
+const CLOCK_TRIES: usize = 4;
+
+/// Everything that exists before the guest runs.
+struct Machine {
+    vm: Vm,
+    memory: Arc<GuestMemory>,
+    image: Image,
+    bus: Bus,
+    /// `virtio_mmio.device=...` of each device.
+    command_line: Vec<String>,
+    console: Arc<Transport<Console>>,
+    rng: Arc<Transport<Rng>>,
+    stats: Arc<Stats>,
+}
+
+pub fn run(options: &Options, stats: Stats) -> Result<u8> {
+    let stats = Arc::new(stats);
+    let mut stats_file = create_stats_file(options)?;
+    let signals = signals::block()?;
+    let machine = Machine::build(options, &stats)?;
+    let outcome = machine.run(options.cpus, signals)?;
+    let status = report(&outcome);
+    if let Some(file) = &mut stats_file {
+        stats.write(file, &outcome, status)?;
+    }
+    Ok(status)
+}
+
+/// Opened first, so that a path that does not work is known before the program runs.
+fn create_stats_file(options: &Options) -> Result<Option<File>> {
+    let create = |path: &std::path::PathBuf| {
+        File::create(path).map_err(|source| Error::Open {
+            path: path.clone(),
+            source,
+        })
+    };
+    options.json_stats.as_ref().map(create).transpose()
+}
+
+fn open_image(options: &Options) -> Result<(ImageFile, Image)> {
+    let path = options.image.as_deref().unwrap_or(source::SELF.as_ref());
+    let from = match options.image {
+        Some(_) => source::open(path)?,
+        None => source::embedded()?.ok_or(Error::Usage("no image given".to_owned()))?,
+    };
+    let image = Image::parse(&from).map_err(|source| Error::Image {
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok((from, image))
+}
+
+impl Machine {
+    fn build(options: &Options, stats: &Arc<Stats>) -> Result<Self> {
+        let streams = Streams::look();
+        let (from, image) = open_image(options)?;
+        let sizes = RamSizes::new(options.memory, &image)?;
+        let blob = config::build(options, &streams)?;
+        let vm = Vm::new()?;
+        let memory = Arc::new(memory::load(&image, &from, sizes)?);
+        vm.set_up(&memory)?;
+        let image_end = image.segments.iter().map(Segment::end).max().unwrap_or(0);
+        boot::write_tables(&memory, sizes, image_end, &blob)?;
+
+        let console = Arc::new(Transport::new(
+            build_console(&streams, stats)?,
+            Arc::clone(&memory),
+        )?);
+        let rng = Arc::new(Transport::new(Rng, Arc::clone(&memory))?);
+        let bus = Bus {
+            windows: Vec::new(),
+            stats: Arc::clone(stats),
+        };
+        let mut machine = Self {
+            vm,
+            memory,
+            image,
+            bus,
+            command_line: Vec::new(),
+            console,
+            rng,
+            stats: Arc::clone(stats),
+        };
+        machine.attach(Arc::clone(&machine.console))?;
+        machine.attach(Arc::clone(&machine.rng))?;
+        Ok(machine)
+    }
+
+    /// Gives a device its window, doorbell and interrupt line.
+    fn attach<D: Device>(&mut self, device: Arc<Transport<D>>) -> Result<()> {
+        let index = self.bus.windows.len() as u64;
+        let base = VIRTIO_MMIO + index * VIRTIO_MMIO_SIZE;
+        let line = VIRTIO_FIRST_IRQ + index as u32;
+        self.vm.doorbell(base, &device.doorbell)?;
+        self.vm.interrupt(&device.interrupt.line, line)?;
+        self.command_line.push(format!(
+            "{KEY_VIRTIO_MMIO}={VIRTIO_MMIO_SIZE:#x}@{base:#x}:{line}"
+        ));
+        let device: Arc<dyn Registers> = device;
+        self.bus.windows.push(Window {
+            base,
+            size: VIRTIO_MMIO_SIZE,
+            device,
+        });
+        Ok(())
+    }
+
+    fn run(self, cpus: u32, signals: SignalFd) -> Result<Outcome> {
+        let verdict = Arc::new(Verdict::new()?);
+        let mut events = EventManager::<Box<dyn MutEventSubscriber>>::new()?;
+        events.add_subscriber(Box::new(VerdictEvents(Arc::clone(&verdict))));
+        events.add_subscriber(Box::new(ConsoleEvents::new(Arc::clone(&self.console))));
+        events.add_subscriber(Box::new(RngEvents(Arc::clone(&self.rng))));
+        let console = Arc::clone(&self.console);
+        let (signal_console, signal_verdict) = (Arc::clone(&console), Arc::clone(&verdict));
+        events.add_subscriber(Box::new(SignalEvents::new(
+            signals,
+            signal_console,
+            signal_verdict,
+        )));
+
+        terminal::catch_fatal_signals();
+        let raw = terminal::enter_raw();
+        self.start(cpus, &verdict)?;
+        let outcome = wait(&mut events, &console, &verdict)?;
+        drop(raw);
+        Ok(outcome)
+    }
+
+    /// Starts a thread for each CPU. They run when all filters are in place.
+    fn start(self, cpus: u32, verdict: &Arc<Verdict>) -> Result<()> {
+        let base: CpuId = cpuid::supported(&self.vm.kvm)?;
+        let vcpus = (0..cpus)
+            .map(|i| Vcpu::new(&self.vm, &base, i, cpus))
+            .collect::<Result<Vec<_>>>()?;
+        if let Some(first) = vcpus.first() {
+            first.start_at(self.image.entry, cpuid::xcr0(&base))?;
+            let line = self
+                .command_line
+                .iter()
+                .cloned()
+                .chain([clock_keys(first)?])
+                .collect::<Vec<_>>()
+                .join(" ");
+            boot::write_command_line(&self.memory, &line)?;
+        }
+        let filter = Arc::new(seccomp::vcpu_filter()?);
+        let gate = Arc::new(Barrier::new(vcpus.len() + 1));
+        let bus = Arc::new(self.bus);
+        for vcpu in vcpus {
+            let (filter, gate) = (Arc::clone(&filter), Arc::clone(&gate));
+            vcpu.spawn(
+                Arc::clone(&bus),
+                Arc::clone(verdict),
+                Arc::clone(&self.stats),
+                move || {
+                    let installed = seccomp::install(&filter);
+                    gate.wait();
+                    installed
+                },
+            )?;
+        }
+        seccomp::install(&seccomp::device_filter()?)?;
+        self.stats
+            .boot_us
+            .add(self.stats.start.elapsed().as_micros() as u64);
+        gate.wait();
+        // The descriptors of the machine stay open until the process ends, which takes them all down at once.
+        std::mem::forget(self.vm);
+        Ok(())
+    }
+}
+
+fn build_console(streams: &Streams, stats: &Stats) -> Result<Console> {
+    let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
+    let [in_kind, out_kind, err_kind] = streams.kinds;
+    let failed = host("cannot use the standard streams");
+    let fd = stdin.as_fd().try_clone_to_owned().map_err(failed)?;
+    let input = Input::new(
+        fd,
+        in_kind,
+        console::queues(console::STDIO).0,
+        Arc::clone(&stats.stdin_bytes),
+    );
+    let sink = |fd, kind| Sink::new(fd, kind).map_err(host("cannot use the standard streams"));
+    let out = Output::new(
+        sink(stdout.as_fd(), out_kind)?,
+        console::queues(console::STDIO).1,
+        Arc::clone(&stats.stdout_bytes),
+    );
+    let err = Output::new(
+        sink(stderr.as_fd(), err_kind)?,
+        console::queues(console::STDERR).1,
+        Arc::clone(&stats.stderr_bytes),
+    );
+    Ok(Console::new(input, out, err))
+}
+
+/// The time-stamp counter's rate, and a moment read on both clocks: the tightest of a few tries.
+fn clock_keys(vcpu: &Vcpu) -> Result<String> {
+    let khz = vcpu.tsc_khz()?;
+    let mut best: Option<(u128, String)> = None;
+    for _ in 0..CLOCK_TRIES {
+        let before = realtime_ns();
+        let tsc = vcpu.tsc()?;
+        let width = realtime_ns().saturating_sub(before);
+        if best.as_ref().is_none_or(|(least, _)| width < *least) {
+            best = Some((
+                width,
+                format!("{KEY_REALTIME}={tsc}:{}", before + width / 2),
+            ));
+        }
+    }
+    let pair = best.map_or(String::new(), |(_, pair)| pair);
+    Ok(format!("{KEY_TSC_KHZ}={khz} {pair}"))
+}
+
+fn realtime_ns() -> u128 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_nanos()
+}
+
+/// Serves the devices until the machine ends and its output has left.
+fn wait(
+    events: &mut EventManager<Box<dyn MutEventSubscriber>>,
+    console: &Transport<Console>,
+    verdict: &Verdict,
+) -> Result<Outcome> {
+    let mut draining = false;
+    loop {
+        if let Some(outcome) = verdict.get() {
+            if !draining {
+                // What the guest queued last may not have been looked at.
+                console.with_device(|console| console.drained = false);
+                let _ = console.doorbell.write(1);
+                draining = true;
+            }
+            let done = console.with_device(|console| console.drained) || !console.is_running();
+            if done || verdict.is_hurried() {
+                return Ok(outcome);
+            }
+        }
+        events.run()?;
+    }
+}
+
+/// Says what a person must know about the end; gives the exit status.
+fn report(outcome: &Outcome) -> u8 {
+    let text = match outcome {
+        Outcome::Exited(status) => return *status,
+        Outcome::Killed(signal) => return 128u8.saturating_add(*signal),
+        Outcome::KernelPanic => {
+            "compat-monitor: the kernel failed (its report is above)\n".to_owned()
+        }
+        Outcome::Crashed(text) => format!("compat-monitor: the machine stopped: {text}"),
+        Outcome::Failed(text) => format!("compat-monitor: {text}\n"),
+    };
+    terminal::message(text.as_bytes());
+    STATUS_INTERNAL
+}

@@ -1,0 +1,115 @@
+//! What each thread may ask of the host while a guest runs. Everything else ends the monitor (see
+//! [`crate::terminal::catch_fatal_signals`], which names the call).
+
+use std::collections::BTreeMap;
+
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen as Len, SeccompCmpOp as Op,
+    SeccompCondition as Condition, SeccompFilter, SeccompRule, TargetArch,
+};
+
+use crate::error::Result;
+
+/// `_IO(0xae, 0x80)` and its neighbours, as in linux/kvm.h.
+const KVM_RUN: u32 = 0xae80;
+const KVM_GET_REGS: u32 = 0x8090_ae81;
+const KVM_GET_SREGS: u32 = 0x8138_ae83;
+
+/// The C library's and Rust's needs: memory, locks, the end, a panic's report.
+const COMMON: &[i64] = &[
+    libc::SYS_write,
+    libc::SYS_writev,
+    libc::SYS_futex,
+    libc::SYS_munmap,
+    libc::SYS_mremap,
+    libc::SYS_madvise,
+    libc::SYS_brk,
+    libc::SYS_exit,
+    libc::SYS_exit_group,
+    libc::SYS_rt_sigreturn,
+    libc::SYS_rt_sigprocmask,
+    libc::SYS_rt_sigaction,
+    libc::SYS_restart_syscall,
+    libc::SYS_tgkill,
+    libc::SYS_gettid,
+    libc::SYS_getpid,
+    libc::SYS_clock_gettime,
+    libc::SYS_sched_yield,
+    libc::SYS_sigaltstack,
+];
+
+/// The device thread moves bytes between descriptors that are open already.
+const DEVICES: &[i64] = &[
+    libc::SYS_read,
+    libc::SYS_readv,
+    libc::SYS_sendmsg,
+    libc::SYS_poll,
+    libc::SYS_epoll_wait,
+    libc::SYS_epoll_pwait,
+    libc::SYS_epoll_ctl,
+    libc::SYS_getrandom,
+    libc::SYS_getrusage,
+    libc::SYS_getpgrp,
+    libc::SYS_close,
+];
+
+const TERMINAL_IOCTLS: &[u32] = &[
+    libc::TCGETS as u32,
+    libc::TCSETS as u32,
+    libc::TIOCGWINSZ as u32,
+    libc::TIOCGPGRP as u32,
+];
+const KVM_IOCTLS: &[u32] = &[KVM_RUN, KVM_GET_REGS, KVM_GET_SREGS];
+
+pub fn vcpu_filter() -> Result<BpfProgram> {
+    filter(&[COMMON], &[TERMINAL_IOCTLS, KVM_IOCTLS])
+}
+
+pub fn device_filter() -> Result<BpfProgram> {
+    filter(&[COMMON, DEVICES], &[TERMINAL_IOCTLS])
+}
+
+/// For this thread, for good.
+pub fn install(program: &BpfProgram) -> Result<()> {
+    Ok(seccompiler::apply_filter(program)?)
+}
+
+fn filter(calls: &[&[i64]], ioctls: &[&[u32]]) -> Result<BpfProgram> {
+    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = calls
+        .iter()
+        .copied()
+        .flatten()
+        .map(|nr| (*nr, Vec::new()))
+        .collect();
+    let requests = ioctls
+        .iter()
+        .copied()
+        .flatten()
+        .map(|request| rule(1, Op::Eq, u64::from(*request)));
+    rules.insert(libc::SYS_ioctl, requests.collect::<Result<_>>()?);
+    // Rust's debug builds look at a descriptor before they close it.
+    rules.insert(
+        libc::SYS_fcntl,
+        vec![rule(1, Op::Eq, libc::F_GETFD as u64)?],
+    );
+    // No new code: memory never becomes executable.
+    let not_exec = || rule(2, Op::MaskedEq(libc::PROT_EXEC as u64), 0);
+    rules.insert(libc::SYS_mmap, vec![not_exec()?]);
+    rules.insert(libc::SYS_mprotect, vec![not_exec()?]);
+    let filter = SeccompFilter::new(
+        rules,
+        SeccompAction::Trap,
+        SeccompAction::Allow,
+        TargetArch::x86_64,
+    )?;
+    Ok(filter.try_into()?)
+}
+
+fn rule(argument: u8, op: Op, value: u64) -> Result<SeccompRule> {
+    Ok(SeccompRule::new(vec![Condition::new(
+        argument,
+        Len::Dword,
+        op,
+        value,
+    )?])?)
+}

@@ -1,0 +1,186 @@
+//! A virtual CPU: its first registers, and the loop that runs it.
+
+use std::sync::Arc;
+
+use kvm_bindings::{CpuId, Msrs, kvm_msr_entry, kvm_segment, kvm_sregs, kvm_xcr, kvm_xcrs};
+use kvm_ioctls::{VcpuExit, VcpuFd};
+
+use crate::bus::Bus;
+use crate::cpuid;
+use crate::dump;
+use crate::error::{Error, Result, host, kvm};
+use crate::layout::START_INFO;
+use crate::outcome::{Outcome, Verdict};
+use crate::stats::Stats;
+use crate::vm::Vm;
+
+const MSR_TSC: u32 = 0x10;
+const CR0_PE_ET: u64 = 0x11;
+/// FSGSBASE, OSXSAVE, OSXMMEXCPT, OSFXSR, PAE. PVH leaves CR4 to the kernel, which sets the same; set here it works
+/// too where KVM emulates ring 0 without `xsetbv`.
+const CR4: u64 = 1 << 18 | 1 << 16 | 1 << 10 | 1 << 9 | 1 << 5;
+const RFLAGS_RESERVED: u64 = 2;
+
+pub struct Vcpu {
+    fd: VcpuFd,
+    index: u32,
+}
+
+impl Vcpu {
+    pub fn new(vm: &Vm, base: &CpuId, index: u32, count: u32) -> Result<Self> {
+        let fd = vm
+            .fd
+            .create_vcpu(index.into())
+            .map_err(kvm("KVM_CREATE_VCPU"))?;
+        fd.set_cpuid2(&cpuid::for_cpu(base, index, count))
+            .map_err(kvm("KVM_SET_CPUID2"))?;
+        Ok(Self { fd, index })
+    }
+
+    /// The state that PVH asks for. Only the first CPU gets it; the others wait for a start-up interrupt.
+    pub fn start_at(&self, entry: u32, xcr0: u64) -> Result<()> {
+        let mut sregs = self.fd.get_sregs().map_err(kvm("KVM_GET_SREGS"))?;
+        flat_protected_mode(&mut sregs);
+        self.fd.set_sregs(&sregs).map_err(kvm("KVM_SET_SREGS"))?;
+        let mut xcrs = kvm_xcrs {
+            nr_xcrs: 1,
+            ..Default::default()
+        };
+        xcrs.xcrs[0] = kvm_xcr {
+            xcr: 0,
+            reserved: 0,
+            value: xcr0,
+        };
+        self.fd.set_xcrs(&xcrs).map_err(kvm("KVM_SET_XCRS"))?;
+        let mut regs = self.fd.get_regs().map_err(kvm("KVM_GET_REGS"))?;
+        regs.rip = entry.into();
+        regs.rbx = START_INFO;
+        regs.rflags = RFLAGS_RESERVED;
+        self.fd.set_regs(&regs).map_err(kvm("KVM_SET_REGS"))
+    }
+
+    pub fn tsc_khz(&self) -> Result<u32> {
+        self.fd.get_tsc_khz().map_err(kvm("KVM_GET_TSC_KHZ"))
+    }
+
+    /// The guest's time-stamp counter, now.
+    pub fn tsc(&self) -> Result<u64> {
+        let entry = kvm_msr_entry {
+            index: MSR_TSC,
+            ..Default::default()
+        };
+        let mut msrs = Msrs::from_entries(&[entry]).map_err(|_| Error::Host {
+            what: "MSR list",
+            source: std::io::ErrorKind::InvalidInput.into(),
+        })?;
+        self.fd.get_msrs(&mut msrs).map_err(kvm("KVM_GET_MSRS"))?;
+        Ok(msrs.as_slice().first().map_or(0, |e| e.data))
+    }
+
+    /// Runs on a thread of its own until the process ends.
+    pub fn spawn(
+        mut self,
+        bus: Arc<Bus>,
+        verdict: Arc<Verdict>,
+        stats: Arc<Stats>,
+        prepare: impl FnOnce() -> Result<()> + Send + 'static,
+    ) -> Result<()> {
+        let name = format!("vcpu{}", self.index);
+        let body = move || {
+            let outcome = match prepare() {
+                Ok(()) => self.run(&bus, &stats),
+                Err(e) => Outcome::Failed(e.to_string()),
+            };
+            verdict.give(outcome);
+            // The process ends soon, and takes the CPU down with it; closing it here is not allowed by the filter.
+            loop {
+                std::thread::park();
+            }
+        };
+        std::thread::Builder::new()
+            .name(name)
+            .stack_size(256 << 10)
+            .spawn(body)
+            .map_err(host("cannot start a thread"))?;
+        Ok(())
+    }
+
+    fn run(&mut self, bus: &Bus, stats: &Stats) -> Outcome {
+        loop {
+            let why = match self.fd.run() {
+                Ok(VcpuExit::IoOut(port, data)) => {
+                    stats.exits.io.add(1);
+                    match bus.port_write(port, data) {
+                        None => continue,
+                        Some(outcome) => return outcome,
+                    }
+                }
+                Ok(VcpuExit::IoIn(_, data)) => {
+                    stats.exits.io.add(1);
+                    data.fill(0xff);
+                    continue;
+                }
+                Ok(VcpuExit::MmioRead(address, data)) => {
+                    stats.exits.mmio.add(1);
+                    bus.read(address, data);
+                    continue;
+                }
+                Ok(VcpuExit::MmioWrite(address, data)) => {
+                    stats.exits.mmio.add(1);
+                    bus.write(address, data);
+                    continue;
+                }
+                Ok(VcpuExit::Intr) => {
+                    stats.exits.other.add(1);
+                    continue;
+                }
+                Ok(VcpuExit::Shutdown) => "triple fault".to_owned(),
+                Ok(VcpuExit::SystemEvent(kind, _)) => format!("system event {kind}"),
+                Ok(VcpuExit::FailEntry(reason, _)) => {
+                    format!("the CPU refused to enter the guest, reason {reason:#x}")
+                }
+                Ok(VcpuExit::InternalError) => {
+                    "KVM internal error (an instruction it cannot emulate?)".to_owned()
+                }
+                Ok(other) => format!("unexpected exit {other:?}"),
+                Err(e) if matches!(e.errno(), libc::EINTR | libc::EAGAIN) => continue,
+                Err(e) if e.errno() == libc::EFAULT => {
+                    "the guest touched memory that the host cannot provide (was the image file truncated?)"
+                        .to_owned()
+                }
+                Err(e) => format!("KVM_RUN: {e}"),
+            };
+            let registers = dump::registers(&self.fd);
+            return Outcome::Crashed(format!("CPU {}: {why}\n{registers}", self.index));
+        }
+    }
+}
+
+fn flat_protected_mode(sregs: &mut kvm_sregs) {
+    let data = kvm_segment {
+        base: 0,
+        limit: u32::MAX,
+        selector: 0x18,
+        type_: 3,
+        present: 1,
+        s: 1,
+        db: 1,
+        g: 1,
+        ..Default::default()
+    };
+    sregs.cs = kvm_segment {
+        selector: 0x10,
+        type_: 11,
+        ..data
+    };
+    (sregs.ds, sregs.es, sregs.fs, sregs.gs, sregs.ss) = (data, data, data, data, data);
+    sregs.tr = kvm_segment {
+        limit: 0x67,
+        type_: 11,
+        present: 1,
+        ..Default::default()
+    };
+    sregs.cr0 = CR0_PE_ET;
+    sregs.cr4 = CR4;
+    sregs.efer = 0;
+}

@@ -1,0 +1,42 @@
+//! Structures exactly as they lie in the program's memory.
+
+/// Declares structures that are plain data, with the size that the kernel's header gives them.
+macro_rules! abi_struct {
+    ($($(#[$doc:meta])* $name:ident [$size:literal] { $($(#[$fdoc:meta])* $field:ident: $type:ty,)* })*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Clone, Copy, Debug, PartialEq, Eq,
+                zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)]
+            #[repr(C)]
+            pub struct $name {
+                $($(#[$fdoc])* pub $field: $type,)*
+            }
+
+            const _: () = assert!(size_of::<$name>() == $size);
+
+            impl Default for $name {
+                fn default() -> Self {
+                    zerocopy::FromZeros::new_zeroed()
+                }
+            }
+        )*
+    };
+}
+
+mod dirent;
+mod events;
+mod fs;
+mod process;
+mod signal;
+mod system;
+mod terminal;
+mod time;
+
+pub use dirent::*;
+pub use events::*;
+pub use fs::*;
+pub use process::*;
+pub use signal::*;
+pub use system::*;
+pub use terminal::*;
+pub use time::*;

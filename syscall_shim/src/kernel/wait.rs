@@ -1,0 +1,27 @@
+use linux_abi::Errno;
+use vfs::WaitList;
+
+/// Why a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Woken {
+    Ready,
+    TimedOut,
+}
+
+/// Sleeping. Everything that blocks in the shim blocks here.
+pub trait Wait {
+    /// Sleeps until `ready` answers true. Registers the thread with every list, calls `ready`, sleeps, and calls `ready`
+    /// again after each wake-up; so no wake-up is lost. `deadline` is in nanoseconds of CLOCK_MONOTONIC; once it has
+    /// passed (and `ready` still answers false): `TimedOut`. ERESTARTSYS when a signal that is not blocked is pending and
+    /// `ready` answers false. `ready` may do the operation itself, so it is called with no lock held and may touch user
+    /// memory.
+    fn wait(
+        &self,
+        lists: &[&WaitList],
+        deadline: Option<u64>,
+        ready: &mut dyn FnMut() -> bool,
+    ) -> Result<Woken, Errno>;
+
+    /// Whether a signal is pending that would end a wait. For long operations between steps.
+    fn signal_pending(&self) -> bool;
+}

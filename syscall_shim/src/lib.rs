@@ -1,0 +1,24 @@
+//! The Linux system-call interface: one table, one function per call, generic over what the kernel provides.
+//!
+//! [`dispatch`] takes a number and the argument registers; the table (`syscalls.toml`) says which function of [`sys`]
+//! is called with which types. That function checks the arguments as the manual page says and calls the [`Kernel`], or
+//! the file layer `vfs` with what the kernel keeps for the process. It never sees a raw register.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+mod decode;
+pub mod kernel;
+#[cfg(test)]
+mod mock;
+pub mod state;
+pub mod sys;
+mod table;
+pub mod user;
+
+pub use decode::{Buffer, Fd, FromReg, Path, Regs};
+pub use kernel::Kernel;
+pub use table::{Call, Level, TABLE, dispatch, lookup};

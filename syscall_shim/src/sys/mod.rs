@@ -1,0 +1,11 @@
+//! The handlers: one folder per component, one file per call or small family.
+
+pub mod core;
+pub mod events;
+pub mod files;
+pub mod identity;
+pub mod memory;
+pub mod processes;
+pub mod signals;
+pub mod threads;
+pub mod time;

@@ -1,0 +1,105 @@
+//! The system calls as data, and the way from a number to a handler. Both are made from `syscalls.toml`.
+use crate::decode::{Buffer, Fd, FromReg, Path, Regs};
+use crate::kernel::Kernel;
+use crate::user::UserPtr;
+use linux_abi::*;
+
+/// How well a call is covered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    Full,
+    Partial,
+    /// A fixed answer.
+    Stub,
+    /// Deliberately not offered.
+    Refused,
+    /// ENOSYS.
+    Missing,
+}
+
+/// A row of the table.
+#[derive(Debug)]
+pub struct Call {
+    pub nr: u16,
+    pub name: &'static str,
+    /// The unit of the shim and kernel that it belongs to.
+    pub component: &'static str,
+    pub level: Level,
+    /// Names and types.
+    pub args: &'static [(&'static str, &'static str)],
+    /// What a refused call answers.
+    pub errno: Option<Errno>,
+    pub note: &'static str,
+    /// The file that tests it.
+    pub test: &'static str,
+}
+
+include!(concat!(env!("OUT_DIR"), "/syscalls.rs"));
+
+/// The row of a number.
+#[must_use]
+pub fn lookup(nr: usize) -> Option<&'static Call> {
+    let at = TABLE.binary_search_by_key(&nr, |call| usize::from(call.nr)).ok()?;
+    TABLE.get(at)
+}
+
+#[cold]
+#[inline(never)]
+fn no_handler<K: Kernel>(k: &K, nr: usize) -> SysResult {
+    let call = lookup(nr);
+    if let Some((call, errno)) = call.and_then(|call| call.errno.map(|errno| (call, errno))) {
+        k.refused(nr, call);
+        return Err(errno);
+    }
+    k.unsupported(nr, call);
+    Err(Errno::ENOSYS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mock::Mock;
+    use std::string::ToString;
+    use std::{fs, path::Path as FsPath};
+
+    #[test]
+    fn every_number_of_the_headers_has_a_row() {
+        let known = TABLE.iter().map(|call| call.nr).collect::<std::vec::Vec<_>>();
+        let expected: std::vec::Vec<u16> = (0..=335).chain(424..=469).collect();
+        assert_eq!(known, expected);
+    }
+
+    #[test]
+    fn a_missing_call_says_so() {
+        let k = Mock::new();
+        assert_eq!(k.call("socket", [2, 1, 0]), Err(Errno::ENOSYS));
+        assert_eq!(k.complaints.lock()[0], "socket (41)");
+    }
+
+    #[test]
+    fn an_unknown_number_is_enosys() {
+        let k = Mock::new();
+        assert_eq!(crate::dispatch(&k, 5000, &Regs::default()), Err(Errno::ENOSYS));
+        assert_eq!(crate::dispatch(&k, usize::MAX, &Regs::default()), Err(Errno::ENOSYS));
+        assert_eq!(k.complaints.lock()[0], "unknown (5000)");
+    }
+
+    #[test]
+    fn a_refused_call_answers_its_errno_and_says_why() {
+        let k = Mock::new();
+        assert_eq!(k.call("reboot", [0; 4]), Err(Errno::EPERM));
+        assert!(k.complaints.lock()[0].starts_with("reboot: "));
+    }
+
+    #[test]
+    fn every_test_that_a_row_names_is_there_and_mentions_the_call() {
+        let root = FsPath::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        for call in TABLE.iter().filter(|call| !call.test.is_empty()) {
+            let path = root.join(call.test);
+            let text = fs::read_to_string(&path).unwrap_or_else(|_| panic!("{}: no {}", call.name, path.display()));
+            let stem = call.name.trim_start_matches("rt_").trim_start_matches("new").trim_end_matches("64");
+            let stem = stem.trim_end_matches(|c: char| c.is_ascii_digit()).to_string();
+            assert!(text.contains(&stem), "{} does not mention {}", call.test, call.name);
+        }
+    }
+}

@@ -1,0 +1,1 @@
+"""Tests: unit (Python), guest programs, and integration with real programs."""

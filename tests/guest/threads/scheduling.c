@@ -1,0 +1,71 @@
+// Preemption and fairness between threads that never call the kernel; yielding; affinity calls.
+#include "check.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <sys/resource.h>
+
+static atomic_int stop;
+static volatile unsigned long progress[4];
+
+static void *work(void *number) {
+    while (!atomic_load_explicit(&stop, memory_order_relaxed)) progress[(intptr_t)number]++;
+    return NULL;
+}
+
+static void *floating_point(void *seed) {
+    double x = (double)(intptr_t)seed;
+    for (int i = 0; i < 20000000; i++) x = x * 0.999999 + 1.5;
+    double *result = malloc(sizeof *result);
+    *result = x;
+    return result;
+}
+
+static void fairness(void) {
+    pthread_t threads[4];
+    for (intptr_t i = 0; i < 4; i++) NEED(pthread_create(&threads[i], NULL, work, (void *)i) == 0);
+    sleep_ms(400);
+    atomic_store(&stop, 1);
+    for (int i = 0; i < 4; i++) NEED(pthread_join(threads[i], NULL) == 0);
+    unsigned long most = 0, least = ~0ul;
+    for (int i = 0; i < 4; i++) {
+        if (progress[i] > most) most = progress[i];
+        if (progress[i] < least) least = progress[i];
+    }
+    EXPECT(least > most / 50);
+}
+
+static void state_is_kept(void) {
+    pthread_t threads[4];
+    for (intptr_t i = 0; i < 4; i++) NEED(pthread_create(&threads[i], NULL, floating_point, (void *)(i * 1000)) == 0);
+    for (int i = 0; i < 4; i++) {
+        void *result;
+        NEED(pthread_join(threads[i], &result) == 0);
+        printf("%.9f\n", *(double *)result);
+        free(result);
+    }
+}
+
+static void calls(void) {
+    cpu_set_t set;
+    EXPECT(sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) >= 1);
+    int cpu = sched_getcpu();
+    EXPECT(cpu >= 0 && CPU_ISSET(cpu, &set));
+    EXPECT(sched_setaffinity(0, sizeof set, &set) == 0);
+    CPU_ZERO(&set);
+    FAILS(sched_setaffinity(0, sizeof set, &set), EINVAL);
+    EXPECT(sched_yield() == 0 && sched_getscheduler(0) == SCHED_OTHER);
+    EXPECT(sched_get_priority_max(SCHED_FIFO) == 99 && sched_get_priority_min(SCHED_OTHER) == 0);
+    errno = 0;
+    EXPECT(getpriority(PRIO_PROCESS, 0) >= -20);
+    EXPECT(sysconf(_SC_NPROCESSORS_ONLN) >= 1 && sysconf(_SC_NPROCESSORS_CONF) >= sysconf(_SC_NPROCESSORS_ONLN));
+}
+
+int main(void) {
+    fairness();
+    part("fair");
+    state_is_kept();
+    part("state is kept");
+    calls();
+    return done();
+}

@@ -1,0 +1,207 @@
+"""Runs a command natively or in the guest, with a clean environment, a time limit and nothing left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": "/tmp", "LANG": "C.UTF-8", "TZ": "UTC"}
+PASSED_ON = ("XDG_CACHE_HOME", "COMPAT_NATIVE_DIR")
+COMPARED_LINES = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a command left: status as a shell tells it (128 + N for signal N) and its output."""
+
+    status: int
+    stdout: bytes
+    stderr: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A program to run in either place."""
+
+    argv: Sequence[str]
+    stdin: bytes = b""
+    env: Mapping[str, str] = field(default_factory=dict)
+    add: Sequence[str] = ()
+    memory: str | None = None
+    cwd: str = "/"
+    timeout: float = 60
+
+
+class TimeLimitError(AssertionError):
+    """The command did not end in time."""
+
+
+def run(argv: Sequence[str], *, stdin: bytes = b"", env: Mapping[str, str], cwd: str = "/", timeout: float) -> Outcome:
+    """Runs in a process group of its own, which is gone afterwards."""
+    with subprocess.Popen(
+        list(argv),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=dict(env),
+        cwd=cwd,
+        start_new_session=True,
+    ) as process:
+        try:
+            stdout, stderr = process.communicate(stdin, timeout=timeout)
+        except subprocess.TimeoutExpired:
+            kill_group(process)
+            stdout, stderr = process.communicate()
+            what = f"no end within {timeout:.0f} s: {' '.join(argv)}"
+            raise TimeLimitError(f"{what}\nstdout: {tail(stdout)}\nstderr: {tail(stderr)}") from None
+        finally:
+            kill_group(process)
+    return Outcome(shell_status(process.returncode), stdout, stderr)
+
+
+def kill_group(process: subprocess.Popen[bytes]) -> None:
+    """Also ends what the command started and left."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def shell_status(returncode: int) -> int:
+    """Popen gives -N for signal N."""
+    return returncode if returncode >= 0 else 128 - returncode
+
+
+def tail(data: bytes) -> str:
+    """The last lines, readable."""
+    return "\n".join(data.decode(errors="backslashreplace").splitlines()[-20:])
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """How `compat run` is started in this session."""
+
+    platform: str
+    cache: Path
+    slowdown: float
+
+    def argv(self, command: Command, extra: Sequence[str] = ()) -> list[str]:
+        """The `compat run` command line."""
+        argv = [*compat_command(), "run", "--platform", self.platform, "--cwd", command.cwd, *extra]
+        if command.memory is not None:
+            argv += ["-m", command.memory]
+        for key, value in {**ENVIRONMENT, **command.env}.items():
+            argv += ["-e", f"{key}={value}"]
+        for item in command.add:
+            argv += ["--add", item]
+        return [*argv, command.argv[0], "--", *command.argv[1:]]
+
+    def environment(self) -> dict[str, str]:
+        """The environment of the tool itself."""
+        kept = {key: os.environ[key] for key in PASSED_ON if key in os.environ}
+        return {**ENVIRONMENT, "XDG_CACHE_HOME": str(self.cache), **kept}
+
+    def run(self, command: Command, extra: Sequence[str] = ()) -> Outcome:
+        """Runs it in the guest. The notice about QEMU is not part of the program's output."""
+        # Wrapping a large program the first time takes a while, before the program's own limit begins.
+        limit = command.timeout * self.slowdown + 60
+        outcome = run(self.argv(command, extra), stdin=command.stdin, env=self.environment(), timeout=limit)
+        lines = outcome.stderr.splitlines(keepends=True)
+        if self.platform == "qemu" and lines and lines[0].startswith(b"compat: running on QEMU"):
+            return Outcome(outcome.status, outcome.stdout, b"".join(lines[1:]))
+        return outcome
+
+
+def cache_folder() -> Path:
+    """Builds and images that are good for the next session too: everything in it is keyed by content."""
+    given = os.environ.get("COMPAT_TEST_CACHE")
+    path = Path(given) if given else Path(tempfile.gettempdir()) / f"compat-tests-{os.getuid()}"
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.stat().st_uid != os.getuid():
+        pytest.exit(f"{path} belongs to somebody else; set COMPAT_TEST_CACHE")
+    return path
+
+
+def compat_command() -> list[str]:
+    """`compat` of the interpreter that runs the tests."""
+    return [sys.executable, "-m", "compat"]
+
+
+def run_native(command: Command) -> Outcome:
+    """Runs it on this machine."""
+    env = {**ENVIRONMENT, **command.env}
+    return run(command.argv, stdin=command.stdin, env=env, cwd=command.cwd, timeout=command.timeout)
+
+
+def assert_same(native: Outcome, guest: Outcome, *, stderr: bool = True) -> None:
+    """Fails with a diff of what is not the same."""
+    problems = []
+    if native.status != guest.status:
+        problems.append(f"exit status: native {native.status}, guest {guest.status}")
+    if native.stdout != guest.stdout:
+        problems.append(difference("stdout", native.stdout, guest.stdout))
+    if stderr and native.stderr != guest.stderr:
+        problems.append(difference("stderr", native.stderr, guest.stderr))
+    elif problems:
+        problems.append(f"guest's stderr:\n{tail(guest.stderr)}")
+    if problems:
+        raise AssertionError("\n".join(problems))
+
+
+def difference(name: str, native: bytes, guest: bytes) -> str:
+    """A unified diff, or the first difference when it is not text."""
+    try:
+        ours, theirs = guest.decode().splitlines(), native.decode().splitlines()
+    except UnicodeDecodeError:
+        at = next(
+            (i for i, (a, b) in enumerate(zip(native, guest, strict=False)) if a != b), min(len(native), len(guest))
+        )
+        return f"{name}: {len(native)} bytes native, {len(guest)} in the guest, first difference at {at}"
+    lines = list(difflib.unified_diff(theirs, ours, "native", "guest", lineterm=""))
+    more = [f"... {len(lines) - COMPARED_LINES} more lines"] if len(lines) > COMPARED_LINES else []
+    return "\n".join([f"{name} differs:", *lines[:COMPARED_LINES], *more])
+
+
+@dataclass(frozen=True, slots=True)
+class Same:
+    """Runs a command natively and in the guest and fails when they differ."""
+
+    guest: Guest
+
+    def __call__(
+        self, command: Command, *, status: int = 0, stderr: bool = True, edit: Callable[[bytes], bytes] | None = None
+    ) -> Outcome:
+        """`status` is what the native run must give; `edit` takes out of stdout what may rightly differ."""
+        native = run_native(command)
+        if native.status != status:
+            raise AssertionError(
+                f"native status {native.status}, not {status}:\n{tail(native.stdout)}\n{tail(native.stderr)}"
+            )
+        guest = self.guest.run(command)
+        if edit is not None:
+            native, guest = replace(native, stdout=edit(native.stdout)), replace(guest, stdout=edit(guest.stdout))
+        assert_same(native, guest, stderr=stderr)
+        return guest
+
+
+def sorted_lines(text: bytes) -> bytes:
+    """For output in directory order, which is nobody's promise."""
+    return b"".join(sorted(text.splitlines(keepends=True)))
+
+
+def require(path: str, package: str) -> str:
+    """A program of a Debian package; a test without it fails unless COMPAT_ALLOW_MISSING=1."""
+    if not os.access(path, os.X_OK):
+        missing = f"{path} is missing: apt-get install {package}"
+        if os.environ.get("COMPAT_ALLOW_MISSING") == "1":
+            pytest.skip(missing)
+        pytest.fail(missing)
+    return path

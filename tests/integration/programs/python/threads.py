@@ -1,0 +1,80 @@
+"""threading, queue, concurrent.futures, asyncio, signal, select."""
+
+import asyncio
+import concurrent.futures
+import os
+import queue
+import select
+import signal
+import threading
+import time
+
+total = 0
+lock = threading.Lock()
+
+
+def add(count: int) -> None:
+    global total
+    for _ in range(count):
+        with lock:
+            total += 1
+
+
+threads = [threading.Thread(target=add, args=(5000,)) for _ in range(10)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(total)
+
+tasks: queue.Queue = queue.Queue(10)
+results: list = []
+
+
+def consume() -> None:
+    while (item := tasks.get()) is not None:
+        results.append(item * item)
+
+
+consumer = threading.Thread(target=consume)
+consumer.start()
+for i in range(1000):
+    tasks.put(i)
+tasks.put(None)
+consumer.join()
+print(sum(results))
+
+with concurrent.futures.ThreadPoolExecutor(8) as pool:
+    print(sum(pool.map(lambda n: sum(range(n)), range(300))))
+
+
+async def ticker(name: str, delay: float, out: list) -> str:
+    for i in range(3):
+        await asyncio.sleep(delay)
+        out.append((name, i))
+    return name
+
+
+async def everything() -> None:
+    out: list = []
+    print(await asyncio.gather(ticker("a", 0.01, out), ticker("b", 0.015, out)), len(out))
+    try:
+        await asyncio.wait_for(asyncio.sleep(10), 0.05)
+    except asyncio.TimeoutError:
+        print("timed out")
+    loop = asyncio.get_running_loop()
+    print(await loop.run_in_executor(None, lambda: threading.current_thread() is threading.main_thread()))
+
+
+asyncio.run(everything())
+
+hits: list = []
+signal.signal(signal.SIGALRM, lambda number, frame: hits.append(number))
+signal.setitimer(signal.ITIMER_REAL, 0.02)
+time.sleep(0.2)
+os.kill(os.getpid(), signal.SIGALRM)
+print(hits == [signal.SIGALRM] * 2)
+r, w = os.pipe()
+print(select.select([r], [w], [], 0)[1] == [w], select.select([r], [], [], 0.02))
+os.write(w, b"x")
+print(select.select([r], [], [], 5)[0] == [r])

@@ -1,0 +1,35 @@
+use strict;
+use warnings;
+use Digest::SHA qw(sha256_hex);
+use POSIX qw(strftime);
+use Data::Dumper;
+use Time::HiRes qw(usleep time);
+use Storable qw(dclone);
+$Data::Dumper::Sortkeys = 1;
+
+my %count;
+open my $in, '<', $ARGV[0] or die "open: $!";
+while (my $line = <$in>) { $count{length $_}++ for split ' ', $line }
+close $in;
+print "$_ $count{$_}\n" for sort { $a <=> $b } keys %count;
+my @squares = map { $_ ** 2 } grep { $_ % 3 } 1 .. 20;
+print "@squares\n", Dumper(dclone({ list => [1, [2, 3]], text => "x" }));
+my $text = join ',', map { sprintf '%04d', $_ } 1 .. 2000;
+(my $changed = $text) =~ s/(\d)(\d)/$2$1/g;
+print sha256_hex($changed), "\n", strftime('%Y-%m-%d', gmtime 1700000000), "\n";
+my $file = "/tmp/compat-perl-$$";
+open my $out, '>', $file or die;
+print {$out} "line $_\n" for 1 .. 1000;
+close $out;
+print -s $file, "\n";
+unlink $file or die;
+my $start = time;
+usleep 20_000;
+print time - $start >= 0.02 ? "slept\n" : "did not sleep\n";
+local $SIG{ALRM} = sub { die "alarm\n" };
+eval { alarm 1; 1 while 1; };
+print "caught $@";
+eval { die { code => 42 } };
+print "code $@->{code}\n";
+print {*STDERR} "to stderr\n";
+exit 0;

@@ -1,0 +1,53 @@
+"""The second platform: the same image on QEMU without KVM."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.integration.harness import Command, Guest, Same, compat_command, require, run
+
+
+@pytest.fixture(scope="session")
+def same_on_qemu(qemu: Guest) -> Same:
+    require("/usr/bin/qemu-system-x86_64", "qemu-system-x86")
+    return Same(qemu)
+
+
+def test_streams_and_status(same_on_qemu: Same) -> None:
+    busybox = require("/bin/busybox", "busybox-static")
+    same_on_qemu(Command([busybox, "echo", "hello", "from", "here"]))
+    same_on_qemu(Command([busybox, "cat"], stdin=b"line\n" * 2000))
+    same_on_qemu(Command([busybox, "sh", "-c", "echo out; echo err >&2; exit 37"]), status=37)
+
+
+def test_python(same_on_qemu: Same) -> None:
+    python = require("/usr/bin/python3.11", "python3.11")
+    same_on_qemu(
+        Command([python, "-c", "import json, hashlib; print(json.dumps([1, 2]), hashlib.md5(b'x').hexdigest())"])
+    )
+
+
+def test_notice_and_statistics(qemu: Guest) -> None:
+    busybox = require("/bin/busybox", "busybox-static")
+    argv = qemu.argv(Command([busybox, "true"]))
+    outcome = run(argv, env=qemu.environment(), timeout=60 * qemu.slowdown)
+    assert outcome.status == 0 and outcome.stdout == b""
+    lines = outcome.stderr.decode().splitlines()
+    assert len(lines) == 1 and "QEMU" in lines[0], lines
+
+
+def test_image_boots_on_both_platforms(qemu: Guest, guest: Guest, tmp_path: Path) -> None:
+    busybox = require("/bin/busybox", "busybox-static")
+    image = tmp_path / "uname.img"
+    made = run(
+        [*compat_command(), "wrap", busybox, "-o", str(image), "--", "uname", "-s"],
+        env=guest.environment(),
+        timeout=120,
+    )
+    assert made.status == 0, made.stderr
+    for place in (guest, qemu):
+        argv = [*compat_command(), "run", "--platform", place.platform, str(image)]
+        outcome = run(argv, env=place.environment(), timeout=60 * place.slowdown)
+        assert outcome.status == 0 and outcome.stdout == b"Linux\n", outcome

@@ -1,0 +1,1 @@
+"""Benchmarks: each row measured natively and in the guest, side by side in one run."""
