@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 MAGIC = b"CPTCFG1\0"
+# Flag of the STREAMS record: stdout and stderr are the same file.
+SAME_OUTPUT = 1
 
 
 class Tag(IntEnum):
@@ -49,6 +51,7 @@ class BootConfig:
     seed: bytes | None = None
     umask: int | None = None
     streams: tuple[Stream, Stream, Stream] | None = None
+    same_output: bool = False
     window: tuple[int, int] = field(default=(0, 0))
 
 
@@ -82,7 +85,8 @@ def _records(config: BootConfig) -> Iterable[tuple[Tag, bytes]]:
     for pair in config.env:
         yield Tag.ENV, _bytes(pair)
     if config.streams is not None:
-        yield Tag.STREAMS, struct.pack("<4BHH", *config.streams, 0, *config.window)
+        flags = SAME_OUTPUT if config.same_output else 0
+        yield Tag.STREAMS, struct.pack("<4BHH", *config.streams, flags, *config.window)
     if config.seed is not None:
         yield Tag.SEED, config.seed
     if config.umask is not None:

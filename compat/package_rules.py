@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 PACKAGE_PLACES = ("/usr/lib/", "/usr/share/", "/etc/", "/lib/", "/usr/libexec/")
-SKIPPED_NAMES = ("*.a", "*.la", "*.o", "*.pyo", "*.h", "*.pc", "*.gir")
+SKIPPED_NAMES = ("*.a", "*.o", "*.pyo", "*.h", "*.pc", "*.gir")
 
 _SHARED = """
     applications apport bash-completion binfmts bug dbus-1 doc doc-base emacs fish gtk-doc help icons info

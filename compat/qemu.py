@@ -16,16 +16,16 @@ import socket
 import struct
 import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from compat.bootconfig import BootConfig, encode
 from compat.elf import EHDR, PHDR, PT_LOAD
 from compat.errors import STATUS_INTERNAL, CompatError
 from compat.launch import RunRequest
-from compat.relay import Relay, describe_streams, window_size
+from compat.relay import Relay, describe_streams, is_same_output, window_size
 
 PROGRAM = "qemu-system-x86_64"
 DEFAULT_MEMORY = 512 << 20
@@ -49,25 +49,23 @@ def run_qemu(request: RunRequest) -> int:
         raise CompatError(f"{PROGRAM} is not installed", "on Debian: apt install qemu-system-x86")
     channels = _make_channels()
     started = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="compat-") as directory:
-        config = Path(directory) / "config"
-        config.write_bytes(_run_time_config(request))
-        arguments = [program, *_machine(request, config), *_devices(channels)]
-        errors = Path(directory) / "errors"
-        with errors.open("wb") as stream:
-            process = subprocess.Popen(
-                arguments,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=stream,
-                pass_fds=[end.fileno() for end in channels.theirs],
-                preexec_fn=_die_with_parent,  # noqa: PLW1509 - no thread runs yet
-            )
-            for end in channels.theirs:
-                end.close()
-            relay = Relay(process, *channels.ours)
-            reported = relay.run()
-        messages = errors.read_text(errors="replace")
+    # Files without a name: nothing is left behind, however this ends.
+    with _unnamed("config", _run_time_config(request)) as config, _unnamed("errors") as errors:
+        inherited = [config.fileno(), *(end.fileno() for end in channels.theirs)]
+        process = subprocess.Popen(
+            [program, *_machine(request, f"/proc/self/fd/{config.fileno()}"), *_devices(channels)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            pass_fds=inherited,
+            preexec_fn=_die_with_parent,  # noqa: PLW1509 - no thread runs yet
+        )
+        for end in channels.theirs:
+            end.close()
+        relay = Relay(process, *channels.ours)
+        reported = relay.run()
+        errors.seek(0)
+        messages = errors.read().decode(errors="replace")
     status = _final_status(reported, process.returncode, messages)
     if request.json_stats is not None:
         _write_stats(request.json_stats, status, time.monotonic() - started, relay)
@@ -83,14 +81,20 @@ def _final_status(status: int | None, code: int, messages: str) -> int:
     return STATUS_INTERNAL
 
 
-def _machine(request: RunRequest, config: Path) -> list[str]:
+def _unnamed(name: str, content: bytes = b"") -> BinaryIO:
+    file = os.fdopen(os.memfd_create(name), "w+b", buffering=0)
+    file.write(content)
+    return file
+
+
+def _machine(request: RunRequest, config: str) -> list[str]:
     realtime = f"compat.realtime=0:{time.time_ns()}"
     memory = (request.memory or DEFAULT_MEMORY) + _image_end(request.image)
     return [
         "-M", "microvm,acpi=off,rtc=on,pic=off,isa-serial=off", "-bios", "qboot.rom",
         "-accel", "tcg", "-cpu", "max", "-smp", str(request.cpus), "-m", f"{-(-memory // MEBIBYTE)}M",
         "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
-        "-kernel", str(request.image), "-initrd", str(config), "-append", realtime,
+        "-kernel", str(request.image), "-initrd", config, "-append", realtime,
     ]  # fmt: skip
 
 
@@ -122,6 +126,7 @@ def _run_time_config(request: RunRequest) -> bytes:
             cwd=request.cwd,
             seed=os.urandom(64),
             streams=describe_streams(),
+            same_output=is_same_output(),
             window=window_size(),
         )
     )

@@ -14,7 +14,6 @@ import subprocess
 import sys
 import termios
 import threading
-import time
 import tty
 from collections.abc import Iterator
 
@@ -26,7 +25,6 @@ STUBBORN = (signal.SIGINT, signal.SIGTERM)
 # A program that ignores this many interrupts is ended with its machine.
 PATIENCE = 3
 CHUNK = 65536
-SIOCOUTQ = 0x5411
 DRAIN_SECONDS = 5.0
 
 
@@ -132,16 +130,22 @@ class Relay:
             while data := os.read(0, CHUNK):
                 self.stdio.sendall(data)
                 self.moved["stdin"] += len(data)
-        # The end must not overtake the data, which goes another way.
-        while _unread(self.stdio) and self.process.poll() is None:
-            time.sleep(0.002)
-        self._tell("eof")
+        # The end goes another way than the data and may overtake it: the guest waits for this many bytes.
+        self._tell(f"eof {self.moved['stdin']}")
 
 
 def describe_streams() -> tuple[Stream, Stream, Stream]:
     """What our standard streams are, for the guest's fstat and isatty."""
     first, second, third = (_kind(fd) for fd in range(3))
     return first, second, third
+
+
+def is_same_output() -> bool:
+    """Whether stdout and stderr are one file, so that their bytes must keep one order."""
+    try:
+        return os.path.sameopenfile(1, 2)
+    except OSError:
+        return False
 
 
 def window_size() -> tuple[int, int]:
@@ -163,16 +167,10 @@ def _kind(fd: int) -> Stream:
     if stat.S_ISSOCK(status.st_mode):
         return Stream.SOCKET
     if stat.S_ISCHR(status.st_mode):
-        return Stream.TTY if os.isatty(fd) else Stream.NULL
+        if os.isatty(fd):
+            return Stream.TTY
+        return Stream.NULL if status.st_rdev == os.makedev(1, 3) else Stream.FILE
     return Stream.PIPE
-
-
-def _unread(end: socket.socket) -> int:
-    try:
-        (count,) = struct.unpack("i", fcntl.ioctl(end.fileno(), SIOCOUTQ, bytes(4)))
-    except OSError:
-        return 0
-    return int(count)
 
 
 @contextlib.contextmanager

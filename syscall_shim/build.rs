@@ -57,7 +57,12 @@ fn run() -> Result<(), String> {
     let text = fs::read_to_string("syscalls.toml").map_err(|e| e.to_string())?;
     let table: Table = toml::from_str(&text).map_err(|e| e.to_string())?;
     check(&table.call)?;
-    let code = format!("{}\n{}\n{}", info(&table.call)?, wrappers(&table.call)?, dispatch(&table.call));
+    let code = format!(
+        "{}\n{}\n{}",
+        info(&table.call)?,
+        wrappers(&table.call)?,
+        dispatch(&table.call)
+    );
     let out = PathBuf::from(env::var("OUT_DIR").map_err(|e| e.to_string())?).join("syscalls.rs");
     fs::write(out, code).map_err(|e| e.to_string())
 }
@@ -67,7 +72,10 @@ fn check(rows: &[Row]) -> Result<(), String> {
     let mut last = None;
     for row in rows {
         if last.is_some_and(|nr| nr >= row.nr) {
-            return Err(format!("{}: number {} is out of order or used twice", row.name, row.nr));
+            return Err(format!(
+                "{}: number {} is out of order or used twice",
+                row.name, row.nr
+            ));
         }
         last = Some(row.nr);
         if !names.insert(&row.name) {
@@ -80,7 +88,10 @@ fn check(rows: &[Row]) -> Result<(), String> {
 
 fn check_row(row: &Row) -> Result<(), String> {
     if row.level != Level::Full && row.note.is_empty() {
-        return Err(format!("level {:?} needs a note that says what is missing", row.level));
+        return Err(format!(
+            "level {:?} needs a note that says what is missing",
+            row.level
+        ));
     }
     if matches!(row.level, Level::Full | Level::Partial) && row.test.is_none() {
         return Err(format!("level {:?} needs a test", row.level));
@@ -95,20 +106,39 @@ fn check_row(row: &Row) -> Result<(), String> {
 }
 
 fn argument(text: &str) -> Result<(&str, &str), String> {
-    text.split_once(": ").ok_or_else(|| format!("argument {text:?} is not \"name: Type\""))
+    text.split_once(": ")
+        .ok_or_else(|| format!("argument {text:?} is not \"name: Type\""))
 }
 
 /// The static table.
 fn info(rows: &[Row]) -> Result<String, String> {
-    let mut out = format!("/// Every system call, by number.\npub static TABLE: [Call; {}] = [\n", rows.len());
+    let mut out = format!(
+        "/// Every system call, by number.\npub static TABLE: [Call; {}] = [\n",
+        rows.len()
+    );
     for row in rows {
-        let args = row.args.iter().map(|a| argument(a)).collect::<Result<Vec<_>, _>>()?;
-        let args: String = args.iter().map(|(name, ty)| format!("({name:?}, {ty:?}), ")).collect();
-        let errno = row.errno.as_ref().map_or("None".into(), |e| format!("Some(linux_abi::Errno::{e})"));
+        let args = row
+            .args
+            .iter()
+            .map(|a| argument(a))
+            .collect::<Result<Vec<_>, _>>()?;
+        let args: String = args
+            .iter()
+            .map(|(name, ty)| format!("({name:?}, {ty:?}), "))
+            .collect();
+        let errno = row
+            .errno
+            .as_ref()
+            .map_or("None".into(), |e| format!("Some(linux_abi::Errno::{e})"));
         let _ = writeln!(
             out,
             "    Call {{ nr: {}, name: {:?}, component: {:?}, level: Level::{:?}, args: &[{args}], errno: {errno}, note: {:?}, test: {:?} }},",
-            row.nr, row.name, row.component, row.level, row.note, row.test.as_deref().unwrap_or("")
+            row.nr,
+            row.name,
+            row.component,
+            row.level,
+            row.note,
+            row.test.as_deref().unwrap_or("")
         );
     }
     out.push_str("];\n");

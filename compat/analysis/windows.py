@@ -41,8 +41,6 @@ class Windows:
         """Techniques 1 and 2, or the reason why neither works."""
         lines = site.code.lines
         if site.line and self._is_mov(lines[site.line - 1]):
-            if self._into(site.code, lines[site.line - 1]):
-                return "jump into the instructions before it"
             return Window(Technique.MOV, site.address - JUMP, site.address + 2)
         first = site.line
         while site.address - lines[first][0] < JUMP:

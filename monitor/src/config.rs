@@ -74,7 +74,7 @@ fn inherited(options: &Options, streams: &Streams) -> Option<Vec<u8>> {
 fn stream_record(streams: &Streams) -> [u8; 8] {
     let [stdin, stdout, stderr] = streams.kinds;
     let ([r0, r1], [c0, c1]) = (streams.rows.to_le_bytes(), streams.columns.to_le_bytes());
-    [stdin, stdout, stderr, 0, r0, r1, c0, c1]
+    [stdin, stdout, stderr, streams.flags, r0, r1, c0, c1]
 }
 
 fn copy_records(blob: &mut Blob, path: &Path) -> Result<()> {

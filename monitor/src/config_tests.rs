@@ -1,11 +1,12 @@
 use std::io::Write;
 
-use boot_abi::config::{STREAM_PIPE, STREAM_TTY};
+use boot_abi::config::{SAME_OUTPUT, STREAM_PIPE, STREAM_TTY};
 
 use super::*;
 
 const STREAMS: Streams = Streams {
     kinds: [STREAM_PIPE, STREAM_TTY, STREAM_PIPE],
+    flags: SAME_OUTPUT,
     rows: 24,
     columns: 80,
 };
@@ -45,7 +46,7 @@ fn everything_given_reaches_the_blob() {
     assert_eq!(find(&records, abi::HOSTNAME), [b"box"]);
     assert_eq!(
         find(&records, abi::STREAMS),
-        [[STREAM_PIPE, STREAM_TTY, STREAM_PIPE, 0, 24, 0, 80, 0]]
+        [[STREAM_PIPE, STREAM_TTY, STREAM_PIPE, SAME_OUTPUT, 24, 0, 80, 0]]
     );
     assert_eq!(find(&records, abi::SEED)[0].len(), SEED_LEN);
     let position = |tag| records.iter().position(|(t, _)| *t == tag);

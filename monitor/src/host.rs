@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use boot_abi::config::{
-    STREAM_CLOSED, STREAM_FILE, STREAM_NULL, STREAM_PIPE, STREAM_SOCKET, STREAM_TTY,
+    SAME_OUTPUT, STREAM_CLOSED, STREAM_FILE, STREAM_NULL, STREAM_PIPE, STREAM_SOCKET, STREAM_TTY,
 };
 use nix::sched::{CpuSet, sched_getaffinity};
 use nix::sys::stat::{SFlag, fstat};
@@ -38,6 +38,8 @@ extern "C" fn look_at_start() {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Streams {
     pub kinds: [u8; 3],
+    /// `SAME_OUTPUT` or 0.
+    pub flags: u8,
     pub rows: u16,
     pub columns: u16,
 }
@@ -55,9 +57,12 @@ impl Streams {
                 *kind = STREAM_CLOSED;
             }
         }
+        let is_open = kinds[1..].iter().all(|kind| *kind != STREAM_CLOSED);
+        let same = is_open && is_same_file(stdout.as_fd(), stderr.as_fd());
         let (rows, columns) = terminal_size().unwrap_or((0, 0));
         Self {
             kinds,
+            flags: if same { SAME_OUTPUT } else { 0 },
             rows,
             columns,
         }
@@ -87,6 +92,13 @@ fn kind(fd: BorrowedFd<'_>) -> u8 {
         STREAM_TTY
     } else {
         STREAM_FILE
+    }
+}
+
+fn is_same_file(a: BorrowedFd<'_>, b: BorrowedFd<'_>) -> bool {
+    match (fstat(a), fstat(b)) {
+        (Ok(a), Ok(b)) => (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino),
+        _ => false,
     }
 }
 

@@ -11,6 +11,8 @@ extern crate alloc;
 extern crate std;
 
 mod decode;
+#[cfg(test)]
+mod hostile_tests;
 pub mod kernel;
 #[cfg(test)]
 mod mock;

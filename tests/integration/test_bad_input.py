@@ -13,7 +13,7 @@ from tests.integration.harness import Command, Guest, Outcome, cache_folder, com
 
 CORPUS = Path(__file__).resolve().parent.parent / "elf_corpus" / "make_corpus.py"
 BROKEN = cache_folder() / "elf-corpus"
-CANNOT, NOT_EXECUTABLE, NOT_FOUND, SEGV = 125, 126, 127, 139
+CANNOT, NOT_EXECUTABLE, NOT_FOUND, KILLED, SEGV = 125, 126, 127, 137, 139
 
 
 def compat(guest: Guest, *args: str, timeout: float = 60) -> Outcome:
@@ -125,7 +125,8 @@ def test_too_little_memory(guest: Guest) -> None:
     python = require("/usr/bin/python3.11", "python3.11")
     for size in ("8M", "64M"):
         outcome = guest.run(Command([python, "-c", "x = bytearray(300 << 20)"], memory=size))
-        assert outcome.status in {1, CANNOT}, outcome
+        # Refused, or killed as Linux does it when memory was promised that is not there.
+        assert outcome.status in {1, CANNOT, KILLED}, outcome
         assert b"memory" in outcome.stderr.lower(), outcome.stderr
 
 
@@ -207,9 +208,5 @@ def test_call_that_is_not_implemented(guest: Guest, tmp_path: Path) -> None:
     outcome = guest.run(Command([str(compiled(tmp_path, source))]))
     assert outcome.status == 33, outcome
     for row in missing:
-        lines = [
-            line
-            for line in outcome.stderr.decode().splitlines()
-            if row["name"] in line.split() or f"{row['name']}:" in line
-        ]
+        lines = [line for line in outcome.stderr.decode().splitlines() if f" {row['name']}(2)" in line]
         assert len(lines) == 1, (row["name"], outcome.stderr.decode())

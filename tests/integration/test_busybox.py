@@ -50,7 +50,6 @@ PLAIN = [
     "crc32 noise.bin",
     "gzip -c text.txt",
     "gunzip -c text.gz",
-    "zcat text.gz",
     "bzip2 -c text.txt",
     "tar -tf archive.tar",
     "tar -xOf archive.tar table.csv",

@@ -35,13 +35,16 @@ note = "there is nothing to reboot"
 """
 
 
-@pytest.fixture(scope="session")
-def toy_kernel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("kernel")
-    subprocess.run(["gcc", "-c", DATA / "toy_kernel.s", "-o", directory / "toy.o"], check=True)
+def build_toy_kernel(directory: Path, *flags: str) -> Path:
+    subprocess.run(["gcc", "-c", *flags, DATA / "toy_kernel.s", "-o", directory / "toy.o"], check=True)
     kernel = directory / "kernel.elf"
     subprocess.run(["ld", "-T", DATA / "toy_kernel.ld", directory / "toy.o", "-o", kernel], check=True)
     return kernel
+
+
+@pytest.fixture(scope="session")
+def toy_kernel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_toy_kernel(tmp_path_factory.mktemp("kernel"))
 
 
 @pytest.fixture

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -12,6 +15,8 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+
+from tests.unit.conftest import build_toy_kernel
 
 ROOT = Path(__file__).parents[2]
 SCHEMAS = ROOT / "compat" / "schema"
@@ -149,7 +154,7 @@ def test_a_cached_start_is_fast(hello: Path) -> None:
     assert min(times) < 0.5
     code = "import sys, compat.cli.cmd_run, compat.cache; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
-    assert not {"rich", "numpy", "capstone", "elftools", "compat.wrap"} & set(loaded.split())
+    assert not {"rich", "numpy", "capstone", "compat.wrap"} & set(loaded.split())
 
 
 def test_the_table_of_calls() -> None:
@@ -197,6 +202,44 @@ def test_qemu_end_to_end(static_hello: Path) -> None:
     figures = json.loads(stats.read_text())
     jsonschema.validate(figures, json.loads((SCHEMAS / "run-stats.schema.json").read_text()))
     assert (figures["outcome"], figures["status"], figures["bytes"]["stdout"]) == ("failed", 70, 0)
+
+
+def processes_with(word: str) -> list[str]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            with contextlib.suppress(OSError):
+                command = (entry / "cmdline").read_bytes()
+                if command.startswith(b"qemu") or b"/qemu" in command.split(b"\0")[0]:
+                    found += [entry.name] if word.encode() in command else []
+    return found
+
+
+@pytest.mark.parametrize(("number", "times", "status"), [(signal.SIGKILL, 1, -9), (signal.SIGTERM, 3, 128 + 15)])
+def test_qemu_ends_with_its_launcher(
+    native_parts: Path, static_hello: Path, tmp_path: Path, number: int, times: int, status: int
+) -> None:
+    spinning = tmp_path / "spinning"
+    spinning.mkdir()
+    shutil.copy(build_toy_kernel(spinning, "-Wa,--defsym,SPIN=1"), native_parts / "kernel.elf")
+    image = tmp_path / "spin.img"
+    assert compat("wrap", static_hello, "-o", image).returncode == 0
+    before = set(os.listdir("/tmp"))
+    command = [sys.executable, "-m", "compat", "run", "--platform", "qemu", str(image)]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        while b"toy kernel" not in process.stderr.readline():
+            pass
+        assert len(processes_with(str(image))) == 1
+        for _ in range(times):
+            process.send_signal(number)
+            time.sleep(0.3)
+        assert process.wait(20) == status
+    deadline = time.monotonic() + 10
+    while processes_with(str(image)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert processes_with(str(image)) == []
+    assert not [name for name in set(os.listdir("/tmp")) - before if "compat" in name]
 
 
 def test_qemu_is_named_when_it_lacks(static_hello: Path) -> None:

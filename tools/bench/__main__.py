@@ -24,6 +24,7 @@ GROUPS: dict[str, Callable[[Bench], Iterable[Row]]] = {
     "sizes": Bench.sizes,
 }
 SCHEMA_VERSION = 1
+WIDTH = 110
 
 
 def main() -> int:
@@ -73,7 +74,9 @@ def print_table(rows: list[Row]) -> None:
         table.add_row(
             row.name, figure(row.native), figure(row.guest), row.unit, figure(row.ratio), target(row), verdict(row)
         )
-    Console().print(table)
+    console = Console()
+    # Not on a terminal rich assumes 80 columns, which would break every name.
+    Console(width=None if console.is_terminal else WIDTH).print(table)
 
 
 def figure(value: float | None) -> str:

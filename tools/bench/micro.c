@@ -1,4 +1,4 @@
-// System-call micro-benchmarks. Prints one line a row: NAME NANOSECONDS.
+// System-call micro-benchmarks on a FILE. Prints one line a row: NAME NANOSECONDS.
 // Each row runs until it has taken long enough for the clock, and the best of a few such rounds counts:
 // what disturbs a round only makes it longer. The driver runs the program several times and takes medians.
 #define _GNU_SOURCE
@@ -87,8 +87,8 @@ static double measure(void (*run)(void)) {
 }
 
 int main(int argc, char **argv) {
-    (void)argc;
-    path = argv[0];
+    require(argc == 2, "usage: micro FILE");
+    path = argv[1];
     require((zero = open("/dev/zero", O_RDONLY)) >= 0, "/dev/zero");
     require((null = open("/dev/null", O_WRONLY)) >= 0, "/dev/null");
     require((file = open(path, O_RDONLY)) >= 0, path);

@@ -91,8 +91,8 @@ class Bench:
             native: dict[str, list[float]] = {name: [] for name in MICRO}
             guest: dict[str, list[float]] = {name: [] for name in MICRO}
             for _ in range(self.runs):
-                for argv, samples in (([str(program)], native), ([str(image)], guest)):
-                    for line in command(argv).splitlines():
+                for runner, samples in ((program, native), (image, guest)):
+                    for line in command([str(runner), str(program)]).splitlines():
                         name, value = line.split()
                         samples[name].append(float(value))
             for name, (ratio, most) in MICRO.items():
@@ -102,7 +102,7 @@ class Bench:
 
     def computation(self) -> Iterable[Row]:
         self.progress("computation")
-        speed = ("speed", "-mr", "-seconds", "1", "-bytes", "8192", "sha256")
+        speed = ("speed", "-elapsed", "-mr", "-seconds", "1", "-bytes", "8192", "sha256")
         image = wrap(OPENSSL, self.folder / "openssl.run", "--standalone", args=speed)
         native, guest = self.alternately(
             lambda argv: 1e9 / digest_speed(command(argv)), [OPENSSL, *speed], [str(image)]

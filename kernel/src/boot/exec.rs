@@ -35,11 +35,11 @@ pub fn start_first(config: &Config, fs: Arc<FsContext>, std_files: [Option<Arc<d
     let mut limits = Limits::new(threads);
     limits.set(Resource::NOFILE, linux_abi::Rlimit64 { cur: 1024, max: 1 << 20 });
     let files = Arc::new(FdTable::new(1024));
-    for (ops, flags) in std_files.into_iter().zip([O_RDONLY, O_WRONLY, O_WRONLY]) {
-        if let Some(ops) = ops {
-            let flags = if config.streams[0] == boot_abi::config::STREAM_TTY { O_RDWR } else { flags };
-            files.insert(File::from_ops(ops, flags), false).map_err(|errno| format!("standard streams: {errno:?}"))?;
-        }
+    for (fd, ops) in (0..).zip(std_files) {
+        let Some(ops) = ops else { continue };
+        let kind = config.streams.get(fd as usize).copied();
+        let file = std_file(&fs, ops, fd, kind == Some(boot_abi::config::STREAM_TTY));
+        files.replace(fd, file, false).map_err(|errno| format!("standard streams: {errno:?}"))?;
     }
     let pid = thread::new_id();
     let state = ProcessState::new(pid, identity, limits);
@@ -53,6 +53,19 @@ pub fn start_first(config: &Config, fs: Arc<FsContext>, std_files: [Option<Arc<d
     sched::keep(thread.clone());
     sched::enqueue(thread);
     Ok(())
+}
+
+/// A standard stream. A terminal is /dev/console, so that ttyname(3) finds it.
+fn std_file(fs: &FsContext, ops: Arc<dyn FileOps>, fd: i32, is_tty: bool) -> Arc<File> {
+    if is_tty {
+        let credentials = Credentials::default();
+        let place = At::cwd(fs, &credentials).resolve(b"/dev/console", vfs::LookupFlags::FOLLOW);
+        return match place {
+            Ok(place) => File::new(place, Some(ops), O_RDWR),
+            Err(_) => File::from_ops(ops, O_RDWR),
+        };
+    }
+    File::from_ops(ops, if fd == 0 { O_RDONLY } else { O_WRONLY })
 }
 
 /// `TASK_COMM_LEN`: 15 bytes of the file's name.

@@ -56,9 +56,10 @@ fn start(start_info: u64) -> Result<(), String> {
     CMDLINE.call_once(|| cmdline.clone().into_owned());
     init_time(&cmdline);
     drivers::init(&cmdline, &config.seed);
-    let files = files::mount(&config).map_err(|why| format!("the root file system cannot be mounted: {why:?}"))?;
     let streams = tty::Streams { kinds: config.streams, flags: config.stream_flags, rows: config.rows, columns: config.columns };
+    // Before the mounts: they ask for the terminal.
     let std_files = tty::open_std_files(&streams);
+    let files = files::mount(&config).map_err(|why| format!("the root file system cannot be mounted: {why:?}"))?;
     let config = CONFIG.call_once(|| config);
     exec::start_first(config, files, std_files)
 }
@@ -68,7 +69,10 @@ fn init_memory(info: &StartInfo) -> Result<MemoryMap, String> {
     let top = info.ram.iter().map(|range| range.1).max().unwrap_or(0);
     let image = Image::find(top)?;
     let kernel_end = kernel_space::kernel_end_phys();
-    let taken = [(0, kernel_end), image.ranges[0], image.ranges[1]];
+    let mut taken = [(0, 0); 16];
+    let all = [(0, kernel_end), image.ranges[0], image.ranges[1]].into_iter().chain(info.handed);
+    taken.iter_mut().zip(all).for_each(|(slot, range)| *slot = range);
+    taken.sort_unstable();
     let mut free = [(0, 0); 16];
     let mut count = 0;
     for &range in info.ram.iter().filter(|range| range.0 < range.1) {
@@ -88,6 +92,7 @@ fn subtract(range: (u64, u64), taken: &[(u64, u64)], free: &mut [(u64, u64); 16]
     let end = range.1 & !4095;
     let gaps = taken.iter().copied().filter(|taken| taken.0 < taken.1).chain([(end, end)]);
     for (from, to) in gaps {
+        let from = from & !4095;
         if from > start && start < end && *count < free.len() {
             free[*count] = (start, from.min(end));
             *count += 1;

@@ -8,12 +8,21 @@ const RAM: u32 = 1;
 /// The boot page tables map this much.
 const BOOT_MAPPED: u64 = 4 << 30;
 const MAX_RANGES: usize = 8;
+/// Bytes of an entry of the module list, and of the memory map.
+const MODULE_LEN: u64 = 32;
+const MEMORY_MAP_ENTRY: u64 = 24;
 
-/// What the monitor handed over. All of it lies in memory that the allocator never takes.
+/// More modules than one mean nothing to this kernel, but monitors may load them.
+const MAX_MODULES: u32 = 4;
+const MAX_HANDED: usize = 4 + MAX_MODULES as usize;
+
+/// What the monitor handed over.
 pub struct StartInfo {
     pub cmdline: &'static [u8],
     pub config: &'static [u8],
     pub ram: [(u64, u64); MAX_RANGES],
+    /// Where all of this lies, ascending: not for the allocator. Unused entries are empty.
+    pub handed: [(u64, u64); MAX_HANDED],
 }
 
 /// RAM and the image's segments in it.
@@ -54,15 +63,33 @@ impl StartInfo {
         if u32_at(info, 0)? != MAGIC {
             return None;
         }
-        let modules = u32_at(info, 12)?;
-        let module = bytes(u64_at(info, 16)?, 32).filter(|_| modules > 0);
-        let config = module.and_then(|module| bytes(u64_at(module, 0)?, u64_at(module, 8)?));
-        let version = u32_at(info, 4)?;
-        if version < 1 {
+        if u32_at(info, 4)? < 1 {
             return None;
         }
-        let ram = memory_ranges(u64_at(info, 40)?, u32_at(info, 48)?)?;
-        Some(Self { cmdline: cmdline(u64_at(info, 24)?), config: config.unwrap_or(&[]), ram })
+        let modules = Some(u32_at(info, 12)?).filter(|&count| count <= MAX_MODULES)?;
+        let (module_list, memory_map) = (u64_at(info, 16)?, u64_at(info, 40)?);
+        let ram = memory_ranges(memory_map, u32_at(info, 48)?)?;
+        let cmdline_at = u64_at(info, 24)?;
+        let cmdline = cmdline(cmdline_at);
+
+        let list_len = u64::from(modules) * MODULE_LEN;
+        let list = bytes(module_list, list_len)?;
+        let mut config: &[u8] = &[];
+        let mut handed = [(0, 0); MAX_HANDED];
+        handed[0] = (at, at + 56);
+        handed[1] = (memory_map, memory_map + u64::from(u32_at(info, 48)?) * MEMORY_MAP_ENTRY);
+        handed[2] = (cmdline_at, cmdline_at + cmdline.len() as u64);
+        handed[3] = (module_list, module_list + list_len);
+        for (i, module) in list.chunks_exact(MODULE_LEN as usize).enumerate() {
+            let (start, len) = (u64_at(module, 0)?, u64_at(module, 8)?);
+            let content = bytes(start, len)?;
+            if i == 0 {
+                config = content;
+            }
+            handed[4 + i] = (start, start + len);
+        }
+        handed.sort_unstable();
+        Some(Self { cmdline, config, ram, handed })
     }
 }
 
@@ -75,9 +102,9 @@ fn cmdline(at: u64) -> &'static [u8] {
 }
 
 fn memory_ranges(at: u64, count: u32) -> Option<[(u64, u64); MAX_RANGES]> {
-    let table = bytes(at, u64::from(count.min(128)) * 24)?;
+    let table = bytes(at, u64::from(count.min(128)) * MEMORY_MAP_ENTRY)?;
     let mut ranges = [(0, 0); MAX_RANGES];
-    let usable = table.chunks_exact(24).filter(|entry| u32_at(entry, 16) == Some(RAM));
+    let usable = table.chunks_exact(MEMORY_MAP_ENTRY as usize).filter(|entry| u32_at(entry, 16) == Some(RAM));
     for (slot, entry) in ranges.iter_mut().zip(usable) {
         let start = u64_at(entry, 0)?;
         *slot = (start, start.checked_add(u64_at(entry, 8)?)?);

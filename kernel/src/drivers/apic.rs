@@ -33,7 +33,10 @@ fn write(register: u64, value: u32) {
 pub fn init() {
     // From reset LINT0 passes on what the legacy interrupt controller raises, with vectors that nobody programmed.
     write(LVT_LINT0, MASKED);
-    write(SPURIOUS_INTERRUPT_VECTOR, SOFTWARE_ENABLE | u32::from(SPURIOUS_VECTOR));
+    write(
+        SPURIOUS_INTERRUPT_VECTOR,
+        SOFTWARE_ENABLE | u32::from(SPURIOUS_VECTOR),
+    );
 }
 
 /// One timer interrupt after `ns` nanoseconds, or after 8.5 seconds if that is sooner. Replaces an earlier one.
@@ -44,7 +47,10 @@ pub fn arm_timer(ns: u64) {
         write(LVT_TIMER, u32::from(IRQ_BASE + IRQ_TIMER));
     }
     // A count of 0 would stop the timer instead.
-    write(INITIAL_COUNT, u32::try_from(ns / NS_PER_COUNT).unwrap_or(u32::MAX).max(1));
+    write(
+        INITIAL_COUNT,
+        u32::try_from(ns / NS_PER_COUNT).unwrap_or(u32::MAX).max(1),
+    );
 }
 
 /// Stops the timer. An interrupt that is on its way still arrives.
@@ -56,6 +62,7 @@ pub fn disarm() {
 #[must_use]
 pub fn current_count() -> u32 {
     // SAFETY: reading the counter has no effect.
-    let count = unsafe { ((phys_to_virt(LOCAL_APIC) + CURRENT_COUNT) as *const u32).read_volatile() };
+    let count =
+        unsafe { ((phys_to_virt(LOCAL_APIC) + CURRENT_COUNT) as *const u32).read_volatile() };
     count.saturating_mul(NS_PER_COUNT as u32)
 }

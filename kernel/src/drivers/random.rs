@@ -21,7 +21,9 @@ pub fn init(seed: &[u8]) {
         let mut bytes = Key::default();
         match rng::fill(&mut bytes) {
             Ok(()) => mix(&mut key, &bytes),
-            Err(why) => say!("no good random numbers: no seed, no RDRAND, and the virtio device: {why}"),
+            Err(why) => {
+                say!("no good random numbers: no seed, no RDRAND, and the virtio device: {why}")
+            }
         }
     }
     GENERATOR.call_once(|| Mutex::new(ChaCha20Rng::from_seed(key)));
@@ -67,7 +69,9 @@ fn rdrand() -> Option<u64> {
     (0..10).find_map(|_| {
         let (value, ok): (u64, u8);
         // SAFETY: CPUID said that the instruction exists; it touches registers only.
-        unsafe { asm!("rdrand {}", "setc {}", out(reg) value, out(reg_byte) ok, options(nomem, nostack)) };
+        unsafe {
+            asm!("rdrand {}", "setc {}", out(reg) value, out(reg_byte) ok, options(nomem, nostack))
+        };
         (ok != 0).then_some(value)
     })
 }

@@ -4,6 +4,7 @@ use crate::time;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::arch::x86_64::{__cpuid, __cpuid_count, CpuidResult};
+use spin::Once;
 use vfs::CpuInfo;
 
 /// Which register of an answer.
@@ -31,21 +32,39 @@ const FLAGS: [Row; 9] = [
 fn leaf(number: u32, sub: u32) -> CpuidResult {
     let highest = __cpuid(number & EXTENDED).eax;
     if number > highest {
-        return CpuidResult { eax: 0, ebx: 0, ecx: 0, edx: 0 };
+        return CpuidResult {
+            eax: 0,
+            ebx: 0,
+            ecx: 0,
+            edx: 0,
+        };
     }
     __cpuid_count(number, sub)
 }
 
-/// What /proc/cpuinfo shows.
+/// What /proc/cpuinfo shows. Asked for once: CPUID is an exit to the hypervisor.
 pub fn info() -> CpuInfo {
+    static INFO: Once<CpuInfo> = Once::new();
+    INFO.call_once(read).clone()
+}
+
+fn read() -> CpuInfo {
     let signature = leaf(1, 0);
     let family = signature.eax >> 8 & 15;
     let model = signature.eax >> 4 & 15 | (signature.eax >> 16 & 15) << 4;
     let sizes = leaf(EXTENDED + 8, 0).eax;
     CpuInfo {
         vendor: vendor(),
-        family: if family == 15 { family + (signature.eax >> 20 & 0xff) } else { family },
-        model: if family == 6 || family == 15 { model } else { model & 15 },
+        family: if family == 15 {
+            family + (signature.eax >> 20 & 0xff)
+        } else {
+            family
+        },
+        model: if family == 6 || family == 15 {
+            model
+        } else {
+            model & 15
+        },
         stepping: signature.eax & 15,
         model_name: brand(),
         khz: time::tsc_khz(),
@@ -59,7 +78,11 @@ pub fn info() -> CpuInfo {
 }
 
 fn text(words: &[u32]) -> String {
-    let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).take_while(|&byte| byte != 0).collect();
+    let bytes: Vec<u8> = words
+        .iter()
+        .flat_map(|word| word.to_le_bytes())
+        .take_while(|&byte| byte != 0)
+        .collect();
     String::from(String::from_utf8_lossy(&bytes).trim())
 }
 
@@ -80,7 +103,10 @@ fn flags() -> String {
     let mut flags: Vec<&str> = Vec::new();
     for (number, sub, pick, names) in FLAGS {
         let bits = pick(&leaf(number, sub));
-        let set = names.split(' ').enumerate().filter(|(bit, name)| bits >> bit & 1 != 0 && *name != "-");
+        let set = names
+            .split(' ')
+            .enumerate()
+            .filter(|(bit, name)| bits >> bit & 1 != 0 && *name != "-");
         flags.extend(set.map(|(_, name)| name));
     }
     flags.join(" ")

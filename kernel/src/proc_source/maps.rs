@@ -35,8 +35,13 @@ pub fn list(process: &Process, emit: &mut dyn FnMut(&MapEntry<'_>)) {
             Backing::Anonymous | Backing::Named(_) => (None, 0),
         };
         let name = match file {
-            Some(file) => file.place.as_ref().map_or_else(|| b"/dev/zero (deleted)".to_vec(), |place| place.path(&root).into_link_text()),
-            None => special_name(&area, brk_start, stack_top).as_bytes().to_vec(),
+            Some(file) => file.place.as_ref().map_or_else(
+                || b"/dev/zero (deleted)".to_vec(),
+                |place| place.path(&root).into_link_text(),
+            ),
+            None => special_name(&area, brk_start, stack_top)
+                .as_bytes()
+                .to_vec(),
         };
         emit(&MapEntry {
             start: area.start,
@@ -72,20 +77,29 @@ fn special_name(area: &Area, brk_start: u64, stack_top: u64) -> &'static str {
 pub fn usage(space: &AddressSpace) -> Resident {
     let mut resident = Resident::default();
     let mut inner = space.lock();
-    let shared: Vec<_> = inner.areas.iter().filter(|area| area.backing.is_shared()).map(Area::range).collect();
+    let shared: Vec<_> = inner
+        .areas
+        .iter()
+        .filter(|area| area.backing.is_shared())
+        .map(Area::range)
+        .collect();
     let mut shared = shared.iter().peekable();
     // Changes nothing: it is the way to visit what is there. Whole entries only, so nothing is split and nothing can fail.
-    let _ = inner.table.change(0..USER_END + PAGE, &mut |address, entry, huge| {
-        while shared.next_if(|range| range.end <= address).is_some() {}
-        let bytes = if huge { HUGE * PAGE } else { PAGE };
-        let in_shared = shared.peek().is_some_and(|range| range.contains(&address));
-        match (entry.is_frame(), in_shared) {
-            (_, true) => resident.shared += bytes,
-            (true, false) if huge || frame::is_exclusive(entry.pfn()) => resident.anonymous += bytes,
-            _ => resident.file += bytes,
-        }
-        entry
-    });
+    let _ = inner
+        .table
+        .change(0..USER_END + PAGE, &mut |address, entry, huge| {
+            while shared.next_if(|range| range.end <= address).is_some() {}
+            let bytes = if huge { HUGE * PAGE } else { PAGE };
+            let in_shared = shared.peek().is_some_and(|range| range.contains(&address));
+            match (entry.is_frame(), in_shared) {
+                (_, true) => resident.shared += bytes,
+                (true, false) if huge || frame::is_exclusive(entry.pfn()) => {
+                    resident.anonymous += bytes
+                }
+                _ => resident.file += bytes,
+            }
+            entry
+        });
     resident
 }
 
@@ -105,7 +119,10 @@ pub fn memory_use(process: &Process) -> MemoryUse {
     for area in areas(&process.space) {
         let len = area.len();
         total.size += len;
-        let (write, execute) = (area.prot.contains(Prot::PROT_WRITE), area.prot.contains(Prot::PROT_EXEC));
+        let (write, execute) = (
+            area.prot.contains(Prot::PROT_WRITE),
+            area.prot.contains(Prot::PROT_EXEC),
+        );
         match &area.backing {
             _ if area.stack => total.stack += len,
             _ if write && !area.backing.is_shared() => total.data += len,
@@ -121,7 +138,9 @@ pub fn memory_use(process: &Process) -> MemoryUse {
 /// Whether the mapping is of the program's own file.
 pub fn is_of(area: &Area, exe: Option<&Place>) -> bool {
     match (&area.backing, exe) {
-        (Backing::File { file, .. }, Some(exe)) => file.place.as_ref().is_some_and(|place| place.same(exe)),
+        (Backing::File { file, .. }, Some(exe)) => {
+            file.place.as_ref().is_some_and(|place| place.same(exe))
+        }
         _ => false,
     }
 }
@@ -130,7 +149,12 @@ pub fn is_of(area: &Area, exe: Option<&Place>) -> bool {
 pub fn extent(process: &Process, take: impl Fn(&Area) -> bool) -> (u64, u64) {
     let exe = process.exec.lock().exe.clone();
     let inner = process.space.lock();
-    let mut own = inner.areas.iter().filter(|area| is_of(area, exe.as_ref()) && take(area));
-    let Some(first) = own.next() else { return (0, 0) };
+    let mut own = inner
+        .areas
+        .iter()
+        .filter(|area| is_of(area, exe.as_ref()) && take(area));
+    let Some(first) = own.next() else {
+        return (0, 0);
+    };
     (first.start, own.last().unwrap_or(first).end)
 }

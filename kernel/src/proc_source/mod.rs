@@ -18,7 +18,10 @@ use core::sync::atomic::Ordering;
 use spin::Once;
 use syscall_shim::state::Resource;
 use syscall_shim::sys::core::{RELEASE, VERSION};
-use vfs::{CpuInfo, Errno, FdTable, InodeRef, Limit, MapEntry, Place, ProcPlace, ProcSource, ProcessInfo, SystemMemory, Uname};
+use vfs::{
+    CpuInfo, Errno, FdTable, InodeRef, Limit, MapEntry, Place, ProcPlace, ProcSource, ProcessInfo,
+    SystemMemory, Uname,
+};
 
 /// Longest piece of the program's memory that is shown: its arguments, its environment.
 const MAX_STRINGS: u64 = 8 << 20;
@@ -35,7 +38,13 @@ pub fn sysfs(dev: u64) -> InodeRef {
 
 fn source() -> Arc<dyn ProcSource> {
     static SOURCE: Once<Arc<Source>> = Once::new();
-    SOURCE.call_once(|| Arc::new(Source { boot_id: random_bytes() })).clone()
+    SOURCE
+        .call_once(|| {
+            Arc::new(Source {
+                boot_id: random_bytes(),
+            })
+        })
+        .clone()
 }
 
 fn random_bytes() -> [u8; 16] {
@@ -54,7 +63,10 @@ fn find(pid: u32) -> Option<&'static Arc<Process>> {
 }
 
 /// A piece of the memory of a process.
-fn memory_of(pid: u32, pick: impl FnOnce(&crate::task::process::ExecInfo) -> Range<u64>) -> Option<Vec<u8>> {
+fn memory_of(
+    pid: u32,
+    pick: impl FnOnce(&crate::task::process::ExecInfo) -> Range<u64>,
+) -> Option<Vec<u8>> {
     let process = find(pid)?;
     let range = pick(&process.exec.lock());
     let len = range.end.checked_sub(range.start)?.min(MAX_STRINGS);
@@ -72,12 +84,21 @@ impl ProcSource for Source {
     }
 
     fn processes(&self) -> Vec<u32> {
-        entry::init_process().iter().map(|process| process.pid as u32).collect()
+        entry::init_process()
+            .iter()
+            .map(|process| process.pid as u32)
+            .collect()
     }
 
     fn threads(&self, pid: u32) -> Vec<u32> {
-        let Some(process) = find(pid) else { return Vec::new() };
-        let mut tids: Vec<u32> = process.live_threads().iter().map(|thread| thread.tid as u32).collect();
+        let Some(process) = find(pid) else {
+            return Vec::new();
+        };
+        let mut tids: Vec<u32> = process
+            .live_threads()
+            .iter()
+            .map(|thread| thread.tid as u32)
+            .collect();
         tids.sort_unstable();
         tids
     }
@@ -119,8 +140,13 @@ impl ProcSource for Source {
     fn limits(&self, pid: u32) -> Option<[Limit; 16]> {
         let limits = find(pid)?.state.limits.lock().clone();
         let one = |number: usize| {
-            let limit = Resource::new(number as u32).map(|resource| limits.get(resource)).unwrap_or_default();
-            Limit { soft: limit.cur, hard: limit.max }
+            let limit = Resource::new(number as u32)
+                .map(|resource| limits.get(resource))
+                .unwrap_or_default();
+            Limit {
+                soft: limit.cur,
+                hard: limit.max,
+            }
         };
         Some(core::array::from_fn(one))
     }
@@ -129,14 +155,19 @@ impl ProcSource for Source {
         let process = find(pid).ok_or(Errno::ESRCH)?;
         let thread = process::thread(process, tid).ok_or(Errno::ESRCH)?;
         let mut comm = [0; 16];
-        comm.iter_mut().take(15).zip(name).for_each(|(slot, byte)| *slot = *byte);
+        comm.iter_mut()
+            .take(15)
+            .zip(name)
+            .for_each(|(slot, byte)| *slot = *byte);
         *thread.name.lock() = comm;
         Ok(())
     }
 
     fn memory(&self) -> SystemMemory {
         let (free, total) = frame::counts();
-        let used = entry::init_process().map(|process| maps::usage(&process.space)).unwrap_or_default();
+        let used = entry::init_process()
+            .map(|process| maps::usage(&process.space))
+            .unwrap_or_default();
         let taken = (total - free) * PAGE;
         SystemMemory {
             total: total * PAGE,

@@ -12,7 +12,10 @@ use vfs::ProcessInfo;
 
 /// A live thread of the process.
 pub fn thread(process: &Process, tid: u32) -> Option<Arc<Thread>> {
-    process.live_threads().into_iter().find(|thread| thread.tid as u32 == tid)
+    process
+        .live_threads()
+        .into_iter()
+        .find(|thread| thread.tid as u32 == tid)
 }
 
 /// A thread, or with `tid` the process's number all of it.
@@ -26,7 +29,11 @@ pub fn info(process: &Process, tid: u32) -> Option<ProcessInfo> {
     let (start_data, end_data) = maps::extent(process, |area| area.prot.contains(Prot::PROT_WRITE));
     let exec = process.exec.lock().clone();
     let (uids, gids, groups) = process.state.with_identity(|id| {
-        ([id.ruid, id.euid, id.suid, id.fsuid], [id.rgid, id.egid, id.sgid, id.fsgid], id.groups.clone())
+        (
+            [id.ruid, id.euid, id.suid, id.fsuid],
+            [id.rgid, id.egid, id.sgid, id.fsgid],
+            id.groups.clone(),
+        )
     });
     let (ignored, caught) = actions(process);
     let pgid = process.state.pgid.load(Ordering::Relaxed);
@@ -45,7 +52,11 @@ pub fn info(process: &Process, tid: u32) -> Option<ProcessInfo> {
         umask: process.fs.umask(),
         threads: live.len() as u32,
         nice: process.state.nice.load(Ordering::Relaxed),
-        user_time: if whole { process.cpu_time() } else { shown.cpu_time() },
+        user_time: if whole {
+            process.cpu_time()
+        } else {
+            shown.cpu_time()
+        },
         memory: maps::memory_use(process),
         minor_faults: process.minor_faults.load(Ordering::Relaxed),
         // Those that wait for the process are not told apart from the thread's own.

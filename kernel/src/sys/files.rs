@@ -2,8 +2,8 @@
 
 use super::Caller;
 use crate::mm::frame;
-use crate::{percpu, time};
 use crate::task::signal;
+use crate::{percpu, time};
 use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -42,7 +42,10 @@ impl Files for Caller<'_> {
 
     fn signalfd_create(&self, mask: SigSet) -> Result<Arc<dyn FileOps>, Errno> {
         let arrivals = self.thread().process.signals.lock().arrivals.clone();
-        Ok(Arc::new(SignalFd { mask: Mutex::new(mask), arrivals }))
+        Ok(Arc::new(SignalFd {
+            mask: Mutex::new(mask),
+            arrivals,
+        }))
     }
 
     fn signalfd_set(&self, file: &File, mask: SigSet) -> Result<(), Errno> {
@@ -73,11 +76,17 @@ impl FileOps for SignalFd {
         let mask = *self.mask.lock();
         let mut count = 0;
         while sink.remaining() >= SIZE {
-            let Some(info) = signal::take(percpu::current(), mask) else { break };
+            let Some(info) = signal::take(percpu::current(), mask) else {
+                break;
+            };
             sink.put(record(&info).as_bytes())?;
             count += SIZE;
         }
-        if count == 0 { Err(Errno::EAGAIN) } else { Ok(count) }
+        if count == 0 {
+            Err(Errno::EAGAIN)
+        } else {
+            Ok(count)
+        }
     }
 
     fn poll(&self) -> u32 {
@@ -100,20 +109,49 @@ impl FileOps for SignalFd {
 
 /// The signal as signalfd(2) tells it.
 fn record(info: &Siginfo) -> SignalfdSiginfo {
-    let common = SignalfdSiginfo { signo: info.signo as u32, errno: info.errno, code: info.code, ..SignalfdSiginfo::default() };
+    let common = SignalfdSiginfo {
+        signo: info.signo as u32,
+        errno: info.errno,
+        code: info.code,
+        ..SignalfdSiginfo::default()
+    };
     if info.code == SI_TIMER {
         let (tid, overrun) = (info.pid() as u32, info.uid());
-        return SignalfdSiginfo { tid, overrun, int: info.value() as i32, ptr: info.value(), ..common };
+        return SignalfdSiginfo {
+            tid,
+            overrun,
+            int: info.value() as i32,
+            ptr: info.value(),
+            ..common
+        };
     }
     if info.code <= SI_USER {
-        return SignalfdSiginfo { pid: info.pid() as u32, uid: info.uid(), int: info.value() as i32, ptr: info.value(), ..common };
+        return SignalfdSiginfo {
+            pid: info.pid() as u32,
+            uid: info.uid(),
+            int: info.value() as i32,
+            ptr: info.value(),
+            ..common
+        };
     }
     match Signal::new(info.signo as u64) {
         Ok(Signal::SIGCHLD) => {
             let (status, utime, stime) = (info.fields[1] as i32, info.fields[2], info.fields[3]);
-            SignalfdSiginfo { pid: info.pid() as u32, uid: info.uid(), status, utime, stime, ..common }
+            SignalfdSiginfo {
+                pid: info.pid() as u32,
+                uid: info.uid(),
+                status,
+                utime,
+                stime,
+                ..common
+            }
         }
-        Ok(Signal::SIGSEGV | Signal::SIGBUS | Signal::SIGILL | Signal::SIGFPE | Signal::SIGTRAP) => SignalfdSiginfo { addr: info.addr(), ..common },
+        Ok(
+            Signal::SIGSEGV | Signal::SIGBUS | Signal::SIGILL | Signal::SIGFPE | Signal::SIGTRAP,
+        ) => SignalfdSiginfo {
+            addr: info.addr(),
+            ..common
+        },
         _ => common,
     }
 }

@@ -46,7 +46,8 @@ impl Process for Caller<'_> {
     }
 
     fn process_exists(&self, pid: i32) -> bool {
-        self.find_process(pid).is_some_and(|process| pid == 0 || process.pid == pid)
+        self.find_process(pid)
+            .is_some_and(|process| pid == 0 || process.pid == pid)
     }
 
     fn getrusage(&self, of: UsageOf) -> Usage {
@@ -54,7 +55,10 @@ impl Process for Caller<'_> {
         match of {
             UsageOf::Process => process_usage(&thread.process),
             UsageOf::Children => Usage::default(),
-            UsageOf::Thread => Usage { user: thread.cpu_time(), ..process_usage(&thread.process) },
+            UsageOf::Thread => Usage {
+                user: thread.cpu_time(),
+                ..process_usage(&thread.process)
+            },
         }
     }
 
@@ -66,6 +70,8 @@ impl Process for Caller<'_> {
     fn limits_changed(&self) {
         let process = &self.thread().process;
         let files = process.state.limits.lock().current(Resource::NOFILE);
-        process.files.set_limit(usize::try_from(files).unwrap_or(usize::MAX));
+        process
+            .files
+            .set_limit(usize::try_from(files).unwrap_or(usize::MAX));
     }
 }

@@ -18,12 +18,20 @@ impl Caller<'_> {
     fn receiver(&self, target: KillTarget) -> Result<Receiver, Errno> {
         let own = &self.thread().process;
         match target {
-            KillTarget::Process(pid) => self.find_process(pid).map(Receiver::Process).ok_or(Errno::ESRCH),
-            KillTarget::Group(group) if group == 0 || group == own.state.pgid.load(Ordering::Relaxed) => Ok(Receiver::Process(own.clone())),
+            KillTarget::Process(pid) => self
+                .find_process(pid)
+                .map(Receiver::Process)
+                .ok_or(Errno::ESRCH),
+            KillTarget::Group(group)
+                if group == 0 || group == own.state.pgid.load(Ordering::Relaxed) =>
+            {
+                Ok(Receiver::Process(own.clone()))
+            }
             // There is no other process.
             KillTarget::Group(_) | KillTarget::All => Err(Errno::ESRCH),
             KillTarget::Thread { tgid, tid } => {
-                let thread = Thread::find(tid).filter(|thread| tgid.is_none_or(|tgid| tgid == thread.process.pid));
+                let thread = Thread::find(tid)
+                    .filter(|thread| tgid.is_none_or(|tgid| tgid == thread.process.pid));
                 thread.map(Receiver::Thread).ok_or(Errno::ESRCH)
             }
         }
@@ -112,7 +120,8 @@ impl Signals for Caller<'_> {
     }
 
     fn sigreturn(&self) -> SysResult {
-        let restored = self.with_frame(|frame| sigframe::pop(self.thread(), frame).map(|()| frame.rax));
+        let restored =
+            self.with_frame(|frame| sigframe::pop(self.thread(), frame).map(|()| frame.rax));
         match restored {
             Ok(rax) => Ok(rax as usize),
             Err(errno) => {

@@ -11,7 +11,9 @@ use syscall_shim::kernel::{MemoryFigures, System};
 /// uname(2) nodename.
 #[must_use]
 pub fn nodename() -> String {
-    boot::config().map_or_else(String::new, |config| String::from_utf8_lossy(&config.hostname).into_owned())
+    boot::config().map_or_else(String::new, |config| {
+        String::from_utf8_lossy(&config.hostname).into_owned()
+    })
 }
 
 impl System for Caller<'_> {
@@ -25,7 +27,12 @@ impl System for Caller<'_> {
 
     fn memory_figures(&self) -> MemoryFigures {
         let (free, total) = frame::counts();
-        MemoryFigures { total: total * PAGE, free: free * PAGE, shared: 0, buffers: 0 }
+        MemoryFigures {
+            total: total * PAGE,
+            free: free * PAGE,
+            shared: 0,
+            buffers: 0,
+        }
     }
 
     fn load_averages(&self) -> [u64; 3] {

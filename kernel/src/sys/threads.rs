@@ -17,7 +17,9 @@ use syscall_shim::state::Resource;
 /// The processors that run threads.
 pub const CPUS: usize = 1;
 /// What makes a new thread of the calling process, and nothing else.
-const THREAD: CloneFlags = CloneFlags::CLONE_VM.union(CloneFlags::CLONE_SIGHAND).union(CloneFlags::CLONE_THREAD);
+const THREAD: CloneFlags = CloneFlags::CLONE_VM
+    .union(CloneFlags::CLONE_SIGHAND)
+    .union(CloneFlags::CLONE_THREAD);
 
 fn online() -> u64 {
     (1 << CPUS) - 1
@@ -26,7 +28,11 @@ fn online() -> u64 {
 impl Caller<'_> {
     /// A thread by number; 0 is the caller.
     fn find_thread(&self, tid: i32) -> Result<Arc<Thread>, Errno> {
-        let found = if tid == 0 { self.thread().arc() } else { Thread::find(tid) };
+        let found = if tid == 0 {
+            self.thread().arc()
+        } else {
+            Thread::find(tid)
+        };
         found.ok_or(Errno::ESRCH)
     }
 
@@ -35,7 +41,11 @@ impl Caller<'_> {
         let state = &self.thread().process.state;
         let limit = state.limits.lock().current(Resource::NPROC);
         let free = state.with_identity(|identity| identity.ruid == 0);
-        if free || (Thread::count() as u64) < limit { Ok(()) } else { Err(Errno::EAGAIN) }
+        if free || (Thread::count() as u64) < limit {
+            Ok(())
+        } else {
+            Err(Errno::EAGAIN)
+        }
     }
 
     /// A thread that goes on where the caller does, on its own stack and with 0 for a result. It does not run yet.
@@ -46,11 +56,17 @@ impl Caller<'_> {
         registers.rsp = request.stack.unwrap_or(registers.rsp);
         let mut vector = Vector::initial();
         vector.save(Some(&xmm));
-        let fs_base = if request.flags.contains(CloneFlags::CLONE_SETTLS) { request.tls } else { frame::read_fs_base() };
+        let fs_base = if request.flags.contains(CloneFlags::CLONE_SETTLS) {
+            request.tls
+        } else {
+            frame::read_fs_base()
+        };
         let thread = Thread::new(new_id(), &parent.process, &registers, &xmm, vector, fs_base)?;
         thread.signals.lock().mask = parent.signals.lock().mask;
         *thread.name.lock() = *parent.name.lock();
-        thread.affinity.store(parent.affinity.load(Ordering::Relaxed), Ordering::Relaxed);
+        thread
+            .affinity
+            .store(parent.affinity.load(Ordering::Relaxed), Ordering::Relaxed);
         Ok(thread)
     }
 }
@@ -78,15 +94,21 @@ impl Threads for Caller<'_> {
         let thread = self.copy_thread(request)?;
         let tid = thread.tid;
         // As Linux: a thread whose number cannot be stored runs all the same.
-        for (flag, place) in [(CloneFlags::CLONE_PARENT_SETTID, request.parent_tid), (CloneFlags::CLONE_CHILD_SETTID, request.child_tid)] {
+        for (flag, place) in [
+            (CloneFlags::CLONE_PARENT_SETTID, request.parent_tid),
+            (CloneFlags::CLONE_CHILD_SETTID, request.child_tid),
+        ] {
             if flags.contains(flag) {
                 let _ = user::write(place, &tid.to_le_bytes());
             }
         }
         if flags.contains(CloneFlags::CLONE_CHILD_CLEARTID) {
-            thread.clear_child_tid.store(request.child_tid, Ordering::Relaxed);
+            thread
+                .clear_child_tid
+                .store(request.child_tid, Ordering::Relaxed);
         }
         thread.set_state(State::Runnable);
+        sched::keep(thread.clone());
         sched::enqueue(thread);
         Ok(tid)
     }
@@ -121,7 +143,13 @@ impl Threads for Caller<'_> {
         }
     }
 
-    fn futex_wait(&self, word: FutexWord, expected: u32, bitset: u32, deadline: Option<u64>) -> Result<(), Errno> {
+    fn futex_wait(
+        &self,
+        word: FutexWord,
+        expected: u32,
+        bitset: u32,
+        deadline: Option<u64>,
+    ) -> Result<(), Errno> {
         futex::wait(word, expected, bitset, deadline)
     }
 
@@ -129,11 +157,25 @@ impl Threads for Caller<'_> {
         Ok(futex::wake(word, count as usize, bitset))
     }
 
-    fn futex_requeue(&self, from: FutexWord, to: FutexWord, wake: u32, requeue: u32, expected: Option<u32>) -> Result<(usize, usize), Errno> {
+    fn futex_requeue(
+        &self,
+        from: FutexWord,
+        to: FutexWord,
+        wake: u32,
+        requeue: u32,
+        expected: Option<u32>,
+    ) -> Result<(usize, usize), Errno> {
         futex::requeue(from, to, wake as usize, requeue as usize, expected)
     }
 
-    fn futex_wake_op(&self, word: FutexWord, wake: u32, second: FutexWord, wake_second: u32, op: WakeOp) -> Result<usize, Errno> {
+    fn futex_wake_op(
+        &self,
+        word: FutexWord,
+        wake: u32,
+        second: FutexWord,
+        wake_second: u32,
+        op: WakeOp,
+    ) -> Result<usize, Errno> {
         futex::wake_op(word, wake as usize, second, wake_second as usize, op)
     }
 
@@ -154,7 +196,9 @@ impl Threads for Caller<'_> {
     }
 
     fn sched_setaffinity(&self, tid: i32, mask: u64) -> Result<(), Errno> {
-        self.find_thread(tid)?.affinity.store(mask, Ordering::Relaxed);
+        self.find_thread(tid)?
+            .affinity
+            .store(mask, Ordering::Relaxed);
         Ok(())
     }
 

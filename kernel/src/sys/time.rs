@@ -19,7 +19,8 @@ impl Caller<'_> {
         if tid == 0 {
             return Ok(self.thread().cpu_time());
         }
-        let thread = Thread::find(tid).filter(|thread| thread.process.pid == self.thread().process.pid);
+        let thread =
+            Thread::find(tid).filter(|thread| thread.process.pid == self.thread().process.pid);
         thread.map(|thread| thread.cpu_time()).ok_or(Errno::EINVAL)
     }
 }
@@ -32,8 +33,14 @@ impl Time for Caller<'_> {
     fn clock_gettime(&self, clock: Clock) -> Result<u64, Errno> {
         match clock {
             // Nobody told the leap seconds: TAI runs with UTC, as on Linux without a time server.
-            Clock::Realtime | Clock::RealtimeCoarse | Clock::RealtimeAlarm | Clock::Tai => Ok(time::realtime()),
-            Clock::Monotonic | Clock::MonotonicRaw | Clock::MonotonicCoarse | Clock::Boottime | Clock::BoottimeAlarm => Ok(time::monotonic()),
+            Clock::Realtime | Clock::RealtimeCoarse | Clock::RealtimeAlarm | Clock::Tai => {
+                Ok(time::realtime())
+            }
+            Clock::Monotonic
+            | Clock::MonotonicRaw
+            | Clock::MonotonicCoarse
+            | Clock::Boottime
+            | Clock::BoottimeAlarm => Ok(time::monotonic()),
             Clock::ProcessCpu(pid) => self.process_cpu(pid),
             Clock::ThreadCpu(tid) => self.thread_cpu(tid),
         }
@@ -52,7 +59,9 @@ impl Time for Caller<'_> {
     fn timer_create(&self, clock: Clock, notify: TimerNotify) -> Result<i32, Errno> {
         let process = &self.thread().process;
         let limit = process.state.limits.lock().current(Resource::SIGPENDING);
-        process.timers.create(process, clock, notify, limit as usize)
+        process
+            .timers
+            .create(process, clock, notify, limit as usize)
     }
 
     fn timer_settime(&self, timer: i32, absolute: bool, new: Interval) -> Result<Interval, Errno> {

@@ -7,7 +7,12 @@ use syscall_shim::kernel::{Wait, Woken};
 use vfs::WaitList;
 
 impl Wait for Caller<'_> {
-    fn wait(&self, lists: &[&WaitList], deadline: Option<u64>, ready: &mut dyn FnMut() -> bool) -> Result<Woken, Errno> {
+    fn wait(
+        &self,
+        lists: &[&WaitList],
+        deadline: Option<u64>,
+        ready: &mut dyn FnMut() -> bool,
+    ) -> Result<Woken, Errno> {
         wait::wait(lists, deadline, ready)
     }
 

@@ -43,6 +43,7 @@ extern "C" fn before_return(frame: &mut Frame) {
         percpu::clear_work();
         if sched::should_yield() {
             sched::yield_now();
+            super::rseq::rseq_check(percpu::current(), frame);
         }
         signal::deliver(frame);
         if !percpu::interrupts_pending() && !signal::has_work(percpu::current()) {

@@ -43,7 +43,12 @@ struct Bucket {
     count: AtomicUsize,
 }
 
-static TABLE: [Bucket; BUCKETS] = [const { Bucket { waiters: Mutex::new(Vec::new()), count: AtomicUsize::new(0) } }; BUCKETS];
+static TABLE: [Bucket; BUCKETS] = [const {
+    Bucket {
+        waiters: Mutex::new(Vec::new()),
+        count: AtomicUsize::new(0),
+    }
+}; BUCKETS];
 
 type Queue<'a> = MutexGuard<'a, Vec<Arc<Waiter>>>;
 
@@ -57,15 +62,18 @@ impl Key {
         let inner = space.lock();
         let area = inner.areas.find(word.addr);
         match area.map(|area| (area.start, &area.backing)) {
-            Some((start, Backing::File { file, offset })) if file.shared => {
-                Self(file.inode.metadata().dev, file.inode.ino(), offset + (word.addr - start))
-            }
+            Some((start, Backing::File { file, offset })) if file.shared => Self(
+                file.inode.metadata().dev,
+                file.inode.ino(),
+                offset + (word.addr - start),
+            ),
             _ => private,
         }
     }
 
     fn bucket(self) -> usize {
-        let mixed = (self.0 ^ self.1.rotate_left(32) ^ (self.2 >> 2)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mixed =
+            (self.0 ^ self.1.rotate_left(32) ^ (self.2 >> 2)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         (mixed >> 56) as usize % BUCKETS
     }
 }
@@ -98,12 +106,22 @@ fn load(address: u64) -> Result<u32, Errno> {
 }
 
 /// Sleeps while the word holds `expected`, until woken.
-pub fn wait(futex: FutexWord, expected: u32, bitset: u32, deadline: Option<u64>) -> Result<(), Errno> {
+pub fn wait(
+    futex: FutexWord,
+    expected: u32,
+    bitset: u32,
+    deadline: Option<u64>,
+) -> Result<(), Errno> {
     let thread = crate::percpu::current().arc().ok_or(Errno::ESRCH)?;
     // Faults the page in, which must not happen with the queue locked.
     load(futex.addr)?;
     let key = Key::of(futex);
-    let waiter = Arc::new(Waiter { thread, bitset, key: Mutex::new(key), woken: AtomicBool::new(false) });
+    let waiter = Arc::new(Waiter {
+        thread,
+        bitset,
+        key: Mutex::new(key),
+        woken: AtomicBool::new(false),
+    });
     {
         let bucket = &TABLE[key.bucket()];
         let mut waiters = bucket.waiters.lock();
@@ -173,11 +191,24 @@ pub fn wake(futex: FutexWord, count: usize, bitset: u32) -> usize {
 /// For words of which the kernel does not know how they are waited for: a shared wait on private memory has the same key as a
 /// private one, so the shared kind finds both.
 pub fn wake_all_kinds(addr: u64, count: usize) -> usize {
-    wake(FutexWord { addr, private: false }, count, ANY)
+    wake(
+        FutexWord {
+            addr,
+            private: false,
+        },
+        count,
+        ANY,
+    )
 }
 
 /// `FUTEX_REQUEUE` and `FUTEX_CMP_REQUEUE`: answers how many were woken and how many moved.
-pub fn requeue(from: FutexWord, to: FutexWord, wake: usize, limit: usize, expected: Option<u32>) -> Result<(usize, usize), Errno> {
+pub fn requeue(
+    from: FutexWord,
+    to: FutexWord,
+    wake: usize,
+    limit: usize,
+    expected: Option<u32>,
+) -> Result<(usize, usize), Errno> {
     if expected.is_some() {
         load(from.addr)?;
     }
@@ -226,13 +257,25 @@ fn lock_two(first: usize, second: usize) -> (Queue<'static>, Option<Queue<'stati
 }
 
 /// `FUTEX_WAKE_OP`: changes the second word, wakes on the first, and on the second if its old value was as `op` says.
-pub fn wake_op(first: FutexWord, count: usize, second: FutexWord, second_count: usize, op: WakeOp) -> Result<usize, Errno> {
+pub fn wake_op(
+    first: FutexWord,
+    count: usize,
+    second: FutexWord,
+    second_count: usize,
+    op: WakeOp,
+) -> Result<usize, Errno> {
     let target = word(second.addr, Access::Write)?;
     let change = |old| Some(op.op.apply(old, op.op_arg));
     // The closure never declines.
-    let old = target.fetch_update(Ordering::SeqCst, Ordering::SeqCst, change).unwrap_or_else(|old| old);
+    let old = target
+        .fetch_update(Ordering::SeqCst, Ordering::SeqCst, change)
+        .unwrap_or_else(|old| old);
     let woken = wake(first, count, ANY);
-    let more = if op.holds(old) { wake(second, second_count, ANY) } else { 0 };
+    let more = if op.holds(old) {
+        wake(second, second_count, ANY)
+    } else {
+        0
+    };
     Ok(woken + more)
 }
 

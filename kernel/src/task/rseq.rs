@@ -25,18 +25,27 @@ struct Area {
 
 fn area(thread: &Thread) -> Area {
     let (address, len, signature) = *thread.rseq.lock();
-    Area { address, len, signature }
+    Area {
+        address,
+        len,
+        signature,
+    }
 }
 
 /// Registers an area: EBUSY if it is already, EINVAL or EPERM if it is another.
 pub fn register(thread: &Thread, address: u64, len: u32, signature: u32) -> Result<(), Errno> {
     let old = area(thread);
     if old.address != 0 {
-        return Err(match (old.address == address && old.len == len, old.signature == signature) {
-            (true, true) => Errno::EBUSY,
-            (true, false) => Errno::EPERM,
-            (false, _) => Errno::EINVAL,
-        });
+        return Err(
+            match (
+                old.address == address && old.len == len,
+                old.signature == signature,
+            ) {
+                (true, true) => Errno::EBUSY,
+                (true, false) => Errno::EPERM,
+                (false, _) => Errno::EINVAL,
+            },
+        );
     }
     tell_cpu(address, percpu::this().cpu, percpu::this().cpu)?;
     *thread.rseq.lock() = (address, len, signature);
@@ -83,7 +92,11 @@ fn check(area: &Area, frame: &mut Frame) -> Result<(), Errno> {
         return Ok(());
     }
     let section = read::<RseqCs>(at)?;
-    let end = section.start_ip.checked_add(section.post_commit_offset).filter(|end| *end <= USER_END).ok_or(Errno::EINVAL)?;
+    let end = section
+        .start_ip
+        .checked_add(section.post_commit_offset)
+        .filter(|end| *end <= USER_END)
+        .ok_or(Errno::EINVAL)?;
     let inside = section.start_ip..end;
     if section.version != 0 || inside.contains(&section.abort_ip) || section.abort_ip >= USER_END {
         return Err(Errno::EINVAL);

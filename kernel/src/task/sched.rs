@@ -115,6 +115,10 @@ pub fn sleep() {
     current.set_state(State::Blocked);
     schedule();
     current.take_wake();
+    // Idling may have put it aside.
+    if super::signal::has_work(current) {
+        percpu::request_work();
+    }
 }
 
 /// Ends the running thread; it must have left all tables.
@@ -139,8 +143,27 @@ fn schedule() {
         match next {
             Some(next) if percpu::has_current() && core::ptr::eq(&*next, percpu::current()) => return,
             Some(next) => return switch_to(next),
-            None => idle(),
+            None => {
+                pause_accounting();
+                idle();
+                resume_accounting();
+            }
         }
+    }
+}
+
+/// The thread that slept last is still the current one while the processor idles; that time is not its own.
+fn pause_accounting() {
+    if percpu::has_current() {
+        let current = percpu::current();
+        let since = current.since.swap(u64::MAX, Ordering::Relaxed);
+        current.cpu_ns.fetch_add(time::monotonic().saturating_sub(since), Ordering::Relaxed);
+    }
+}
+
+fn resume_accounting() {
+    if percpu::has_current() {
+        percpu::current().since.store(time::monotonic(), Ordering::Relaxed);
     }
 }
 
@@ -159,6 +182,8 @@ fn idle() {
         core::hint::spin_loop();
     }
     time::arm_for_idle();
+    // Work for a thread on its way out: none is, and the gate would not halt.
+    percpu::clear_work();
     gate::halt();
 }
 

@@ -132,9 +132,9 @@ pub fn interrupts(thread: &Thread) -> bool {
 fn note_pending(thread: &Thread) {
     if core::ptr::eq(thread, percpu::current()) {
         percpu::request_work();
-    } else {
-        thread.wake_up();
     }
+    // It may be asleep even so: an idle processor stays with the thread that slept last.
+    thread.wake_up();
 }
 
 fn queue_limit(process: &Process) -> usize {
@@ -246,7 +246,10 @@ pub fn pending_in(thread: &Thread, set: SigSet) -> SigSet {
 /// Takes the first pending signal of `set`.
 pub fn take(thread: &Thread, set: SigSet) -> Option<Siginfo> {
     let mut signals = thread.signals.lock();
-    signals.pending.take(set).or_else(|| thread.process.signals.lock().pending.take(set))
+    let mut info = signals.pending.take(set).or_else(|| thread.process.signals.lock().pending.take(set))?;
+    drop(signals);
+    thread.process.timers.delivered(&mut info);
+    Some(info)
 }
 
 /// Whether `sp` lies on the alternate stack.
@@ -280,7 +283,8 @@ pub fn deliver(frame: &mut Frame) {
     }
 }
 
-fn act(thread: &Thread, frame: &mut Frame, info: Siginfo) {
+fn act(thread: &Thread, frame: &mut Frame, mut info: Siginfo) {
+    thread.process.timers.delivered(&mut info);
     let Ok(signal) = Signal::new(info.signo as u64) else { return };
     let action = {
         let mut shared = thread.process.signals.lock();
@@ -298,6 +302,7 @@ fn act(thread: &Thread, frame: &mut Frame, info: Siginfo) {
             Default_::Terminate => super::fault::die(signal, frame, &info),
         },
         _ => {
+            super::rseq::rseq_check(thread, frame);
             super::entry::restart_with_handler(frame, &action);
             if sigframe::push(thread, frame, &action, signal, &info).is_err() {
                 // No room for the frame: the stack itself is bad.

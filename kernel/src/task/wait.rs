@@ -11,7 +11,11 @@ use syscall_shim::kernel::Woken;
 use vfs::{WaitList, Wake};
 
 /// Sleeps until `ready` answers true, `deadline` (CLOCK_MONOTONIC) passes, or a signal comes; see `syscall_shim::kernel::Wait`.
-pub fn wait(lists: &[&WaitList], deadline: Option<u64>, ready: &mut dyn FnMut() -> bool) -> Result<Woken, Errno> {
+pub fn wait(
+    lists: &[&WaitList],
+    deadline: Option<u64>,
+    ready: &mut dyn FnMut() -> bool,
+) -> Result<Woken, Errno> {
     let thread = percpu::current();
     // A running thread is held by the scheduler.
     let waker: Arc<dyn Wake> = thread.arc().ok_or(Errno::ESRCH)?;
@@ -49,9 +53,13 @@ pub fn end_process(status: u8) -> ! {
 pub fn exit_thread(status: u8) -> ! {
     let thread = percpu::current();
     let process = &thread.process;
-    thread.exit_status.store(i32::from(status), Ordering::Relaxed);
+    thread
+        .exit_status
+        .store(i32::from(status), Ordering::Relaxed);
     if thread.tid == process.pid {
-        process.leader_status.store(i32::from(status), Ordering::Relaxed);
+        process
+            .leader_status
+            .store(i32::from(status), Ordering::Relaxed);
     }
     futex::release_robust_list(thread);
     clear_child_tid(thread);
@@ -61,8 +69,12 @@ pub fn exit_thread(status: u8) -> ! {
         end_process(process.leader_status.load(Ordering::Relaxed) as u8);
     }
     // A signal for the process may have been left to this thread.
-    others.iter().filter(|other| signal::interrupts(other)).for_each(|other| other.wake_up());
+    others
+        .iter()
+        .filter(|other| signal::interrupts(other))
+        .for_each(|other| other.wake_up());
     drop(others);
+    sched::release(thread.tid);
     sched::exit_current()
 }
 

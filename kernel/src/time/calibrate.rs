@@ -48,7 +48,11 @@ fn reading() -> (u64, u64) {
         let before = tsc();
         let count = apic::current_count();
         let after = tsc();
-        (after.wrapping_sub(before), before / 2 + after / 2, u64::from(count))
+        (
+            after.wrapping_sub(before),
+            before / 2 + after / 2,
+            u64::from(count),
+        )
     };
     let best = (1..READINGS).fold(once(), |best, _| {
         let next = once();

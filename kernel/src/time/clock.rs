@@ -18,13 +18,21 @@ struct Clock {
     realtime0: AtomicU64,
 }
 
-static CLOCK: Clock = Clock { tsc0: AtomicU64::new(0), mult: AtomicU64::new(1 << SHIFT), realtime0: AtomicU64::new(0) };
+static CLOCK: Clock = Clock {
+    tsc0: AtomicU64::new(0),
+    mult: AtomicU64::new(1 << SHIFT),
+    realtime0: AtomicU64::new(0),
+};
 
 /// Sets the clocks going: `tsc0` was read when CLOCK_REALTIME was `realtime0_ns`. Measures the TSC's frequency if nobody
 /// knows it.
 pub fn init(tsc_khz: Option<u64>, tsc0: u64, realtime0_ns: u64) {
-    let khz = tsc_khz.filter(|khz| *khz != 0).unwrap_or_else(calibrate::tsc_khz);
-    CLOCK.mult.store((1_000_000 << SHIFT) / khz.max(1), Ordering::Relaxed);
+    let khz = tsc_khz
+        .filter(|khz| *khz != 0)
+        .unwrap_or_else(calibrate::tsc_khz);
+    CLOCK
+        .mult
+        .store((1_000_000 << SHIFT) / khz.max(1), Ordering::Relaxed);
     CLOCK.tsc0.store(tsc0, Ordering::Relaxed);
     CLOCK.realtime0.store(realtime0_ns, Ordering::Relaxed);
 }
@@ -57,7 +65,10 @@ pub fn monotonic_at(realtime: u64) -> u64 {
 
 /// TSC at zero, multiplier: the vDSO computes the same way.
 pub fn parameters() -> (u64, u64) {
-    (CLOCK.tsc0.load(Ordering::Relaxed), CLOCK.mult.load(Ordering::Relaxed))
+    (
+        CLOCK.tsc0.load(Ordering::Relaxed),
+        CLOCK.mult.load(Ordering::Relaxed),
+    )
 }
 
 /// The TSC's frequency.

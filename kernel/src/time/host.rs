@@ -19,16 +19,30 @@ pub fn host() -> Arc<dyn Host> {
 impl Host for HostClock {
     fn wall_time(&self) -> Timestamp {
         let now = realtime();
-        Timestamp { sec: (now / SECOND) as i64, nsec: (now % SECOND) as u32 }
+        Timestamp {
+            sec: (now / SECOND) as i64,
+            nsec: (now % SECOND) as u32,
+        }
     }
 
     fn clock(&self, clock: u32) -> u64 {
-        if clock == CLOCK_REALTIME { realtime() } else { monotonic() }
+        if clock == CLOCK_REALTIME {
+            realtime()
+        } else {
+            monotonic()
+        }
     }
 
     fn wake_at(&self, clock: u32, deadline: u64, whom: Weak<dyn Wake>) {
         // Nobody takes this back: it fires once, and a waker that is gone by then is skipped.
-        add_timer(if clock == CLOCK_REALTIME { monotonic_at(deadline) } else { deadline }, whom);
+        add_timer(
+            if clock == CLOCK_REALTIME {
+                monotonic_at(deadline)
+            } else {
+                deadline
+            },
+            whom,
+        );
     }
 
     fn random(&self, into: &mut [u8]) {

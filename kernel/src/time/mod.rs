@@ -5,7 +5,9 @@ mod clock;
 mod host;
 mod timers;
 
-pub use clock::{init, monotonic, monotonic_at, parameters, realtime, realtime_offset, tsc_khz};
+pub use clock::{
+    SHIFT, init, monotonic, monotonic_at, parameters, realtime, realtime_offset, tsc_khz,
+};
 pub use host::{HostClock, host};
 pub use timers::{TimerId, add_timer, arm, arm_for_idle, cancel, run_timers, timer_interrupt};
 

@@ -32,7 +32,14 @@ struct Cpu {
 }
 
 static CPUS: [Cpu; MAX_CPUS] = [const {
-    Cpu { queue: Mutex::new(Queue { entries: BTreeMap::new(), next_seq: 0, cleaned_len: 0 }), armed: AtomicU64::new(IDLE) }
+    Cpu {
+        queue: Mutex::new(Queue {
+            entries: BTreeMap::new(),
+            next_seq: 0,
+            cleaned_len: 0,
+        }),
+        armed: AtomicU64::new(IDLE),
+    }
 }; MAX_CPUS];
 
 fn cpu_number() -> usize {
@@ -63,7 +70,9 @@ impl Queue {
     }
 
     fn next_deadline(&self) -> Option<u64> {
-        self.entries.first_key_value().map(|((deadline, _), _)| *deadline)
+        self.entries
+            .first_key_value()
+            .map(|((deadline, _), _)| *deadline)
     }
 
     fn pop_due(&mut self, now: u64) -> Option<Weak<dyn Wake>> {
@@ -90,7 +99,9 @@ pub fn cancel(id: TimerId) {
 /// Wakes everybody whose time has come on this CPU.
 pub fn run_timers() {
     let cpu = this();
-    let Some(first) = cpu.queue.lock().next_deadline() else { return };
+    let Some(first) = cpu.queue.lock().next_deadline() else {
+        return;
+    };
     let now = monotonic();
     if first > now {
         return;

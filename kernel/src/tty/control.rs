@@ -13,7 +13,7 @@ static PARTIAL: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 /// Listens from here on.
 pub fn start() {
     if let Some(control) = port(Role::Control) {
-        control.listen(receive);
+        control.listen(|_| receive());
         control.start_input();
         receive();
     }
@@ -22,7 +22,9 @@ pub fn start() {
 /// Handles the lines that have come, each once all locks are released: a line may wake or signal anyone.
 fn receive() {
     let mut lines = Vec::new();
-    let Some(control) = port(Role::Control) else { return };
+    let Some(control) = port(Role::Control) else {
+        return;
+    };
     let taken = control.receive(|bytes| {
         split(bytes, &mut lines);
         Ok::<usize, core::convert::Infallible>(bytes.len())
@@ -46,7 +48,10 @@ fn split(bytes: &[u8], lines: &mut Vec<Vec<u8>>) {
 
 fn handle(line: &[u8]) {
     if run(line).is_none() {
-        say!("the monitor says something that the kernel does not understand: {}", line.escape_ascii());
+        say!(
+            "the monitor says something that the kernel does not understand: {}",
+            line.escape_ascii()
+        );
     }
 }
 
@@ -56,7 +61,9 @@ fn run(line: &[u8]) -> Option<()> {
     let first = words.next();
     match (command, first, words.next()) {
         ("signal", Some(number), None) => crate::task::signal_from_host(number.parse().ok()?),
-        ("winsize", Some(rows), Some(columns)) => terminal::resize(rows.parse().ok()?, columns.parse().ok()?),
+        ("winsize", Some(rows), Some(columns)) => {
+            terminal::resize(rows.parse().ok()?, columns.parse().ok()?)
+        }
         // The number of bytes that standard input had, for monitors that cannot keep the two ports in order.
         ("eof", total, None) => port(Role::Stdio)?.end_at(total.map_or(Ok(0), str::parse).ok()?),
         ("hangup", Some(name), None) => port(role(name)?)?.hang_up(),

@@ -2,8 +2,8 @@
 use super::terminal::{self, Terminal};
 use linux_abi::raw::general::{TCIFLUSH, TCIOFF, TCIOFLUSH, TCION, TCOFLUSH, TCOOFF, TCOON};
 use linux_abi::raw::ioctl::{
-    FIONREAD, TCFLSH, TCGETS, TCSBRK, TCSBRKP, TCSETS, TCSETSF, TCSETSW, TCXONC, TIOCGPGRP, TIOCGSID, TIOCGWINSZ, TIOCOUTQ,
-    TIOCSCTTY, TIOCSPGRP, TIOCSWINSZ,
+    FIONREAD, TCFLSH, TCGETS, TCSBRK, TCSBRKP, TCSETS, TCSETSF, TCSETSW, TCXONC, TIOCGPGRP,
+    TIOCGSID, TIOCGWINSZ, TIOCOUTQ, TIOCSCTTY, TIOCSPGRP, TIOCSWINSZ,
 };
 use linux_abi::raw::ioctl::{TCGETS2, TCSETS2, TCSETSF2, TCSETSW2, TIOCGDEV, TIOCGETD, TIOCGEXCL};
 use linux_abi::{Abi, Errno, Termios, Termios2, Winsize};
@@ -26,7 +26,12 @@ fn store<T: Abi>(memory: &dyn UserMemory, address: u64, value: &T) -> Result<usi
     Ok(0)
 }
 
-pub fn run(terminal: &Terminal, command: u32, argument: u64, memory: &dyn UserMemory) -> Result<usize> {
+pub fn run(
+    terminal: &Terminal,
+    command: u32,
+    argument: u64,
+    memory: &dyn UserMemory,
+) -> Result<usize> {
     match command {
         TCGETS => store(memory, argument, &terminal.termios()),
         TCGETS2 => store(memory, argument, &with_speed(&terminal.termios())),
@@ -84,7 +89,14 @@ fn with_speed(t: &Termios) -> Termios2 {
 
 /// A screen has no speed; the bits in `cflag` are kept.
 fn without_speed(t: &Termios2) -> Termios {
-    Termios { iflag: t.iflag, oflag: t.oflag, cflag: t.cflag, lflag: t.lflag, line: t.line, cc: t.cc }
+    Termios {
+        iflag: t.iflag,
+        oflag: t.oflag,
+        cflag: t.cflag,
+        lflag: t.lflag,
+        line: t.line,
+        cc: t.cc,
+    }
 }
 
 impl Terminal {
@@ -98,7 +110,7 @@ impl Terminal {
 
     fn set_termios(&self, new: &Termios, flush: bool) -> Result<usize> {
         // What was typed before the change is still under the old settings.
-        self.pump();
+        self.pump(0);
         let mut state = self.state.lock();
         state.discipline.set_termios(new);
         if flush {
@@ -116,7 +128,7 @@ impl Terminal {
             Ok(TCIOFLUSH) => Flush::Both,
             _ => return Err(Errno::EINVAL),
         };
-        self.pump();
+        self.pump(0);
         let mut state = self.state.lock();
         if what != Flush::Output {
             state.discipline.flush_input();

@@ -17,8 +17,3 @@ pub use terminal::resize;
 pub fn console() -> Option<Arc<dyn FileOps>> {
     terminal::get().map(|terminal| terminal as Arc<dyn FileOps>)
 }
-
-/// Which process the terminal's session and foreground process group are named after.
-pub fn set_leader(pid: i32) {
-    terminal::set_leader(pid);
-}

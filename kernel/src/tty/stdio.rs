@@ -3,12 +3,8 @@ use super::stream::{Kind, Null, Stream};
 use super::terminal::Terminal;
 use crate::drivers::virtio::console::{Role, port};
 use alloc::sync::Arc;
-use boot_abi::config::{STREAM_CLOSED, STREAM_FILE, STREAM_NULL, STREAM_PIPE, STREAM_SOCKET, STREAM_TTY};
+use boot_abi::config::{SAME_OUTPUT, STREAM_CLOSED, STREAM_FILE, STREAM_NULL, STREAM_SOCKET, STREAM_TTY};
 use vfs::FileOps;
-
-/// Set in the fourth byte of the record: stdout and stderr are the same object of the host's, and what is written to them
-/// must keep its order.
-const SAME_OUTPUT: u8 = 1;
 
 /// The `STREAMS` record.
 #[derive(Clone, Copy, Debug)]
@@ -20,22 +16,7 @@ pub struct Streams {
     pub columns: u16,
 }
 
-impl Default for Streams {
-    /// Without a record, as from a monitor that knows nothing of streams: pipes.
-    fn default() -> Self {
-        Self { kinds: [STREAM_PIPE; 3], flags: 0, rows: 0, columns: 0 }
-    }
-}
-
 impl Streams {
-    /// None if the record has another size than it should.
-    #[must_use]
-    pub fn parse(record: &[u8]) -> Option<Self> {
-        let &[stdin, stdout, stderr, flags, r0, r1, c0, c1] = record else { return None };
-        let (rows, columns) = (u16::from_le_bytes([r0, r1]), u16::from_le_bytes([c0, c1]));
-        Some(Self { kinds: [stdin, stdout, stderr], flags, rows, columns })
-    }
-
     fn is_tty(&self, fd: usize) -> bool {
         self.kinds.get(fd) == Some(&STREAM_TTY)
     }
@@ -54,7 +35,11 @@ impl Streams {
 /// Listens to the control port from here on.
 pub fn open_std_files(streams: &Streams) -> [Option<Arc<dyn FileOps>>; 3] {
     let terminal = (0..3).any(|fd| streams.is_tty(fd)).then(|| {
-        let input = if streams.is_tty(0) { port(Role::Stdio) } else { None };
+        let input = if streams.is_tty(0) {
+            port(Role::Stdio)
+        } else {
+            None
+        };
         let output = streams.terminal_output().and_then(port);
         Terminal::open(input, output, streams.rows, streams.columns)
     });
@@ -62,7 +47,11 @@ pub fn open_std_files(streams: &Streams) -> [Option<Arc<dyn FileOps>>; 3] {
     [0, 1, 2].map(|fd| open(streams, fd, terminal.as_ref()))
 }
 
-fn open(streams: &Streams, fd: usize, terminal: Option<&Arc<Terminal>>) -> Option<Arc<dyn FileOps>> {
+fn open(
+    streams: &Streams,
+    fd: usize,
+    terminal: Option<&Arc<Terminal>>,
+) -> Option<Arc<dyn FileOps>> {
     let own_port = fd == 2 && streams.flags & SAME_OUTPUT == 0;
     let role = if own_port { Role::Stderr } else { Role::Stdio };
     let kind = match *streams.kinds.get(fd)? {

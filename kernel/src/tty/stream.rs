@@ -3,7 +3,9 @@ use crate::drivers::virtio::Port;
 use alloc::sync::Arc;
 use linux_abi::Errno;
 use linux_abi::raw::ioctl::{FIONREAD, TIOCOUTQ};
-use vfs::{FileOps, FileType, Metadata, Result, SeekKind, Sink, Source, UserMemory, WaitList, poll};
+use vfs::{
+    FileOps, FileType, Metadata, Result, SeekKind, Sink, Source, UserMemory, WaitList, poll,
+};
 
 /// What the stream is on the host.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -24,7 +26,11 @@ pub struct Stream {
 
 impl Stream {
     pub fn new(port: Option<&'static Port>, kind: Kind, is_input: bool) -> Self {
-        Self { port, kind, is_input }
+        Self {
+            port,
+            kind,
+            is_input,
+        }
     }
 }
 
@@ -46,10 +52,16 @@ impl FileOps for Stream {
     }
 
     fn poll(&self) -> u32 {
-        let Some(port) = self.port else { return poll::ERR };
+        let Some(port) = self.port else {
+            return poll::ERR;
+        };
         if self.is_input {
             port.start_input();
-            let data = if port.has_input() { poll::IN | poll::RDNORM } else { 0 };
+            let data = if port.has_input() {
+                poll::IN | poll::RDNORM
+            } else {
+                0
+            };
             let end = match self.kind {
                 _ if !port.at_end() => 0,
                 Kind::Pipe => poll::HUP,
@@ -77,7 +89,10 @@ impl FileOps for Stream {
             (TIOCOUTQ, Some(port)) if self.kind == Kind::Socket => port.unsent(),
             _ => return Err(Errno::ENOTTY),
         };
-        memory.write(argument, &i32::try_from(count).unwrap_or(i32::MAX).to_le_bytes())?;
+        memory.write(
+            argument,
+            &i32::try_from(count).unwrap_or(i32::MAX).to_le_bytes(),
+        )?;
         Ok(0)
     }
 
@@ -95,7 +110,12 @@ impl FileOps for Stream {
             Kind::Socket => (FileType::Socket, 0o777),
             Kind::File => (FileType::Regular, 0o644),
         };
-        Some(Metadata { mode: file_type.mode_bits() | permissions, nlink: 1, blksize: 4096, ..Metadata::default() })
+        Some(Metadata {
+            mode: file_type.mode_bits() | permissions,
+            nlink: 1,
+            blksize: 4096,
+            ..Metadata::default()
+        })
     }
 
     fn class(&self) -> &'static str {
@@ -108,7 +128,11 @@ impl FileOps for Stream {
 
     fn reopen(self: Arc<Self>, _flags: u32) -> Result<Arc<dyn FileOps>> {
         // open(2) of a socket in /proc/self/fd fails on Linux, too.
-        if self.kind == Kind::Socket { Err(Errno::ENXIO) } else { Ok(self) }
+        if self.kind == Kind::Socket {
+            Err(Errno::ENXIO)
+        } else {
+            Ok(self)
+        }
     }
 }
 
@@ -137,7 +161,13 @@ impl FileOps for Null {
     fn metadata(&self) -> Option<Metadata> {
         const NULL_DEVICE: u64 = 1 << 8 | 3;
         let mode = FileType::CharDevice.mode_bits() | 0o666;
-        Some(Metadata { mode, nlink: 1, rdev: NULL_DEVICE, blksize: 4096, ..Metadata::default() })
+        Some(Metadata {
+            mode,
+            nlink: 1,
+            rdev: NULL_DEVICE,
+            blksize: 4096,
+            ..Metadata::default()
+        })
     }
 
     fn describe(&self) -> Option<alloc::vec::Vec<u8>> {

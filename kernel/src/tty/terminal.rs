@@ -1,19 +1,16 @@
 //! The terminal: the line discipline between the program and a port.
 use super::ioctl;
 use crate::drivers::virtio::Port;
-use crate::time;
+use crate::{task, time};
 use alloc::collections::VecDeque;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicI32, Ordering::Relaxed};
 use linux_abi::{Errno, Winsize};
 use spin::{Mutex, Once};
 use vfs::tty::{Effects, LineDiscipline, ReadState, TtySignal};
 use vfs::{FileOps, FileType, Metadata, Result, Sink, Source, UserMemory, WaitList, Wake, poll};
 
 static TERMINAL: Once<Arc<Terminal>> = Once::new();
-/// The session's leader, and its process group.
-static LEADER: AtomicI32 = AtomicI32::new(1);
 
 /// Bytes taken from the program at a time.
 const CHUNK: usize = 512;
@@ -56,30 +53,33 @@ pub fn get() -> Option<Arc<Terminal>> {
     TERMINAL.get().cloned()
 }
 
-pub fn set_leader(pid: i32) {
-    LEADER.store(pid, Relaxed);
-}
-
+/// The process that leads the terminal's session and its foreground process group: the program.
 pub fn leader() -> i32 {
-    LEADER.load(Relaxed)
+    const INIT: i32 = 1;
+    task::entry::init_process().map_or(INIT, |process| process.pid)
 }
 
 /// The window has another size.
 pub fn resize(rows: u16, columns: u16) {
     if let Some(terminal) = TERMINAL.get() {
-        terminal.set_size(Winsize { row: rows, col: columns, ..Winsize::default() });
+        terminal.set_size(Winsize {
+            row: rows,
+            col: columns,
+            ..Winsize::default()
+        });
     }
 }
 
 /// A port has something for the keyboard, or room for the screen.
-fn receive() {
+fn receive(events: u32) {
     if let Some(terminal) = TERMINAL.get() {
-        terminal.pump();
+        terminal.pump(events);
     }
 }
 
 impl State {
-    fn feed(&mut self, input: &Port, effects: &mut Effects) {
+    /// Answers whether there was anything.
+    fn feed(&mut self, input: &Port, effects: &mut Effects) -> bool {
         let mut fed = 0;
         let all = input.receive(|bytes| {
             let taken = self.discipline.receive(bytes, effects);
@@ -89,25 +89,36 @@ impl State {
         if let Err(never) = all {
             match never {}
         }
-        if input.at_end() {
+        let is_end = input.at_end();
+        if is_end {
             self.discipline.end_input();
         }
         if fed > 0 {
             self.deadline = None;
         }
+        fed > 0 || is_end
     }
 }
 
 impl Terminal {
     /// Makes the terminal. Its keyboard works from now on, whether the program reads or not: it sends signals.
-    pub fn open(input: Option<&'static Port>, output: Option<&'static Port>, rows: u16, columns: u16) -> Arc<Self> {
+    pub fn open(
+        input: Option<&'static Port>,
+        output: Option<&'static Port>,
+        rows: u16,
+        columns: u16,
+    ) -> Arc<Self> {
         let terminal = TERMINAL.call_once(|| {
             Arc::new(Self {
                 input,
                 output,
                 state: Mutex::new(State {
                     discipline: LineDiscipline::new(),
-                    size: Winsize { row: rows, col: columns, ..Winsize::default() },
+                    size: Winsize {
+                        row: rows,
+                        col: columns,
+                        ..Winsize::default()
+                    },
                     backlog: VecDeque::new(),
                     deadline: None,
                 }),
@@ -115,7 +126,10 @@ impl Terminal {
                 alarm: Arc::new(Alarm),
             })
         });
-        [input, output].into_iter().flatten().for_each(|port| port.listen(receive));
+        [input, output]
+            .into_iter()
+            .flatten()
+            .for_each(|port| port.listen(receive));
         if let Some(input) = input {
             input.start_input();
         }
@@ -126,18 +140,20 @@ impl Terminal {
         const SIGWINCH: u8 = 28;
         let old = core::mem::replace(&mut self.state.lock().size, size);
         if old != size {
-            crate::task::signal_from_host(SIGWINCH);
+            task::signal_from_host(SIGWINCH);
         }
     }
 
     /// Feeds what has been typed to the discipline, as far as it has room, and sends what is held back. Called when something
-    /// came or left, and when room was made.
-    pub(super) fn pump(&self) {
+    /// came or left, and when room was made. `events` have happened at the port and are passed on.
+    pub(super) fn pump(&self, events: u32) {
         let mut effects = Effects::default();
         let mut state = self.state.lock();
-        if let Some(input) = self.input {
-            state.feed(input, &mut effects);
-        }
+        let was_stopped = state.discipline.is_stopped();
+        let has_input = self
+            .input
+            .is_some_and(|input| state.feed(input, &mut effects));
+        let restarted = was_stopped && !state.discipline.is_stopped();
         if effects.flush_output {
             state.backlog.clear();
         }
@@ -145,7 +161,20 @@ impl Terminal {
         self.drain(&mut state);
         drop(state);
         effects.signals.iter().for_each(|signal| send(*signal));
-        self.changed.notify(poll::IN | poll::RDNORM | poll::OUT | poll::WRNORM);
+        let input = if has_input {
+            poll::IN | poll::RDNORM
+        } else {
+            0
+        };
+        let output = if restarted {
+            poll::OUT | poll::WRNORM
+        } else {
+            0
+        };
+        let events = events & !(poll::IN | poll::RDNORM) | input | output;
+        if events != 0 {
+            self.changed.notify(events);
+        }
     }
 
     /// Sends what is held back, if it may leave. Answers whether more may follow.
@@ -197,7 +226,9 @@ impl Terminal {
     }
 
     fn has_deadline_passed(state: &State) -> bool {
-        state.deadline.is_some_and(|deadline| (deadline..deadline + STALE).contains(&time::monotonic()))
+        state
+            .deadline
+            .is_some_and(|deadline| (deadline..deadline + STALE).contains(&time::monotonic()))
     }
 
     fn at_end(&self) -> bool {
@@ -209,10 +240,12 @@ fn send(signal: TtySignal) {
     const SIGINT: u8 = 2;
     const SIGQUIT: u8 = 3;
     match signal {
-        TtySignal::Interrupt => crate::task::signal_from_host(SIGINT),
-        TtySignal::Quit => crate::task::signal_from_host(SIGQUIT),
+        TtySignal::Interrupt => task::signal_from_host(SIGINT),
+        TtySignal::Quit => task::signal_from_host(SIGQUIT),
         // There is no shell to go back to, nor one that could let the program go on.
-        TtySignal::Suspend => say!("the program cannot be suspended: there is no job control in an image"),
+        TtySignal::Suspend => {
+            say!("the program cannot be suspended: there is no job control in an image")
+        }
     }
 }
 
@@ -229,13 +262,15 @@ impl FileOps for Terminal {
             match state.discipline.read_state(wanted) {
                 ReadState::Ready(count) => Self::take(&mut state, count, sink)?,
                 _ if self.at_end() => Self::take(&mut state, wanted, sink)?,
-                ReadState::Timed { tenths, .. } if self.is_over(&mut state, tenths) => Self::take(&mut state, wanted, sink)?,
+                ReadState::Timed { tenths, .. } if self.is_over(&mut state, tenths) => {
+                    Self::take(&mut state, wanted, sink)?
+                }
                 ReadState::Wait | ReadState::Timed { .. } => return Err(Errno::EAGAIN),
             }
         };
         // There is room for what had to stay in the port.
         if self.input.is_some_and(Port::has_input) {
-            self.pump();
+            self.pump(0);
         }
         Ok(count)
     }
@@ -249,13 +284,19 @@ impl FileOps for Terminal {
         let mut processed = Vec::with_capacity(2 * wanted.min(CHUNK));
         while source.remaining() > 0 {
             let mut chunk = [0; CHUNK];
-            let Some(chunk) = chunk.get_mut(..source.remaining().min(CHUNK)) else { break };
+            let Some(chunk) = chunk.get_mut(..source.remaining().min(CHUNK)) else {
+                break;
+            };
             let mut state = self.state.lock();
             if !self.drain(&mut state) || output.send_room(CHUNK_ROOM) < CHUNK_ROOM {
                 break;
             }
             if let Err(error) = source.take(chunk) {
-                return if source.remaining() < wanted { Ok(wanted - source.remaining()) } else { Err(error) };
+                return if source.remaining() < wanted {
+                    Ok(wanted - source.remaining())
+                } else {
+                    Err(error)
+                };
             }
             processed.clear();
             state.discipline.process(chunk, &mut processed);
@@ -270,10 +311,15 @@ impl FileOps for Terminal {
 
     fn poll(&self) -> u32 {
         let state = self.state.lock();
-        let readable = state.discipline.is_readable() || self.at_end() || Self::has_deadline_passed(&state);
+        let readable =
+            state.discipline.is_readable() || self.at_end() || Self::has_deadline_passed(&state);
         let writable = !state.discipline.is_stopped() && self.output.is_none_or(Port::is_writable);
         let input = if readable { poll::IN | poll::RDNORM } else { 0 };
-        let output = if writable { poll::OUT | poll::WRNORM } else { 0 };
+        let output = if writable {
+            poll::OUT | poll::WRNORM
+        } else {
+            0
+        };
         input | output
     }
 
@@ -290,7 +336,13 @@ impl FileOps for Terminal {
     }
 
     fn metadata(&self) -> Option<Metadata> {
-        Some(Metadata { mode: FileType::CharDevice.mode_bits() | 0o620, nlink: 1, rdev: ioctl::DEVICE, blksize: 1024, ..Metadata::default() })
+        Some(Metadata {
+            mode: FileType::CharDevice.mode_bits() | 0o620,
+            nlink: 1,
+            rdev: ioctl::DEVICE,
+            blksize: 1024,
+            ..Metadata::default()
+        })
     }
 
     fn describe(&self) -> Option<Vec<u8>> {

@@ -25,9 +25,21 @@ struct AnonInode {
 pub(crate) fn place_for(ops: &Arc<dyn FileOps>) -> Place {
     // Numbers need only differ from each other; nothing depends on the order in which they are given out.
     static NEXT: AtomicU64 = AtomicU64::new(1);
-    let inode: InodeRef = Arc::new(AnonInode { ino: NEXT.fetch_add(1, Relaxed), ops: ops.clone() });
-    let spec = MountSpec { root: inode.clone(), fs_type: "anon_inodefs", source: String::new(), options: String::new(), read_only: false };
-    Place { mount: Mount::root(spec), inode }
+    let inode: InodeRef = Arc::new(AnonInode {
+        ino: NEXT.fetch_add(1, Relaxed),
+        ops: ops.clone(),
+    });
+    let spec = MountSpec {
+        root: inode.clone(),
+        fs_type: "anon_inodefs",
+        source: String::new(),
+        options: String::new(),
+        read_only: false,
+    };
+    Place {
+        mount: Mount::root(spec),
+        inode,
+    }
 }
 
 impl Inode for AnonInode {
@@ -56,7 +68,12 @@ impl Inode for AnonInode {
     }
 
     fn statfs(&self) -> StatFs {
-        StatFs { magic: MAGIC, block_size: 4096, name_max: 255, ..StatFs::default() }
+        StatFs {
+            magic: MAGIC,
+            block_size: 4096,
+            name_max: 255,
+            ..StatFs::default()
+        }
     }
 
     fn follow(&self) -> Result<Link> {
@@ -68,6 +85,10 @@ impl Inode for AnonInode {
     }
 
     fn describe(&self) -> Option<Vec<u8>> {
-        Some(self.ops.describe().unwrap_or_else(|| format!("{}:[{}]", self.ops.class(), self.ino).into_bytes()))
+        Some(
+            self.ops
+                .describe()
+                .unwrap_or_else(|| format!("{}:[{}]", self.ops.class(), self.ino).into_bytes()),
+        )
     }
 }

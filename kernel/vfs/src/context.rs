@@ -39,7 +39,11 @@ impl Credentials {
         } else {
             metadata.mode
         };
-        if wanted & !granted & 7 == 0 { Ok(()) } else { Err(Errno::EACCES) }
+        if wanted & !granted & 7 == 0 {
+            Ok(())
+        } else {
+            Err(Errno::EACCES)
+        }
     }
 
     /// Whether a directory may be searched. The quick way for root, who always may.
@@ -52,7 +56,11 @@ impl Credentials {
 
     /// Whether the caller owns the object or may act as if.
     pub fn check_owner(&self, metadata: &Metadata) -> Result<()> {
-        if self.is_root() || self.uid == metadata.uid { Ok(()) } else { Err(Errno::EPERM) }
+        if self.is_root() || self.uid == metadata.uid {
+            Ok(())
+        } else {
+            Err(Errno::EPERM)
+        }
     }
 }
 
@@ -65,13 +73,19 @@ pub struct FsContext {
 impl FsContext {
     #[must_use]
     pub fn new(root: Place) -> Self {
-        Self { places: Mutex::new((root.clone(), root)), umask: AtomicU32::new(0o022) }
+        Self {
+            places: Mutex::new((root.clone(), root)),
+            umask: AtomicU32::new(0o022),
+        }
     }
 
     /// A copy for a process of its own.
     #[must_use]
     pub fn duplicate(&self) -> Self {
-        Self { places: Mutex::new(self.places.lock().clone()), umask: AtomicU32::new(self.umask()) }
+        Self {
+            places: Mutex::new(self.places.lock().clone()),
+            umask: AtomicU32::new(self.umask()),
+        }
     }
 
     #[must_use]
@@ -86,14 +100,22 @@ impl FsContext {
 
     /// chdir(2), after the walk. `ENOTDIR` if it is none.
     pub fn set_cwd(&self, to: Place) -> Result<()> {
-        let old = if to.inode.is_dir() { core::mem::replace(&mut self.places.lock().1, to) } else { return Err(Errno::ENOTDIR) };
+        let old = if to.inode.is_dir() {
+            core::mem::replace(&mut self.places.lock().1, to)
+        } else {
+            return Err(Errno::ENOTDIR);
+        };
         drop(old);
         Ok(())
     }
 
     /// chroot(2), after the walk.
     pub fn set_root(&self, to: Place) -> Result<()> {
-        let old = if to.inode.is_dir() { core::mem::replace(&mut self.places.lock().0, to) } else { return Err(Errno::ENOTDIR) };
+        let old = if to.inode.is_dir() {
+            core::mem::replace(&mut self.places.lock().0, to)
+        } else {
+            return Err(Errno::ENOTDIR);
+        };
         drop(old);
         Ok(())
     }

@@ -45,14 +45,32 @@ pub fn devfs(dev: u64, host: Arc<dyn Host>, console: Option<Arc<dyn FileOps>>) -
         console,
     };
     let root = MemFs::with_devices(dev, host, LIMIT_PAGES, devices);
-    let nodes = [("null", NULL), ("zero", ZERO), ("full", FULL), ("random", RANDOM), ("urandom", URANDOM), ("tty", TTY)];
+    let nodes = [
+        ("null", NULL),
+        ("zero", ZERO),
+        ("full", FULL),
+        ("random", RANDOM),
+        ("urandom", URANDOM),
+        ("tty", TTY),
+    ];
     for (name, number) in nodes {
         root.create(name.as_bytes(), NewNode::CharDevice(number), 0o666, 0, 0)?;
     }
     root.create(b"console", NewNode::CharDevice(CONSOLE), 0o600, 0, 0)?;
-    let links = [("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"), ("stdout", "/proc/self/fd/1"), ("stderr", "/proc/self/fd/2")];
+    let links = [
+        ("fd", "/proc/self/fd"),
+        ("stdin", "/proc/self/fd/0"),
+        ("stdout", "/proc/self/fd/1"),
+        ("stderr", "/proc/self/fd/2"),
+    ];
     for (name, target) in links {
-        root.create(name.as_bytes(), NewNode::Symlink(target.as_bytes()), 0o777, 0, 0)?;
+        root.create(
+            name.as_bytes(),
+            NewNode::Symlink(target.as_bytes()),
+            0o777,
+            0,
+            0,
+        )?;
     }
     root.create(b"shm", NewNode::Directory, 0o1777, 0, 0)?;
     Ok(root)
@@ -129,7 +147,11 @@ impl FileOps for Full {
     }
 
     fn write(&self, _offset: u64, source: &mut dyn Source) -> Result<usize> {
-        if source.remaining() == 0 { Ok(0) } else { Err(Errno::ENOSPC) }
+        if source.remaining() == 0 {
+            Ok(0)
+        } else {
+            Err(Errno::ENOSPC)
+        }
     }
 
     fn seek_kind(&self) -> SeekKind {
@@ -143,7 +165,9 @@ impl FileOps for Random {
         let mut count = 0;
         while sink.remaining() > 0 {
             let step = sink.remaining().min(buffer.len());
-            let Some(part) = buffer.get_mut(..step) else { break };
+            let Some(part) = buffer.get_mut(..step) else {
+                break;
+            };
             self.0.random(part);
             match sink.put(part) {
                 Ok(()) => count += step,

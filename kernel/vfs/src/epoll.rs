@@ -21,7 +21,8 @@ const EPOLLWAKEUP: u32 = 1 << 29;
 const EPOLLONESHOT: u32 = 1 << 30;
 const EPOLLET: u32 = 1 << 31;
 /// What may stand beside `EPOLLEXCLUSIVE`.
-const EXCLUSIVE_OK: u32 = poll::IN | poll::OUT | poll::ERR | poll::HUP | EPOLLWAKEUP | EPOLLET | EPOLLEXCLUSIVE;
+const EXCLUSIVE_OK: u32 =
+    poll::IN | poll::OUT | poll::ERR | poll::HUP | EPOLLWAKEUP | EPOLLET | EPOLLEXCLUSIVE;
 /// How deep epoll instances may watch each other.
 const NESTS_MAX: u32 = 5;
 
@@ -62,8 +63,15 @@ pub fn epoll(flags: u32) -> Result<Arc<File>> {
     if flags & !O_CLOEXEC != 0 {
         return Err(Errno::EINVAL);
     }
-    let state = State { items: BTreeMap::new(), ready: VecDeque::new() };
-    let epoll = Arc::new_cyclic(|this| Epoll { state: Mutex::new(state), waiters: WaitList::new(), this: this.clone() });
+    let state = State {
+        items: BTreeMap::new(),
+        ready: VecDeque::new(),
+    };
+    let epoll = Arc::new_cyclic(|this| Epoll {
+        state: Mutex::new(state),
+        waiters: WaitList::new(),
+        this: this.clone(),
+    });
     Ok(File::from_ops(epoll, O_RDWR))
 }
 
@@ -118,7 +126,9 @@ impl Epoll {
             return Err(Errno::EINVAL);
         }
         let exclusive = event.events & EPOLLEXCLUSIVE != 0 && operation != EPOLL_CTL_DEL;
-        if exclusive && (operation == EPOLL_CTL_MOD || inner.is_some() || event.events & !EXCLUSIVE_OK != 0) {
+        if exclusive
+            && (operation == EPOLL_CTL_MOD || inner.is_some() || event.events & !EXCLUSIVE_OK != 0)
+        {
             return Err(Errno::EINVAL);
         }
         let key = (fd, Arc::as_ptr(file).addr());
@@ -160,7 +170,13 @@ impl Epoll {
     }
 
     fn modify(&self, key: Key, file: &File, event: EpollEvent) -> Result<()> {
-        let item = self.state.lock().items.get(&key).cloned().ok_or(Errno::ENOENT)?;
+        let item = self
+            .state
+            .lock()
+            .items
+            .get(&key)
+            .cloned()
+            .ok_or(Errno::ENOENT)?;
         if item.wanted.lock().events & EPOLLEXCLUSIVE != 0 {
             return Err(Errno::EINVAL);
         }
@@ -194,7 +210,13 @@ impl Epoll {
         if core::ptr::eq(self, target) {
             return Ok(true);
         }
-        let files: Vec<Arc<File>> = self.state.lock().items.values().filter_map(|item| item.file.upgrade()).collect();
+        let files: Vec<Arc<File>> = self
+            .state
+            .lock()
+            .items
+            .values()
+            .filter_map(|item| item.file.upgrade())
+            .collect();
         for inner in files.iter().filter_map(|file| file.ops_as::<Self>()) {
             if depth == 0 {
                 return Err(Errno::EINVAL);
@@ -208,7 +230,11 @@ impl Epoll {
 
     /// epoll_wait(2) without the waiting: hands at most `max` ready events to `emit`. When `emit` fails, the event
     /// stays ready; the error is only the answer if it was the first.
-    pub fn collect(&self, max: usize, emit: &mut dyn FnMut(EpollEvent) -> Result<()>) -> Result<usize> {
+    pub fn collect(
+        &self,
+        max: usize,
+        emit: &mut dyn FnMut(EpollEvent) -> Result<()>,
+    ) -> Result<usize> {
         let mut count = 0;
         // Items that line up meanwhile wait for the next call: so each is looked at once.
         let mut looks = self.state.lock().ready.len();
@@ -216,13 +242,18 @@ impl Epoll {
         let mut outcome = Ok(());
         while count < max && looks > 0 {
             looks -= 1;
-            let Some((item, file)) = self.next_ready() else { break };
+            let Some((item, file)) = self.next_ready() else {
+                break;
+            };
             let events = item.events(&file);
             if events == 0 {
                 continue;
             }
             let wanted = *item.wanted.lock();
-            if let Err(error) = emit(EpollEvent { events, data: wanted.data }) {
+            if let Err(error) = emit(EpollEvent {
+                events,
+                data: wanted.data,
+            }) {
                 again.push(item);
                 outcome = Err(error);
                 break;
@@ -237,7 +268,11 @@ impl Epoll {
         for item in again {
             self.line_up(item, false);
         }
-        if count == 0 { outcome.map(|()| 0) } else { Ok(count) }
+        if count == 0 {
+            outcome.map(|()| 0)
+        } else {
+            Ok(count)
+        }
     }
 
     /// Takes the next item out of the queue, dropping those whose files are closed.
@@ -256,7 +291,11 @@ impl Epoll {
 impl FileOps for Epoll {
     fn poll(&self) -> u32 {
         let queued: Vec<Arc<Item>> = self.state.lock().ready.iter().cloned().collect();
-        let ready = queued.iter().any(|item| item.file.upgrade().is_some_and(|file| item.events(&file) != 0));
+        let ready = queued.iter().any(|item| {
+            item.file
+                .upgrade()
+                .is_some_and(|file| item.events(&file) != 0)
+        });
         if ready { poll::IN | poll::RDNORM } else { 0 }
     }
 
@@ -271,7 +310,9 @@ impl FileOps for Epoll {
     fn fdinfo(&self, out: &mut Vec<u8>) {
         for ((fd, _), item) in &self.state.lock().items {
             let EpollEvent { events, data } = *item.wanted.lock();
-            out.extend_from_slice(format!("tfd: {fd:8} events: {events:8x} data: {data:16x}\n").as_bytes());
+            out.extend_from_slice(
+                format!("tfd: {fd:8} events: {events:8x} data: {data:16x}\n").as_bytes(),
+            );
         }
     }
 }

@@ -27,7 +27,11 @@ pub fn eventfd(initial: u32, flags: u32) -> Result<Arc<File>> {
     if flags & !(EFD_SEMAPHORE | O_NONBLOCK | O_CLOEXEC) != 0 {
         return Err(Errno::EINVAL);
     }
-    let ops = EventFd { counter: Mutex::new(u64::from(initial)), semaphore: flags & EFD_SEMAPHORE != 0, waiters: WaitList::new() };
+    let ops = EventFd {
+        counter: Mutex::new(u64::from(initial)),
+        semaphore: flags & EFD_SEMAPHORE != 0,
+        waiters: WaitList::new(),
+    };
     Ok(File::from_ops(Arc::new(ops), O_RDWR | (flags & O_NONBLOCK)))
 }
 
@@ -83,8 +87,16 @@ impl FileOps for EventFd {
 
     fn poll(&self) -> u32 {
         let counter = *self.counter.lock();
-        let readable = if counter > 0 { poll::IN | poll::RDNORM } else { 0 };
-        let writable = if counter < MAX { poll::OUT | poll::WRNORM } else { 0 };
+        let readable = if counter > 0 {
+            poll::IN | poll::RDNORM
+        } else {
+            0
+        };
+        let writable = if counter < MAX {
+            poll::OUT | poll::WRNORM
+        } else {
+            0
+        };
         readable | writable
     }
 

@@ -34,16 +34,27 @@ fn index(fd: i32) -> Result<usize> {
 
 impl Slots {
     fn entry(&self, fd: i32) -> Result<&FdEntry> {
-        self.entries.get(index(fd)?).and_then(Option::as_ref).ok_or(Errno::EBADF)
+        self.entries
+            .get(index(fd)?)
+            .and_then(Option::as_ref)
+            .ok_or(Errno::EBADF)
     }
 
     fn entry_mut(&mut self, fd: i32) -> Result<&mut FdEntry> {
-        self.entries.get_mut(index(fd)?).and_then(Option::as_mut).ok_or(Errno::EBADF)
+        self.entries
+            .get_mut(index(fd)?)
+            .and_then(Option::as_mut)
+            .ok_or(Errno::EBADF)
     }
 
     fn lowest_free(&self, from: usize) -> usize {
         let start = from.max(self.first_maybe_free);
-        let taken = self.entries.iter().skip(start).take_while(|slot| slot.is_some()).count();
+        let taken = self
+            .entries
+            .iter()
+            .skip(start)
+            .take_while(|slot| slot.is_some())
+            .count();
         start + taken
     }
 
@@ -51,7 +62,9 @@ impl Slots {
         if at >= self.entries.len() {
             self.entries.resize_with(at + 1, || None);
         }
-        self.entries.get_mut(at).and_then(|slot| slot.replace(entry))
+        self.entries
+            .get_mut(at)
+            .and_then(|slot| slot.replace(entry))
     }
 
     fn take(&mut self, at: usize) -> Option<FdEntry> {
@@ -65,13 +78,21 @@ impl FdTable {
     /// An empty table; `limit` is the soft `RLIMIT_NOFILE`.
     #[must_use]
     pub const fn new(limit: usize) -> Self {
-        Self { slots: Mutex::new(Slots { entries: Vec::new(), first_maybe_free: 0, limit }) }
+        Self {
+            slots: Mutex::new(Slots {
+                entries: Vec::new(),
+                first_maybe_free: 0,
+                limit,
+            }),
+        }
     }
 
     /// A copy, for a process of its own.
     #[must_use]
     pub fn duplicate(&self) -> Self {
-        Self { slots: Mutex::new(self.slots.lock().clone()) }
+        Self {
+            slots: Mutex::new(self.slots.lock().clone()),
+        }
     }
 
     #[must_use]
@@ -126,7 +147,11 @@ impl FdTable {
     /// Frees `fd`. Dropping the answer closes the file, if that was the last reference.
     pub fn close(&self, fd: i32) -> Result<Arc<File>> {
         let at = index(fd)?;
-        self.slots.lock().take(at).map(|entry| entry.file).ok_or(Errno::EBADF)
+        self.slots
+            .lock()
+            .take(at)
+            .map(|entry| entry.file)
+            .ok_or(Errno::EBADF)
     }
 
     /// close_range(2): closes, or with `cloexec_only` marks, all descriptors from `first` to `last` inclusive.
@@ -153,8 +178,13 @@ impl FdTable {
     /// Closes what execve(2) closes.
     pub fn close_on_exec(&self) {
         let mut slots = self.slots.lock();
-        let marked: Vec<usize> =
-            slots.entries.iter().enumerate().filter(|(_, slot)| slot.as_ref().is_some_and(|e| e.cloexec)).map(|(at, _)| at).collect();
+        let marked: Vec<usize> = slots
+            .entries
+            .iter()
+            .enumerate()
+            .filter(|(_, slot)| slot.as_ref().is_some_and(|e| e.cloexec))
+            .map(|(at, _)| at)
+            .collect();
         let closed: Vec<FdEntry> = marked.into_iter().filter_map(|at| slots.take(at)).collect();
         drop(slots);
         drop(closed);
@@ -166,7 +196,10 @@ impl FdTable {
     }
 
     pub fn set_cloexec(&self, fd: i32, cloexec: bool) -> Result<()> {
-        self.slots.lock().entry_mut(fd).map(|entry| entry.cloexec = cloexec)
+        self.slots
+            .lock()
+            .entry_mut(fd)
+            .map(|entry| entry.cloexec = cloexec)
     }
 
     /// The lowest open descriptor that is at least `from`. For /proc/pid/fd.
@@ -174,7 +207,13 @@ impl FdTable {
     pub fn next_open(&self, from: i32) -> Option<i32> {
         let start = usize::try_from(from).unwrap_or(0);
         let slots = self.slots.lock();
-        let at = slots.entries.iter().enumerate().skip(start).find(|(_, slot)| slot.is_some())?.0;
+        let at = slots
+            .entries
+            .iter()
+            .enumerate()
+            .skip(start)
+            .find(|(_, slot)| slot.is_some())?
+            .0;
         i32::try_from(at).ok()
     }
 

@@ -11,8 +11,9 @@ use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use linux_abi::Errno;
 use linux_abi::raw::general::{
-    F_SEAL_FUTURE_WRITE, F_SEAL_WRITE, O_ACCMODE, O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECT, O_EXCL, O_NOATIME, O_NOCTTY,
-    O_NONBLOCK, O_PATH, O_RDONLY, O_TRUNC, O_WRONLY, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET,
+    F_SEAL_FUTURE_WRITE, F_SEAL_WRITE, O_ACCMODE, O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECT, O_EXCL,
+    O_NOATIME, O_NOCTTY, O_NONBLOCK, O_PATH, O_RDONLY, O_TRUNC, O_WRONLY, SEEK_CUR, SEEK_DATA,
+    SEEK_END, SEEK_HOLE, SEEK_SET,
 };
 use spin::Mutex;
 
@@ -45,8 +46,16 @@ impl File {
     /// A description of `place`; the walk has checked permissions. `ops` are the answer of the inode's `open`.
     #[must_use]
     pub fn new(place: Place, ops: Option<Arc<dyn FileOps>>, flags: u32) -> Arc<Self> {
-        let seek = ops.as_ref().map_or(SeekKind::Position, |ops| ops.seek_kind());
-        Arc::new(Self { place, ops, seek, position: Mutex::new(0), flags: AtomicU32::new(flags & !CREATION_FLAGS) })
+        let seek = ops
+            .as_ref()
+            .map_or(SeekKind::Position, |ops| ops.seek_kind());
+        Arc::new(Self {
+            place,
+            ops,
+            seek,
+            position: Mutex::new(0),
+            flags: AtomicU32::new(flags & !CREATION_FLAGS),
+        })
     }
 
     /// A description of something that no directory holds: a pipe, an eventfd, the console.
@@ -95,7 +104,11 @@ impl File {
 
     /// Sets or clears `O_NONBLOCK` (`FIONBIO`).
     pub fn set_nonblocking(&self, on: bool) {
-        if on { self.flags.fetch_or(O_NONBLOCK, Relaxed) } else { self.flags.fetch_and(!O_NONBLOCK, Relaxed) };
+        if on {
+            self.flags.fetch_or(O_NONBLOCK, Relaxed)
+        } else {
+            self.flags.fetch_and(!O_NONBLOCK, Relaxed)
+        };
     }
 
     /// Whether an `EAGAIN` is to be handed to the program instead of waiting.
@@ -122,11 +135,19 @@ impl File {
     }
 
     fn check_readable(&self) -> Result<()> {
-        if self.is_readable() { Ok(()) } else { Err(Errno::EBADF) }
+        if self.is_readable() {
+            Ok(())
+        } else {
+            Err(Errno::EBADF)
+        }
     }
 
     fn check_writable(&self) -> Result<()> {
-        if self.is_writable() { Ok(()) } else { Err(Errno::EBADF) }
+        if self.is_writable() {
+            Ok(())
+        } else {
+            Err(Errno::EBADF)
+        }
     }
 
     /// read(2). `EAGAIN` when nothing is there yet, whatever `O_NONBLOCK` says.
@@ -190,7 +211,11 @@ impl File {
     }
 
     fn check_seekable(&self) -> Result<()> {
-        if self.seek == SeekKind::Stream { Err(Errno::ESPIPE) } else { Ok(()) }
+        if self.seek == SeekKind::Stream {
+            Err(Errno::ESPIPE)
+        } else {
+            Ok(())
+        }
     }
 
     /// Whether lseek(2) and pread(2) work.
@@ -219,15 +244,22 @@ impl File {
         let inode = &self.place.inode;
         let target = match whence {
             SEEK_SET => Some(offset),
-            SEEK_CUR => i64::try_from(*position).ok().and_then(|here| here.checked_add(offset)),
-            SEEK_END => i64::try_from(inode.metadata().size).ok().and_then(|end| end.checked_add(offset)),
+            SEEK_CUR => i64::try_from(*position)
+                .ok()
+                .and_then(|here| here.checked_add(offset)),
+            SEEK_END => i64::try_from(inode.metadata().size)
+                .ok()
+                .and_then(|end| end.checked_add(offset)),
             SEEK_DATA | SEEK_HOLE => {
                 let from = u64::try_from(offset).map_err(|_| Errno::ENXIO)?;
                 i64::try_from(inode.seek_data(from, whence == SEEK_HOLE)?).ok()
             }
             _ => return Err(Errno::EINVAL),
         };
-        *position = target.ok_or(Errno::EOVERFLOW)?.try_into().map_err(|_| Errno::EINVAL)?;
+        *position = target
+            .ok_or(Errno::EOVERFLOW)?
+            .try_into()
+            .map_err(|_| Errno::EINVAL)?;
         Ok(*position)
     }
 
@@ -275,7 +307,9 @@ impl File {
         self.check_writable()?;
         match self.kind() {
             _ if self.seek == SeekKind::Stream => Err(Errno::ESPIPE),
-            FileType::Regular if self.ops.is_none() => self.place.inode.fallocate(mode, offset, len),
+            FileType::Regular if self.ops.is_none() => {
+                self.place.inode.fallocate(mode, offset, len)
+            }
             _ => Err(Errno::ENODEV),
         }
     }
@@ -315,7 +349,10 @@ impl File {
             return Err(Errno::ENOTTY);
         }
         let left = self.metadata().size.saturating_sub(*self.position.lock());
-        memory.write(argument, &i32::try_from(left).unwrap_or(i32::MAX).to_le_bytes())?;
+        memory.write(
+            argument,
+            &i32::try_from(left).unwrap_or(i32::MAX).to_le_bytes(),
+        )?;
         Ok(0)
     }
 
@@ -328,12 +365,17 @@ impl File {
             return Err(Errno::EACCES);
         }
         if let Some(ops) = &self.ops {
-            return if ops.maps_zero() { Ok(Mapping::Zero) } else { Err(Errno::ENODEV) };
+            return if ops.maps_zero() {
+                Ok(Mapping::Zero)
+            } else {
+                Err(Errno::ENODEV)
+            };
         }
         if self.kind() != FileType::Regular {
             return Err(Errno::ENODEV);
         }
-        let sealed = self.place.inode.seals().unwrap_or(0) & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE) != 0;
+        let sealed =
+            self.place.inode.seals().unwrap_or(0) & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE) != 0;
         if shared && writable && sealed {
             return Err(Errno::EPERM);
         }

@@ -72,8 +72,19 @@ pub trait Inode: Any + Send + Sync {
     }
 
     /// Makes `name`; `EEXIST` if there is one. `mode` holds permission bits with the umask applied.
-    fn create(&self, _name: &[u8], _node: NewNode<'_>, _mode: u32, _uid: u32, _gid: u32) -> Result<InodeRef> {
-        Err(if self.kind() == FileType::Directory { Errno::EPERM } else { Errno::ENOTDIR })
+    fn create(
+        &self,
+        _name: &[u8],
+        _node: NewNode<'_>,
+        _mode: u32,
+        _uid: u32,
+        _gid: u32,
+    ) -> Result<InodeRef> {
+        Err(if self.kind() == FileType::Directory {
+            Errno::EPERM
+        } else {
+            Errno::ENOTDIR
+        })
     }
 
     /// A regular file without a name (`O_TMPFILE`).
@@ -95,7 +106,13 @@ pub trait Inode: Any + Send + Sync {
 
     /// Moves `name` to `new_name` in `new_dir`, a directory of the same file system. `flags`: `RENAME_NOREPLACE`,
     /// `RENAME_EXCHANGE`.
-    fn rename(&self, _name: &[u8], _new_dir: &InodeRef, _new_name: &[u8], _flags: u32) -> Result<()> {
+    fn rename(
+        &self,
+        _name: &[u8],
+        _new_dir: &InodeRef,
+        _new_name: &[u8],
+        _flags: u32,
+    ) -> Result<()> {
         Err(Errno::EPERM)
     }
 
@@ -112,7 +129,11 @@ pub trait Inode: Any + Send + Sync {
     // Regular files.
 
     fn read_at(&self, _offset: u64, _sink: &mut dyn Sink) -> Result<usize> {
-        Err(if self.kind() == FileType::Directory { Errno::EISDIR } else { Errno::EINVAL })
+        Err(if self.kind() == FileType::Directory {
+            Errno::EISDIR
+        } else {
+            Errno::EINVAL
+        })
     }
 
     fn write_at(&self, _offset: u64, _source: &mut dyn Source) -> Result<usize> {
@@ -127,7 +148,11 @@ pub trait Inode: Any + Send + Sync {
     }
 
     fn truncate(&self, _len: u64) -> Result<()> {
-        Err(if self.kind() == FileType::Directory { Errno::EISDIR } else { Errno::EINVAL })
+        Err(if self.kind() == FileType::Directory {
+            Errno::EISDIR
+        } else {
+            Errno::EINVAL
+        })
     }
 
     /// fallocate(2); `mode` holds `FALLOC_FL_*`.
@@ -138,7 +163,11 @@ pub trait Inode: Any + Send + Sync {
     /// The first data (or, with `hole`, hole) at or after `offset`; `ENXIO` past the end (`SEEK_DATA`, `SEEK_HOLE`).
     fn seek_data(&self, offset: u64, hole: bool) -> Result<u64> {
         let size = self.metadata().size;
-        if offset >= size { Err(Errno::ENXIO) } else { Ok(if hole { size } else { offset }) }
+        if offset >= size {
+            Err(Errno::ENXIO)
+        } else {
+            Ok(if hole { size } else { offset })
+        }
     }
 
     /// The page at `index` (in pages) for a mapping. `write` asks for a page that may be mapped writable and shared;

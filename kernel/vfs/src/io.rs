@@ -73,7 +73,9 @@ impl Sink for SliceSink<'_> {
 
     fn put(&mut self, bytes: &[u8]) -> Result<()> {
         let rest = core::mem::take(&mut self.rest);
-        let (here, after) = rest.split_at_mut_checked(bytes.len()).ok_or(Errno::EFAULT)?;
+        let (here, after) = rest
+            .split_at_mut_checked(bytes.len())
+            .ok_or(Errno::EFAULT)?;
         here.copy_from_slice(bytes);
         self.rest = after;
         Ok(())
@@ -99,7 +101,10 @@ impl Source for SliceSource<'_> {
     }
 
     fn take(&mut self, into: &mut [u8]) -> Result<()> {
-        let (here, after) = self.rest.split_at_checked(into.len()).ok_or(Errno::EFAULT)?;
+        let (here, after) = self
+            .rest
+            .split_at_checked(into.len())
+            .ok_or(Errno::EFAULT)?;
         into.copy_from_slice(here);
         self.rest = after;
         Ok(())

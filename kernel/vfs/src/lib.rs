@@ -12,10 +12,11 @@ extern crate std;
 
 mod anon;
 mod at;
+mod attr;
 mod context;
-mod erofs;
 mod devfs;
 mod epoll;
+mod erofs;
 mod eventfd;
 mod fdtable;
 mod file;
@@ -39,9 +40,9 @@ mod walk;
 
 pub use at::{At, OpenHow};
 pub use context::{Credentials, FsContext};
-pub use erofs::ErofsError;
 pub use devfs::devfs;
 pub use epoll::{Epoll, EpollEvent, epoll};
+pub use erofs::ErofsError;
 pub use eventfd::{EventFd, eventfd};
 pub use fdtable::{FdEntry, FdTable};
 pub use file::{File, Mapping};
@@ -54,10 +55,15 @@ pub use mount::{Mount, MountSpec, PathText, Place};
 pub use ops::{FileOps, SeekKind};
 pub use page::{PAGE_SIZE, Page, PageRef};
 pub use pipe::{Pipe, PipeEnd, pipe};
-pub use procfs::{CpuInfo, Limit, MapEntry, MemoryUse, ProcPlace, ProcSource, ProcessInfo, SystemMemory, Uname, procfs};
+pub use procfs::{
+    CpuInfo, Limit, MapEntry, MemoryUse, ProcPlace, ProcSource, ProcessInfo, SystemMemory, Uname,
+    procfs,
+};
 pub use sysfs::sysfs;
 pub use timerfd::{TimerFd, TimerSpec, timerfd};
-pub use types::{DirEntry, FileType, Metadata, SetAttr, StatFs, TimeChange, Timestamp, access, poll};
+pub use types::{
+    DirEntry, FileType, Metadata, SetAttr, StatFs, TimeChange, Timestamp, access, poll,
+};
 pub use wait::{WaitList, Wake};
 pub use walk::{LookupFlags, Parent};
 

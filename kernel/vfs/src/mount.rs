@@ -50,13 +50,31 @@ impl Mount {
     pub fn attach(on: &Place, id: u32, spec: MountSpec) -> Arc<Self> {
         let mount = Arc::new(Self::build(id, Some(on.clone()), spec));
         on.mount.children.write().push(mount.clone());
-        on.mount.covered.fetch_or(1 << (on.inode.ino() % 64), Relaxed);
+        on.mount
+            .covered
+            .fetch_or(1 << (on.inode.ino() % 64), Relaxed);
         mount
     }
 
     fn build(id: u32, covers: Option<Place>, spec: MountSpec) -> Self {
-        let MountSpec { root, fs_type, source, options, read_only } = spec;
-        Self { id, root, covers, fs_type, source, options, read_only, children: RwLock::new(Vec::new()), covered: AtomicU64::new(0) }
+        let MountSpec {
+            root,
+            fs_type,
+            source,
+            options,
+            read_only,
+        } = spec;
+        Self {
+            id,
+            root,
+            covers,
+            fs_type,
+            source,
+            options,
+            read_only,
+            children: RwLock::new(Vec::new()),
+            covered: AtomicU64::new(0),
+        }
     }
 
     /// What is mounted here, in the order of mounting.
@@ -71,7 +89,12 @@ impl Mount {
         if self.covered.load(Relaxed) & (1 << (ino % 64)) == 0 {
             return None;
         }
-        self.children.read().iter().rev().find(|m| m.covers.as_ref().is_some_and(|at| at.inode.ino() == ino)).cloned()
+        self.children
+            .read()
+            .iter()
+            .rev()
+            .find(|m| m.covers.as_ref().is_some_and(|at| at.inode.ino() == ino))
+            .cloned()
     }
 }
 
@@ -105,7 +128,10 @@ impl Place {
             }
         }
         match here.inode.position() {
-            Some(position) => Place { mount: here.mount, inode: position.parent },
+            Some(position) => Place {
+                mount: here.mount,
+                inode: position.parent,
+            },
             None => here,
         }
     }
@@ -115,7 +141,11 @@ impl Place {
     #[must_use]
     pub fn path(&self, root: &Place) -> PathText {
         if let Some(text) = self.inode.describe() {
-            return PathText { bytes: text, deleted: false, reachable: false };
+            return PathText {
+                bytes: text,
+                deleted: false,
+                reachable: false,
+            };
         }
         let mut names: Vec<alloc::boxed::Box<[u8]>> = Vec::new();
         let mut here = self.clone();
@@ -136,7 +166,10 @@ impl Place {
                 Some(position) => {
                     deleted |= position.deleted;
                     names.push(position.name);
-                    here = Place { mount: here.mount, inode: position.parent };
+                    here = Place {
+                        mount: here.mount,
+                        inode: position.parent,
+                    };
                 }
                 None => {
                     (deleted, reachable) = (true, false);
@@ -152,7 +185,11 @@ impl Place {
         if bytes.is_empty() {
             bytes.push(b'/');
         }
-        PathText { bytes, deleted, reachable }
+        PathText {
+            bytes,
+            deleted,
+            reachable,
+        }
     }
 }
 

@@ -5,12 +5,12 @@ use crate::file::File;
 use crate::inode::NewNode;
 use crate::mount::Place;
 use crate::types::{FileType, access};
-use crate::walk::{LookupFlags, Parent, Walk};
+use crate::walk::{LookupFlags, Parent};
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use linux_abi::Errno;
 use linux_abi::raw::general::{
-    O_ACCMODE, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_NOATIME, O_NOFOLLOW, O_PATH, O_RDONLY, O_RDWR, O_TMPFILE, O_TRUNC, O_WRONLY,
+    O_ACCMODE, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_NOATIME, O_NOFOLLOW, O_PATH, O_RDONLY,
+    O_RDWR, O_TMPFILE, O_TRUNC, O_WRONLY,
 };
 
 /// The bit of `O_TMPFILE` that is not `O_DIRECTORY`.
@@ -37,7 +37,10 @@ pub(crate) fn open(at: &At<'_>, path: &[u8], how: &OpenHow) -> Result<Arc<File>>
     let found = if flags & O_CREAT != 0 {
         create(at, path, flags, how)?
     } else {
-        Found { place: existing(at, path, flags, how)?, created: false }
+        Found {
+            place: existing(at, path, flags, how)?,
+            created: false,
+        }
     };
     finish(at, found, flags)
 }
@@ -49,7 +52,11 @@ fn wanted(flags: u32) -> u32 {
         O_WRONLY => access::WRITE,
         _ => access::READ | access::WRITE,
     };
-    if flags & O_TRUNC != 0 { mode | access::WRITE } else { mode }
+    if flags & O_TRUNC != 0 {
+        mode | access::WRITE
+    } else {
+        mode
+    }
 }
 
 fn lookup_flags(flags: u32, how: &OpenHow) -> LookupFlags {
@@ -70,9 +77,8 @@ fn existing(at: &At<'_>, path: &[u8], flags: u32, how: &OpenHow) -> Result<Place
 
 /// The object at `path`, made if it is not there.
 fn create(at: &At<'_>, path: &[u8], flags: u32, how: &OpenHow) -> Result<Found> {
-    let start = at.start(path);
-    let mut walk = at.walk(&start, lookup_flags(flags, how));
-    let mut parent = walk.parent(start, path)?.into_owned();
+    let mut walk = at.walk(lookup_flags(flags, how));
+    let mut parent = walk.parent(path)?;
     loop {
         check_target(at, &parent, flags)?;
         let place = match walk.child(&parent.dir, &parent.name) {
@@ -82,27 +88,35 @@ fn create(at: &At<'_>, path: &[u8], flags: u32, how: &OpenHow) -> Result<Found> 
             Err(other) => return Err(other),
         };
         if place.inode.kind() != FileType::Symlink {
-            return Ok(Found { place, created: false });
+            return Ok(Found {
+                place,
+                created: false,
+            });
         }
         if flags & O_NOFOLLOW != 0 {
             return Err(Errno::ELOOP);
         }
         let mut dir = parent.dir;
         match walk.follow_last(&mut dir, place.inode.follow())? {
-            Some(text) => parent = next_parent(&mut walk, dir, &text)?,
-            None => return Ok(Found { place: dir, created: false }),
+            Some(text) => parent = walk.parent_from(dir, text)?,
+            None => {
+                return Ok(Found {
+                    place: dir,
+                    created: false,
+                });
+            }
         }
     }
-}
-
-fn next_parent(walk: &mut Walk<'_>, dir: Place, text: &[u8]) -> Result<Parent<'static>> {
-    walk.parent(dir, text).map(Parent::into_owned)
 }
 
 /// Refuses names that cannot become a file.
 fn check_target(at: &At<'_>, parent: &Parent<'_>, flags: u32) -> Result<()> {
     if matches!(&*parent.name, b"" | b"." | b"..") {
-        return Err(if flags & O_EXCL != 0 { Errno::EEXIST } else { Errno::EISDIR });
+        return Err(if flags & O_EXCL != 0 {
+            Errno::EEXIST
+        } else {
+            Errno::EISDIR
+        });
     }
     check_name(&parent.name)?;
     if parent.trailing_slash {
@@ -114,13 +128,25 @@ fn check_target(at: &At<'_>, parent: &Parent<'_>, flags: u32) -> Result<()> {
 fn make(at: &At<'_>, parent: &Parent<'_>, mode: u32) -> Result<Found> {
     at.check_create(&parent.dir, &parent.name)?;
     let (gid, mode) = at.ownership(&parent.dir.inode.metadata(), mode, false);
-    let inode = parent.dir.inode.create(&parent.name, NewNode::Regular, mode, at.cred.uid, gid)?;
-    Ok(Found { place: Place { mount: parent.dir.mount.clone(), inode }, created: true })
+    let inode = parent
+        .dir
+        .inode
+        .create(&parent.name, NewNode::Regular, mode, at.cred.uid, gid)?;
+    Ok(Found {
+        place: Place {
+            mount: parent.dir.mount.clone(),
+            inode,
+        },
+        created: true,
+    })
 }
 
 /// `O_TMPFILE`: a file without a name in the file system of the directory `path`.
 fn unnamed(at: &At<'_>, path: &[u8], flags: u32, how: &OpenHow) -> Result<Arc<File>> {
-    if flags & O_TMPFILE != O_TMPFILE || flags & O_CREAT != 0 || !matches!(flags & O_ACCMODE, O_WRONLY | O_RDWR) {
+    if flags & O_TMPFILE != O_TMPFILE
+        || flags & O_CREAT != 0
+        || !matches!(flags & O_ACCMODE, O_WRONLY | O_RDWR)
+    {
         return Err(Errno::EINVAL);
     }
     let dir = at.resolve(path, lookup_flags(flags, how))?;
@@ -131,7 +157,14 @@ fn unnamed(at: &At<'_>, path: &[u8], flags: u32, how: &OpenHow) -> Result<Arc<Fi
     at.cred.check(&holder, access::WRITE | access::EXEC)?;
     let (gid, mode) = at.ownership(&holder, how.mode, false);
     let inode = dir.inode.create_unnamed(mode, at.cred.uid, gid)?;
-    Ok(File::new(Place { mount: dir.mount, inode }, None, flags & !O_TMPFILE))
+    Ok(File::new(
+        Place {
+            mount: dir.mount,
+            inode,
+        },
+        None,
+        flags & !O_TMPFILE,
+    ))
 }
 
 /// Permissions, truncation, and the object's own operations.
@@ -153,7 +186,13 @@ fn finish(at: &At<'_>, found: Found, flags: u32) -> Result<Arc<File>> {
     Ok(File::new(place, ops, flags))
 }
 
-fn check_existing(at: &At<'_>, place: &Place, kind: FileType, wanted: u32, flags: u32) -> Result<()> {
+fn check_existing(
+    at: &At<'_>,
+    place: &Place,
+    kind: FileType,
+    wanted: u32,
+    flags: u32,
+) -> Result<()> {
     if place.mount.read_only && wanted & access::WRITE != 0 && matches!(kind, FileType::Regular) {
         return Err(Errno::EROFS);
     }
@@ -169,11 +208,4 @@ fn check_existing(at: &At<'_>, place: &Place, kind: FileType, wanted: u32, flags
         at.cred.check_owner(&metadata)?;
     }
     Ok(())
-}
-
-impl Parent<'_> {
-    fn into_owned(self) -> Parent<'static> {
-        let name: Vec<u8> = self.name.into_owned();
-        Parent { dir: self.dir, name: name.into(), trailing_slash: self.trailing_slash }
-    }
 }

@@ -43,7 +43,9 @@ impl Ring {
             return Ok(());
         }
         let mut bigger = Vec::new();
-        bigger.try_reserve_exact(needed.next_power_of_two().max(256)).map_err(|_| Errno::ENOMEM)?;
+        bigger
+            .try_reserve_exact(needed.next_power_of_two().max(256))
+            .map_err(|_| Errno::ENOMEM)?;
         let (first, second) = self.pieces();
         bigger.extend_from_slice(first);
         bigger.extend_from_slice(second);
@@ -57,7 +59,11 @@ impl Ring {
         let size = self.storage.len();
         let start = (self.head + self.len) % size.max(1);
         let first = count.min(size - start);
-        source.take(self.storage.get_mut(start..start + first).unwrap_or(&mut []))?;
+        source.take(
+            self.storage
+                .get_mut(start..start + first)
+                .unwrap_or(&mut []),
+        )?;
         self.len += first;
         if count > first {
             source.take(self.storage.get_mut(..count - first).unwrap_or(&mut []))?;
@@ -75,7 +81,11 @@ impl Ring {
             sink.put(second.get(..wanted - from_first).unwrap_or(&[]))?;
         }
         self.len -= wanted;
-        self.head = if self.len == 0 { 0 } else { (self.head + wanted) % self.storage.len() };
+        self.head = if self.len == 0 {
+            0
+        } else {
+            (self.head + wanted) % self.storage.len()
+        };
         Ok(wanted)
     }
 }
@@ -122,14 +132,31 @@ pub fn pipe(flags: u32) -> Result<(Arc<File>, Arc<File>)> {
     let reader = pipe.end(true, false, false);
     let writer = pipe.end(false, true, false);
     let status = flags & O_NONBLOCK;
-    Ok((File::new(place.clone(), Some(reader), status | O_RDONLY), File::new(place, Some(writer), status | O_WRONLY)))
+    Ok((
+        File::new(place.clone(), Some(reader), status | O_RDONLY),
+        File::new(place, Some(writer), status | O_WRONLY),
+    ))
 }
 
 impl Pipe {
     pub(crate) fn new() -> Arc<Self> {
-        let ring = Ring { storage: Vec::new(), head: 0, len: 0 };
-        let state = State { ring, capacity: DEFAULT_CAPACITY, readers: 0, writers: 0, readers_ever: 0, writers_ever: 0 };
-        Arc::new(Self { state: Mutex::new(state), waiters: WaitList::new() })
+        let ring = Ring {
+            storage: Vec::new(),
+            head: 0,
+            len: 0,
+        };
+        let state = State {
+            ring,
+            capacity: DEFAULT_CAPACITY,
+            readers: 0,
+            writers: 0,
+            readers_ever: 0,
+            writers_ever: 0,
+        };
+        Arc::new(Self {
+            state: Mutex::new(state),
+            waiters: WaitList::new(),
+        })
     }
 
     fn end(self: &Arc<Self>, reads: bool, writes: bool, waits: bool) -> Arc<PipeEnd> {
@@ -137,7 +164,10 @@ impl Pipe {
             let mut state = self.state.lock();
             // Only who opens a FIFO alone waits for the other side, and sees no hang-up before it came.
             let unless_open = |open: usize, ever: u64| if open == 0 { ever } else { u64::MAX };
-            let seen = (unless_open(state.readers, state.readers_ever), unless_open(state.writers, state.writers_ever));
+            let seen = (
+                unless_open(state.readers, state.readers_ever),
+                unless_open(state.writers, state.writers_ever),
+            );
             state.readers += usize::from(reads);
             state.writers += usize::from(writes);
             state.readers_ever += u64::from(reads);
@@ -145,7 +175,14 @@ impl Pipe {
             seen
         };
         self.waiters.notify(poll::ALWAYS);
-        Arc::new(PipeEnd { pipe: self.clone(), reads, writes, seen_writers, seen_readers, waits })
+        Arc::new(PipeEnd {
+            pipe: self.clone(),
+            reads,
+            writes,
+            seen_writers,
+            seen_readers,
+            waits,
+        })
     }
 
     /// Opens a FIFO; [`FileOps::is_open`] of the answer tells when open(2) may return.
@@ -196,7 +233,11 @@ impl FileOps for PipeEnd {
         let count = {
             let mut state = self.pipe.state.lock();
             if state.ring.len == 0 {
-                return if state.writers == 0 { Ok(0) } else { Err(Errno::EAGAIN) };
+                return if state.writers == 0 {
+                    Ok(0)
+                } else {
+                    Err(Errno::EAGAIN)
+                };
             }
             state.ring.take(sink)?
         };
@@ -216,10 +257,12 @@ impl FileOps for PipeEnd {
                 return Err(Errno::EAGAIN);
             }
             let count = wanted.min(room);
-            if count > 0 {
-                state.ring.put(count, source)?;
+            let before = state.ring.len;
+            match state.ring.put(count, source) {
+                // What came before the bad address is in the pipe, and counts.
+                Err(error) if state.ring.len == before => return Err(error),
+                _ => state.ring.len - before,
             }
-            count
         };
         self.pipe.waiters.notify(poll::IN | poll::RDNORM);
         Ok(count)
@@ -268,7 +311,10 @@ impl FileOps for PipeEnd {
             return Err(Errno::ENOTTY);
         }
         let waiting = self.pipe.state.lock().ring.len;
-        memory.write(argument, &i32::try_from(waiting).unwrap_or(i32::MAX).to_le_bytes())?;
+        memory.write(
+            argument,
+            &i32::try_from(waiting).unwrap_or(i32::MAX).to_le_bytes(),
+        )?;
         Ok(0)
     }
 
@@ -289,10 +335,16 @@ impl Drop for PipeEnd {
             state.writers -= usize::from(self.writes);
             if state.readers == 0 && state.writers == 0 {
                 // Nobody can read what is left; a FIFO starts empty when it is opened again.
-                state.ring = Ring { storage: Vec::new(), head: 0, len: 0 };
+                state.ring = Ring {
+                    storage: Vec::new(),
+                    head: 0,
+                    len: 0,
+                };
             }
         }
-        self.pipe.waiters.notify(poll::HUP | poll::ERR | poll::IN | poll::OUT);
+        self.pipe
+            .waiters
+            .notify(poll::HUP | poll::ERR | poll::IN | poll::OUT);
     }
 }
 

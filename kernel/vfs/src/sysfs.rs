@@ -1,10 +1,12 @@
 //! The parts of /sys that C libraries and runtimes read: CPUs, memory settings, an empty control group.
+use crate::Result;
 use crate::host::Host;
 use crate::inode::InodeRef;
 use crate::procfs::{ProcSource, put_cpu_list};
-use crate::pseudo::{Context, Directory, Dynamic, Entry, PseudoFs, Text, dir, fixed, mount, put, text};
+use crate::pseudo::{
+    Context, Directory, Dynamic, Entry, PseudoFs, Text, dir, fixed, mount, put, text,
+};
 use crate::types::FileType;
-use crate::Result;
 use alloc::sync::Arc;
 
 /// `SYSFS_MAGIC`
@@ -13,7 +15,15 @@ const MAGIC: u64 = 0x6265_6572;
 /// Makes /sys; answers its root.
 #[must_use]
 pub fn sysfs(dev: u64, host: Arc<dyn Host>, source: Arc<dyn ProcSource>) -> InodeRef {
-    mount(PseudoFs { dev, magic: MAGIC, host }, source, &ROOT)
+    mount(
+        PseudoFs {
+            dev,
+            magic: MAGIC,
+            host,
+        },
+        source,
+        &ROOT,
+    )
 }
 
 macro_rules! value {
@@ -25,7 +35,11 @@ macro_rules! value {
     };
 }
 
-static ROOT: Directory = fixed(&[dir("devices", &DEVICES), dir("fs", &FS), dir("kernel", &KERNEL)]);
+static ROOT: Directory = fixed(&[
+    dir("devices", &DEVICES),
+    dir("fs", &FS),
+    dir("kernel", &KERNEL),
+]);
 static DEVICES: Directory = fixed(&[dir("system", &SYSTEM)]);
 static SYSTEM: Directory = fixed(&[dir("cpu", &CPU), dir("node", &NODE)]);
 static FS: Directory = fixed(&[dir("cgroup", &CGROUP)]);
@@ -35,15 +49,32 @@ static THP: Directory = fixed(&[
     value!("defrag", "always defer defer+madvise [madvise] never"),
     value!("enabled", "always [madvise] never"),
     value!("hpage_pmd_size", 2097152),
-    value!("shmem_enabled", "always within_size advise [never] deny force"),
+    value!(
+        "shmem_enabled",
+        "always within_size advise [never] deny force"
+    ),
 ]);
-static CGROUP: Directory = fixed(&[value!("cgroup.controllers", ""), text("cgroup.procs", processes)]);
+static CGROUP: Directory = fixed(&[
+    value!("cgroup.controllers", ""),
+    text("cgroup.procs", processes),
+]);
 
 static CPU: Directory = Directory {
-    entries: &[text("kernel_max", kernel_max), text("offline", offline), text("online", cpu_range), text("possible", cpu_range), text("present", cpu_range)],
+    entries: &[
+        text("kernel_max", kernel_max),
+        text("offline", offline),
+        text("online", cpu_range),
+        text("possible", cpu_range),
+        text("present", cpu_range),
+    ],
     dynamic: Some(&CPUS),
 };
-static CPUS: Dynamic = Dynamic { find: find_cpu, list: list_cpus, prefix: "cpu", kind: FileType::Directory };
+static CPUS: Dynamic = Dynamic {
+    find: find_cpu,
+    list: list_cpus,
+    prefix: "cpu",
+    kind: FileType::Directory,
+};
 static ONE_CPU: Directory = fixed(&[dir("topology", &TOPOLOGY)]);
 static TOPOLOGY: Directory = fixed(&[
     text("core_cpus", own_mask),
@@ -54,7 +85,11 @@ static TOPOLOGY: Directory = fixed(&[
     text("thread_siblings_list", own_number),
 ]);
 
-static NODE: Directory = fixed(&[dir("node0", &NODE0), value!("online", 0), value!("possible", 0)]);
+static NODE: Directory = fixed(&[
+    dir("node0", &NODE0),
+    value!("online", 0),
+    value!("possible", 0),
+]);
 static NODE0: Directory = fixed(&[text("cpulist", cpu_range)]);
 
 fn processes(context: &Context, out: &mut Text) -> Result<()> {
@@ -87,14 +122,31 @@ fn own_number(context: &Context, out: &mut Text) -> Result<()> {
 }
 
 fn own_mask(context: &Context, out: &mut Text) -> Result<()> {
-    put!(out, "{:x}\n", 1_u64.checked_shl(context.number.unsigned_abs()).unwrap_or(0));
+    put!(
+        out,
+        "{:x}\n",
+        1_u64
+            .checked_shl(context.number.unsigned_abs())
+            .unwrap_or(0)
+    );
     Ok(())
 }
 
 fn find_cpu(context: &Context, name: &[u8]) -> Option<(Entry, Context)> {
-    let number: i32 = core::str::from_utf8(name.strip_prefix(b"cpu")?).ok()?.parse().ok()?;
+    let number: i32 = core::str::from_utf8(name.strip_prefix(b"cpu")?)
+        .ok()?
+        .parse()
+        .ok()?;
     let known = u32::try_from(number).is_ok_and(|cpu| cpu < context.source.cpu_count());
-    known.then(|| (dir("", &ONE_CPU), Context { number, ..context.clone() }))
+    known.then(|| {
+        (
+            dir("", &ONE_CPU),
+            Context {
+                number,
+                ..context.clone()
+            },
+        )
+    })
 }
 
 fn list_cpus(context: &Context, first: u32, emit: &mut dyn FnMut(u32) -> bool) {

@@ -47,7 +47,10 @@ pub fn timerfd(host: &Arc<dyn Host>, clock: u32, flags: u32) -> Result<Arc<File>
     if flags & !(O_NONBLOCK | O_CLOEXEC) != 0 {
         return Err(Errno::EINVAL);
     }
-    let &(_, clock) = CLOCKS.iter().find(|(id, _)| *id == clock).ok_or(Errno::EINVAL)?;
+    let &(_, clock) = CLOCKS
+        .iter()
+        .find(|(id, _)| *id == clock)
+        .ok_or(Errno::EINVAL)?;
     let timer = Arc::new_cyclic(|this| TimerFd {
         host: host.clone(),
         clock,
@@ -70,12 +73,21 @@ impl State {
         }
         let times = (now - self.deadline) / self.interval + 1;
         self.expired = self.expired.saturating_add(times);
-        self.deadline = self.deadline.saturating_add(times.saturating_mul(self.interval));
+        self.deadline = self
+            .deadline
+            .saturating_add(times.saturating_mul(self.interval));
     }
 
     fn remaining(&self, now: u64) -> TimerSpec {
-        let value = if self.deadline == 0 { 0 } else { self.deadline.saturating_sub(now).max(1) };
-        TimerSpec { value, interval: self.interval }
+        let value = if self.deadline == 0 {
+            0
+        } else {
+            self.deadline.saturating_sub(now).max(1)
+        };
+        TimerSpec {
+            value,
+            interval: self.interval,
+        }
     }
 }
 
@@ -100,7 +112,11 @@ impl TimerFd {
                 value if absolute => value,
                 value => now.saturating_add(value),
             };
-            *state = State { deadline, interval: spec.interval, expired: 0 };
+            *state = State {
+                deadline,
+                interval: spec.interval,
+                expired: 0,
+            };
             old
         };
         self.arm();
@@ -161,7 +177,11 @@ impl FileOps for TimerFd {
         let now = self.now();
         let mut state = self.state.lock();
         state.advance(now);
-        if state.expired > 0 { poll::IN | poll::RDNORM } else { 0 }
+        if state.expired > 0 {
+            poll::IN | poll::RDNORM
+        } else {
+            0
+        }
     }
 
     fn wait_list(&self) -> Option<&WaitList> {

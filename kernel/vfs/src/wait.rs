@@ -23,12 +23,19 @@ pub struct WaitList {
 impl WaitList {
     #[must_use]
     pub const fn new() -> Self {
-        Self { waiters: Mutex::new(Vec::new()) }
+        Self {
+            waiters: Mutex::new(Vec::new()),
+        }
     }
 
     /// Adds a waiter. It stays until `remove`d or dropped.
     pub fn add(&self, waiter: &Arc<dyn Wake>) {
-        self.waiters.lock().push(Arc::downgrade(waiter));
+        let mut waiters = self.waiters.lock();
+        if waiters.len() == waiters.capacity() {
+            // Rather than grow, forget who has gone without saying so.
+            waiters.retain(|known| known.strong_count() > 0);
+        }
+        waiters.push(Arc::downgrade(waiter));
     }
 
     /// Removes one registration of `waiter`.

@@ -1,10 +1,11 @@
 //! Path resolution, see path_resolution(7).
 use crate::Result;
-use crate::context::Credentials;
+use crate::context::{Credentials, FsContext};
 use crate::inode::Link;
 use crate::mount::Place;
 use crate::types::FileType;
 use alloc::borrow::Cow;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bitflags::bitflags;
 use linux_abi::Errno;
@@ -50,9 +51,12 @@ pub struct Parent<'p> {
 
 /// One walk: carries what accumulates over symbolic links.
 pub(crate) struct Walk<'a> {
-    root: Place,
-    base: Option<Place>,
+    fs: &'a FsContext,
     cred: &'a Credentials,
+    /// Where relative paths start; none for the working directory.
+    dir: Option<&'a Place>,
+    /// What `BENEATH` and `IN_ROOT` do not leave.
+    boundary: Option<Place>,
     flags: LookupFlags,
     links: u32,
 }
@@ -71,26 +75,44 @@ fn skip_slashes(path: &[u8]) -> &[u8] {
 }
 
 impl<'a> Walk<'a> {
-    /// A walk in the tree below `root`. With `BENEATH` or `IN_ROOT`, `start` is the boundary.
-    pub(crate) fn new(root: Place, start: &Place, cred: &'a Credentials, flags: LookupFlags) -> Self {
-        let bounded = flags.intersects(LookupFlags::BENEATH | LookupFlags::IN_ROOT);
-        let root = if flags.contains(LookupFlags::IN_ROOT) { start.clone() } else { root };
-        Self { root, base: bounded.then(|| start.clone()), cred, flags, links: 0 }
+    pub(crate) fn new(
+        fs: &'a FsContext,
+        cred: &'a Credentials,
+        dir: Option<&'a Place>,
+        flags: LookupFlags,
+    ) -> Self {
+        let mut walk = Self {
+            fs,
+            cred,
+            dir,
+            boundary: None,
+            flags,
+            links: 0,
+        };
+        if flags.intersects(LookupFlags::BENEATH | LookupFlags::IN_ROOT) {
+            walk.boundary = Some(walk.start());
+        }
+        walk
+    }
+
+    fn start(&self) -> Place {
+        self.dir.cloned().unwrap_or_else(|| self.fs.cwd())
+    }
+
+    fn root(&self) -> Place {
+        match &self.boundary {
+            Some(boundary) if self.flags.contains(LookupFlags::IN_ROOT) => boundary.clone(),
+            _ => self.fs.root(),
+        }
     }
 
     /// Walks the whole path.
-    pub(crate) fn resolve(&mut self, start: Place, path: &[u8]) -> Result<Place> {
-        let mut path = Cow::Borrowed(path);
-        let mut here = self.enter(start, &path)?;
-        loop {
-            match self.run(&mut here, &path, false)? {
-                Step::Done => break,
-                Step::Restart(text) => {
-                    path = Cow::Owned(text);
-                    here = self.enter(here, &path)?;
-                }
-                Step::Parent { .. } => return Err(Errno::ENOENT),
-            }
+    pub(crate) fn resolve(&mut self, path: &[u8]) -> Result<Place> {
+        let mut here = self.enter(None, path)?;
+        let mut next = self.run(&mut here, path, false)?;
+        while let Step::Restart(text) = next {
+            here = self.enter(Some(here), &text)?;
+            next = self.run(&mut here, &text, false)?;
         }
         if self.flags.contains(LookupFlags::DIRECTORY) && !here.inode.is_dir() {
             return Err(Errno::ENOTDIR);
@@ -99,22 +121,47 @@ impl<'a> Walk<'a> {
     }
 
     /// Walks all but the last component.
-    pub(crate) fn parent<'p>(&mut self, start: Place, path: &'p [u8]) -> Result<Parent<'p>> {
-        let mut here = self.enter(start, path)?;
-        let mut text: Vec<u8> = match self.run(&mut here, path, true)? {
-            Step::Parent { from, to, trailing_slash } => {
+    pub(crate) fn parent<'p>(&mut self, path: &'p [u8]) -> Result<Parent<'p>> {
+        let mut here = self.enter(None, path)?;
+        let text = match self.run(&mut here, path, true)? {
+            Step::Parent {
+                from,
+                to,
+                trailing_slash,
+            } => {
                 let name = Cow::Borrowed(path.get(from..to).unwrap_or(&[]));
-                return Ok(Parent { dir: here, name, trailing_slash });
+                return Ok(Parent {
+                    dir: here,
+                    name,
+                    trailing_slash,
+                });
             }
             Step::Restart(text) => text,
             Step::Done => return Err(Errno::ENOENT),
         };
+        self.parent_from(here, text)
+    }
+
+    /// Likewise for the text of a symbolic link in `here`.
+    pub(crate) fn parent_from<'p>(
+        &mut self,
+        mut here: Place,
+        mut text: Vec<u8>,
+    ) -> Result<Parent<'p>> {
         loop {
-            here = self.enter(here, &text)?;
+            here = self.enter(Some(here), &text)?;
             match self.run(&mut here, &text, true)? {
-                Step::Parent { from, to, trailing_slash } => {
+                Step::Parent {
+                    from,
+                    to,
+                    trailing_slash,
+                } => {
                     let name = Cow::Owned(text.get(from..to).unwrap_or(&[]).to_vec());
-                    return Ok(Parent { dir: here, name, trailing_slash });
+                    return Ok(Parent {
+                        dir: here,
+                        name,
+                        trailing_slash,
+                    });
                 }
                 Step::Restart(next) => text = next,
                 Step::Done => return Err(Errno::ENOENT),
@@ -122,8 +169,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Where a path starts.
-    fn enter(&self, start: Place, path: &[u8]) -> Result<Place> {
+    /// Where a path starts: absolute ones at the root, others in `here` or, at first, where the walk begins.
+    fn enter(&self, here: Option<Place>, path: &[u8]) -> Result<Place> {
         if path.is_empty() {
             return Err(Errno::ENOENT);
         }
@@ -131,15 +178,16 @@ impl<'a> Walk<'a> {
             return Err(Errno::ENAMETOOLONG);
         }
         if path.first() != Some(&b'/') {
-            return Ok(start);
+            return Ok(here.unwrap_or_else(|| self.start()));
         }
         if self.flags.contains(LookupFlags::BENEATH) {
             return Err(Errno::EXDEV);
         }
-        if self.flags.contains(LookupFlags::NO_XDEV) && !alloc::sync::Arc::ptr_eq(&start.mount, &self.root.mount) {
-            return Err(Errno::EXDEV);
+        let root = self.root();
+        if self.flags.contains(LookupFlags::NO_XDEV) {
+            self.check_mount(&here.unwrap_or_else(|| self.start()), &root)?;
         }
-        Ok(self.root.clone())
+        Ok(root)
     }
 
     /// Goes along `path` until its end, or until a symbolic link puts another path in its place.
@@ -153,7 +201,11 @@ impl<'a> Walk<'a> {
             }
             if last && stop_at_last {
                 let from = path.len() - left.len();
-                return Ok(Step::Parent { from, to: from + name.len(), trailing_slash: slash });
+                return Ok(Step::Parent {
+                    from,
+                    to: from + name.len(),
+                    trailing_slash: slash,
+                });
             }
             self.cred.check_search(&*here.inode)?;
             match name {
@@ -165,31 +217,54 @@ impl<'a> Walk<'a> {
                     }
                 }
             }
-            if slash && !here.inode.is_dir() {
+            left = rest;
+            if slash && last && !here.inode.is_dir() {
                 return Err(Errno::ENOTDIR);
             }
-            left = rest;
         }
-        if stop_at_last { Ok(Step::Parent { from: path.len(), to: path.len(), trailing_slash: false }) } else { Ok(Step::Done) }
+        if stop_at_last {
+            Ok(Step::Parent {
+                from: path.len(),
+                to: path.len(),
+                trailing_slash: false,
+            })
+        } else {
+            Ok(Step::Done)
+        }
     }
 
     fn up(&self, here: &mut Place) -> Result<()> {
-        if self.flags.contains(LookupFlags::BENEATH) && self.base.as_ref().is_some_and(|base| base.same(here)) {
+        if self.flags.contains(LookupFlags::BENEATH)
+            && self
+                .boundary
+                .as_ref()
+                .is_some_and(|boundary| boundary.same(here))
+        {
             return Err(Errno::EXDEV);
         }
-        let parent = here.parent(&self.root);
+        let parent = here.parent(&self.root());
         self.check_mount(here, &parent)?;
         *here = parent;
         Ok(())
     }
 
     fn check_mount(&self, from: &Place, to: &Place) -> Result<()> {
-        let crossed = !alloc::sync::Arc::ptr_eq(&from.mount, &to.mount);
-        if crossed && self.flags.contains(LookupFlags::NO_XDEV) { Err(Errno::EXDEV) } else { Ok(()) }
+        let crossed = !Arc::ptr_eq(&from.mount, &to.mount);
+        if crossed && self.flags.contains(LookupFlags::NO_XDEV) {
+            Err(Errno::EXDEV)
+        } else {
+            Ok(())
+        }
     }
 
     /// Goes to the child `name`. Answers the path to go on with if it is a link that is to be followed.
-    fn down(&mut self, here: &mut Place, name: &[u8], rest: &[u8], slash: bool) -> Result<Option<Vec<u8>>> {
+    fn down(
+        &mut self,
+        here: &mut Place,
+        name: &[u8],
+        rest: &[u8],
+        slash: bool,
+    ) -> Result<Option<Vec<u8>>> {
         if name.len() > NAME_MAX {
             return Err(Errno::ENAMETOOLONG);
         }
@@ -200,7 +275,9 @@ impl<'a> Walk<'a> {
                 self.cross_mounts(here)?;
                 Ok(None)
             }
-            FileType::Symlink if slash || self.flags.contains(LookupFlags::FOLLOW) => self.follow(here, child.follow(), rest, slash),
+            FileType::Symlink if slash || self.flags.contains(LookupFlags::FOLLOW) => {
+                self.follow(here, child.follow(), rest, slash)
+            }
             _ => {
                 here.inode = child;
                 Ok(None)
@@ -214,12 +291,21 @@ impl<'a> Walk<'a> {
             if self.flags.contains(LookupFlags::NO_XDEV) {
                 return Err(Errno::EXDEV);
             }
-            *here = Place { inode: mount.root.clone(), mount };
+            *here = Place {
+                inode: mount.root.clone(),
+                mount,
+            };
         }
         Ok(())
     }
 
-    fn follow(&mut self, here: &mut Place, link: Result<Link>, rest: &[u8], slash: bool) -> Result<Option<Vec<u8>>> {
+    fn follow(
+        &mut self,
+        here: &mut Place,
+        link: Result<Link>,
+        rest: &[u8],
+        slash: bool,
+    ) -> Result<Option<Vec<u8>>> {
         self.links += 1;
         if self.links > LINKS_MAX || self.flags.contains(LookupFlags::NO_SYMLINKS) {
             return Err(Errno::ELOOP);
@@ -239,7 +325,7 @@ impl<'a> Walk<'a> {
                 if self.flags.contains(LookupFlags::NO_MAGICLINKS) {
                     return Err(Errno::ELOOP);
                 }
-                if self.base.is_some() {
+                if self.boundary.is_some() {
                     return Err(Errno::EXDEV);
                 }
                 self.check_mount(here, &place)?;
@@ -250,13 +336,20 @@ impl<'a> Walk<'a> {
     }
 
     /// Follows the last component of a path in the hands of the caller (open(2) with `O_CREAT`).
-    pub(crate) fn follow_last(&mut self, dir: &mut Place, link: Result<Link>) -> Result<Option<Vec<u8>>> {
+    pub(crate) fn follow_last(
+        &mut self,
+        dir: &mut Place,
+        link: Result<Link>,
+    ) -> Result<Option<Vec<u8>>> {
         self.follow(dir, link, &[], false)
     }
 
     /// What is at `name` in `dir`, mounts crossed.
     pub(crate) fn child(&self, dir: &Place, name: &[u8]) -> Result<Place> {
-        let mut place = Place { mount: dir.mount.clone(), inode: dir.inode.lookup(name)? };
+        let mut place = Place {
+            mount: dir.mount.clone(),
+            inode: dir.inode.lookup(name)?,
+        };
         if place.inode.is_dir() {
             self.cross_mounts(&mut place)?;
         }
@@ -269,5 +362,9 @@ enum Step {
     /// A symbolic link: go on with this path, from here or from the root.
     Restart(Vec<u8>),
     /// Arrived before the last component, which is `path[from..to]`.
-    Parent { from: usize, to: usize, trailing_slash: bool },
+    Parent {
+        from: usize,
+        to: usize,
+        trailing_slash: bool,
+    },
 }

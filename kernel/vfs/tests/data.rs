@@ -26,7 +26,11 @@ impl Random {
     }
 }
 
-fn same<T: PartialEq + std::fmt::Debug>(mine: Result<T, Errno>, theirs: rustix::io::Result<T>, what: &str) {
+fn same<T: PartialEq + std::fmt::Debug>(
+    mine: Result<T, Errno>,
+    theirs: rustix::io::Result<T>,
+    what: &str,
+) {
     let mine = mine.map_err(|error| i32::from(error.raw()));
     let theirs = theirs.map_err(|error| error.raw_os_error());
     assert_eq!(mine, theirs, "{what}");
@@ -39,27 +43,55 @@ fn step(random: &mut Random, mine: &File, native: &std::os::fd::OwnedFd, allocat
     match random.below(8) {
         0..=2 => {
             let data: Vec<u8> = (0..len).map(|i| (i + offset) as u8 | 1).collect();
-            same(mine.write_at(offset, &mut SliceSource::new(&data)), rustix::io::pwrite(native, &data, offset), "pwrite");
+            same(
+                mine.write_at(offset, &mut SliceSource::new(&data)),
+                rustix::io::pwrite(native, &data, offset),
+                "pwrite",
+            );
         }
-        3 => same(mine.truncate(offset), rustix::fs::ftruncate(native, offset), "truncate"),
+        3 => same(
+            mine.truncate(offset),
+            rustix::fs::ftruncate(native, offset),
+            "truncate",
+        ),
         4 => {
             let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-            same(mine.fallocate(flags.bits(), offset, len), rustix::fs::fallocate(native, flags, offset, len), "punch");
+            same(
+                mine.fallocate(flags.bits(), offset, len),
+                rustix::fs::fallocate(native, flags, offset, len),
+                "punch",
+            );
         }
         5 if allocate => {
-            let flags = if random.below(2) == 0 { FallocateFlags::empty() } else { FallocateFlags::KEEP_SIZE };
+            let flags = if random.below(2) == 0 {
+                FallocateFlags::empty()
+            } else {
+                FallocateFlags::KEEP_SIZE
+            };
             let len = len / 4;
-            same(mine.fallocate(flags.bits(), offset, len), rustix::fs::fallocate(native, flags, offset, len), "fallocate");
+            same(
+                mine.fallocate(flags.bits(), offset, len),
+                rustix::fs::fallocate(native, flags, offset, len),
+                "fallocate",
+            );
         }
         6 if !allocate => {
             let hole = random.below(2) == 0;
-            let whence = if hole { SeekFrom::Hole(offset) } else { SeekFrom::Data(offset) };
-            same(mine.seek(offset as i64, if hole { 4 } else { 3 }), rustix::fs::seek(native, whence), "seek");
+            let whence = if hole {
+                SeekFrom::Hole(offset)
+            } else {
+                SeekFrom::Data(offset)
+            };
+            same(
+                mine.seek(offset as i64, if hole { 4 } else { 3 }),
+                rustix::fs::seek(native, whence),
+                "seek",
+            );
         }
         _ => {
             let (mut a, mut b) = (vec![0; len as usize], vec![0; len as usize]);
             let got = mine.read_at(offset, &mut SliceSink::new(&mut a));
-            let theirs = rustix::io::pread(native, &mut b, offset).map_err(|e| e);
+            let theirs = rustix::io::pread(native, &mut b, offset);
             same(got, theirs, "pread");
             assert!(a == b, "contents differ");
         }
@@ -91,7 +123,10 @@ fn sparse_files_hold_only_what_was_written() {
     assert_eq!(file.seek(0, 3), Ok(1 << 49));
     assert_eq!(pread(&file, (1 << 49) - 2, 4).unwrap(), b"\0\0x\0");
     assert_eq!(file.truncate(u64::MAX), Err(Errno::EFBIG));
-    assert_eq!(file.write_at(i64::MAX as u64, &mut SliceSource::new(b"x")), Err(Errno::EFBIG));
+    assert_eq!(
+        file.write_at(i64::MAX as u64, &mut SliceSource::new(b"x")),
+        Err(Errno::EFBIG)
+    );
 }
 
 #[test]
@@ -99,7 +134,11 @@ fn runs_out_of_space_and_gets_it_back() {
     let process = Process::over(vfs::MemFs::tmpfs(1, host(), 4, 0o755));
     let file = process.open("/file", O_RDWR | O_CREAT).unwrap();
     assert_eq!(write(&file, &[1; 3 * PAGE_SIZE]), Ok(3 * PAGE_SIZE));
-    assert_eq!(write(&file, &[1; 3 * PAGE_SIZE]), Ok(PAGE_SIZE), "as much as fits");
+    assert_eq!(
+        write(&file, &[1; 3 * PAGE_SIZE]),
+        Ok(PAGE_SIZE),
+        "as much as fits"
+    );
     assert_eq!(write(&file, b"x"), Err(Errno::ENOSPC));
     assert_eq!(process.root.inode.statfs().blocks_free, 0);
     process.at().unlink(b"/file").unwrap();
@@ -127,10 +166,13 @@ fn mappings_and_reads_see_the_same_bytes() {
     let process = Process::empty();
     process.write_file("/mapped", &[7; 5000]);
     let file = process.open("/mapped", O_RDWR).unwrap();
-    let Ok(PageRef::Memory(page)) = file.inode().map_page(1, true) else { panic!("no page") };
+    let Ok(PageRef::Memory(page)) = file.inode().map_page(1, true) else {
+        panic!("no page")
+    };
     page.store(0, b"through the mapping");
     assert_eq!(pread(&file, 4096, 19).unwrap(), b"through the mapping");
-    file.write_at(4096, &mut SliceSource::new(b"through")).unwrap();
+    file.write_at(4096, &mut SliceSource::new(b"through"))
+        .unwrap();
     let mut seen = [0; 7];
     page.read(0, 7, &mut SliceSink::new(&mut seen)).unwrap();
     assert_eq!(&seen, b"through");
@@ -151,11 +193,15 @@ fn mappers_hear_of_truncation() {
     process.write_file("/f", &[1; 10 * PAGE_SIZE]);
     let file = process.open("/f", O_RDWR).unwrap();
     let heard = Arc::new(Heard::default());
-    let weak: Weak<dyn vfs::Mapper> = { let strong: Arc<dyn vfs::Mapper> = heard.clone(); Arc::downgrade(&strong) };
+    let weak: Weak<dyn vfs::Mapper> = {
+        let strong: Arc<dyn vfs::Mapper> = heard.clone();
+        Arc::downgrade(&strong)
+    };
     file.inode().add_mapper(weak);
     file.truncate(4097).unwrap();
     file.truncate(20_000).unwrap();
-    assert_eq!(*heard.0.lock().unwrap(), [1..10]);
+    let heard = heard.0.lock().unwrap();
+    assert_eq!((heard.len(), heard[0].clone()), (1, 1..10));
 }
 
 #[test]
@@ -169,13 +215,23 @@ fn memfd_seals_hold() {
     assert_eq!(file.truncate(1), Err(Errno::EPERM));
     inode.add_seals(0x4).unwrap();
     assert_eq!(file.truncate(100), Err(Errno::EPERM));
-    assert_eq!(file.write_at(0, &mut SliceSource::new(b"DATAMORE")), Ok(4), "up to the end only");
+    assert_eq!(
+        file.write_at(0, &mut SliceSource::new(b"DATAMORE")),
+        Ok(4),
+        "up to the end only"
+    );
     inode.add_seals(0x8 | 0x1).unwrap();
     assert_eq!(write(&file, b"x"), Err(Errno::EPERM));
     assert_eq!(inode.add_seals(0x2), Err(Errno::EPERM));
-    assert!(file.mapping(true, true).is_err_and(|error| error == Errno::EPERM));
+    assert!(
+        file.mapping(true, true)
+            .is_err_and(|error| error == Errno::EPERM)
+    );
     assert!(file.mapping(false, true).is_ok());
-    assert_eq!(file.place().path(file.place()).bytes, b"/memfd:name (deleted)");
+    assert_eq!(
+        file.place().path(file.place()).bytes,
+        b"/memfd:name (deleted)"
+    );
     let plain = store.create(b"plain", 0, 0, 0).unwrap();
     assert_eq!(plain.inode().seals(), Ok(1));
     assert_eq!(store.create(b"x", 4, 0, 0).err(), Some(Errno::EINVAL));

@@ -17,12 +17,22 @@ struct Native {
 
 impl Native {
     fn new(tag: u64) -> Self {
-        let base = if Path::new("/dev/shm").is_dir() { PathBuf::from("/dev/shm") } else { std::env::temp_dir() };
+        let base = if Path::new("/dev/shm").is_dir() {
+            PathBuf::from("/dev/shm")
+        } else {
+            std::env::temp_dir()
+        };
         let path = base.join(format!("vfs-differential-{}-{tag}", std::process::id()));
         // Deep down, for paths through links to "." may lead upwards.
         let deep = path.join(DEEP.trim_start_matches('/'));
         fs::create_dir_all(&deep).unwrap();
-        let dir = rustix::fs::openat(CWD, &deep, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).unwrap();
+        let dir = rustix::fs::openat(
+            CWD,
+            &deep,
+            OFlags::RDONLY | OFlags::DIRECTORY,
+            Mode::empty(),
+        )
+        .unwrap();
         Self { dir, path }
     }
 }
@@ -65,10 +75,22 @@ fn path(random: &mut Random) -> String {
         _ => {}
     }
     // Never above the directory that the test owns.
-    if path.split('/').scan(0_i32, |depth, part| {
-        *depth += match part { ".." => -1, "" | "." => 0, _ => 1 };
-        Some(*depth)
-    }).any(|depth| depth < 0) { "a/b".into() } else { path }
+    if path
+        .split('/')
+        .scan(0_i32, |depth, part| {
+            *depth += match part {
+                ".." => -1,
+                "" | "." => 0,
+                _ => 1,
+            };
+            Some(*depth)
+        })
+        .any(|depth| depth < 0)
+    {
+        "a/b".into()
+    } else {
+        path
+    }
 }
 
 fn outcome<T>(result: rustix::io::Result<T>) -> Result<(), i32> {
@@ -81,54 +103,118 @@ fn ours<T>(result: Result<T, Errno>) -> Result<(), i32> {
 
 fn open_flags(random: &mut Random) -> u32 {
     let mut flags = [0, 1, 2][random.next() % 3];
-    for (bit, odds) in [(O_CREAT, 2), (O_EXCL, 4), (O_TRUNC, 4), (O_DIRECTORY, 6), (O_NOFOLLOW, 4), (O_PATH, 10), (O_APPEND, 6)] {
+    for (bit, odds) in [
+        (O_CREAT, 2),
+        (O_EXCL, 4),
+        (O_TRUNC, 4),
+        (O_DIRECTORY, 6),
+        (O_NOFOLLOW, 4),
+        (O_PATH, 10),
+        (O_APPEND, 6),
+    ] {
         if random.next().is_multiple_of(odds) {
             flags |= bit;
         }
     }
     // Linux changed its mind about these two together; and O_EXCL alone is undefined.
-    if flags & O_CREAT != 0 { flags & !O_DIRECTORY } else { flags & !O_EXCL }
+    if flags & O_CREAT != 0 {
+        flags & !O_DIRECTORY
+    } else {
+        flags & !O_EXCL
+    }
 }
 
-fn step(random: &mut Random, native: &Native, process: &Process) -> (String, Result<(), i32>, Result<(), i32>) {
+fn step(
+    random: &mut Random,
+    native: &Native,
+    process: &Process,
+) -> (String, Result<(), i32>, Result<(), i32>) {
     let (p, q) = (path(random), path(random));
     let at = process.at();
     let dir = &native.dir;
     match random.next() % 12 {
-        0 | 1 => (format!("mkdir {p}"), outcome(rustix::fs::mkdirat(dir, &p, Mode::from(0o755))), ours(at.mkdir(p.as_bytes(), 0o755))),
-        2 => (format!("rmdir {p}"), outcome(rustix::fs::unlinkat(dir, &p, AtFlags::REMOVEDIR)), ours(at.rmdir(p.as_bytes()))),
-        3 => (format!("unlink {p}"), outcome(rustix::fs::unlinkat(dir, &p, AtFlags::empty())), ours(at.unlink(p.as_bytes()))),
+        0 | 1 => (
+            format!("mkdir {p}"),
+            outcome(rustix::fs::mkdirat(dir, &p, Mode::from(0o755))),
+            ours(at.mkdir(p.as_bytes(), 0o755)),
+        ),
+        2 => (
+            format!("rmdir {p}"),
+            outcome(rustix::fs::unlinkat(dir, &p, AtFlags::REMOVEDIR)),
+            ours(at.rmdir(p.as_bytes())),
+        ),
+        3 => (
+            format!("unlink {p}"),
+            outcome(rustix::fs::unlinkat(dir, &p, AtFlags::empty())),
+            ours(at.unlink(p.as_bytes())),
+        ),
         4 | 5 => {
             let flags = [0, 0, 0, 1, 2][random.next() % 5];
-            let theirs = outcome(rustix::fs::renameat_with(dir, &p, dir, &q, RenameFlags::from_bits_retain(flags)));
-            (format!("rename {flags} {p} {q}"), theirs, ours(at.rename(p.as_bytes(), &at, q.as_bytes(), flags)))
+            let theirs = outcome(rustix::fs::renameat_with(
+                dir,
+                &p,
+                dir,
+                &q,
+                RenameFlags::from_bits_retain(flags),
+            ));
+            (
+                format!("rename {flags} {p} {q}"),
+                theirs,
+                ours(at.rename(p.as_bytes(), &at, q.as_bytes(), flags)),
+            )
         }
         6 => {
             let target = random.pick(&["a", "b/c", "b/../a", ".", "l", "nowhere", "a/", "..//b"]);
-            (format!("symlink {target} {p}"), outcome(rustix::fs::symlinkat(target, dir, &p)), ours(at.symlink(target.as_bytes(), p.as_bytes())))
+            (
+                format!("symlink {target} {p}"),
+                outcome(rustix::fs::symlinkat(target, dir, &p)),
+                ours(at.symlink(target.as_bytes(), p.as_bytes())),
+            )
         }
         7 => {
             let theirs = outcome(rustix::fs::linkat(dir, &p, dir, &q, AtFlags::empty()));
-            let result = at.resolve(p.as_bytes(), LookupFlags::empty()).and_then(|place| at.link(&place, q.as_bytes()));
+            let result = at
+                .resolve(p.as_bytes(), LookupFlags::empty())
+                .and_then(|place| at.link(&place, q.as_bytes()));
             (format!("link {p} {q}"), theirs, ours(result))
         }
         8 => {
             let theirs = outcome(rustix::fs::statat(dir, &p, AtFlags::empty()));
-            (format!("stat {p}"), theirs, ours(at.metadata(p.as_bytes(), LookupFlags::FOLLOW)))
+            (
+                format!("stat {p}"),
+                theirs,
+                ours(at.metadata(p.as_bytes(), LookupFlags::FOLLOW)),
+            )
         }
         9 => {
             let theirs = outcome(rustix::fs::readlinkat(dir, &p, Vec::new()));
-            (format!("readlink {p}"), theirs, ours(at.readlink(p.as_bytes())))
+            (
+                format!("readlink {p}"),
+                theirs,
+                ours(at.readlink(p.as_bytes())),
+            )
         }
         _ => {
             let flags = open_flags(random);
-            let theirs = rustix::fs::openat(dir, &p, OFlags::from_bits_retain(flags), Mode::from(0o644));
-            let mine = at.open(p.as_bytes(), &OpenHow { flags, mode: 0o644, resolve: None });
+            let theirs =
+                rustix::fs::openat(dir, &p, OFlags::from_bits_retain(flags), Mode::from(0o644));
+            let mine = at.open(
+                p.as_bytes(),
+                &OpenHow {
+                    flags,
+                    mode: 0o644,
+                    resolve: None,
+                },
+            );
             if let (Ok(a), Ok(b)) = (&theirs, &mine) {
                 let data = format!("{p}{}", random.next());
                 let theirs = rustix::io::write(a, data.as_bytes()).map_err(|e| e.raw_os_error());
                 let mine = write(b, data.as_bytes()).map_err(|e| i32::from(e.raw()));
-                return (format!("write {flags:o} {p}"), theirs.map(drop), mine.map(drop));
+                return (
+                    format!("write {flags:o} {p}"),
+                    theirs.map(drop),
+                    mine.map(drop),
+                );
             }
             (format!("open {flags:o} {p}"), outcome(theirs), ours(mine))
         }
@@ -136,20 +222,38 @@ fn step(random: &mut Random, native: &Native, process: &Process) -> (String, Res
 }
 
 fn compare(process: &Process, native: &Path, path: &str) {
-    let mut names: Vec<String> = fs::read_dir(native).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<String> = fs::read_dir(native)
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .collect();
     names.extend([".".into(), "..".into()]);
     names.sort();
-    assert_eq!(process.names(if path.is_empty() { "/" } else { path }), names, "{path}");
+    assert_eq!(
+        process.names(if path.is_empty() { "/" } else { path }),
+        names,
+        "{path}"
+    );
     for name in names.iter().filter(|name| !name.starts_with('.')) {
         use std::os::unix::fs::MetadataExt;
         let here = format!("{path}/{name}");
         let theirs = native.join(name).symlink_metadata().unwrap();
-        let place = process.at().resolve(here.as_bytes(), LookupFlags::empty()).unwrap();
+        let place = process
+            .at()
+            .resolve(here.as_bytes(), LookupFlags::empty())
+            .unwrap();
         let mine = place.inode.metadata();
-        assert_eq!((mine.mode, mine.nlink), (theirs.mode(), theirs.nlink() as u32), "{here}");
+        assert_eq!(
+            (mine.mode, mine.nlink),
+            (theirs.mode(), theirs.nlink() as u32),
+            "{here}"
+        );
         match place.inode.kind() {
             FileType::Directory => compare(process, &native.join(name), &here),
-            FileType::Regular => assert_eq!(process.read_file(&here).unwrap(), fs::read(native.join(name)).unwrap(), "{here}"),
+            FileType::Regular => assert_eq!(
+                process.read_file(&here).unwrap(),
+                fs::read(native.join(name)).unwrap(),
+                "{here}"
+            ),
             _ => {}
         }
     }
@@ -170,7 +274,12 @@ fn agrees_with_the_native_kernel() {
         for _ in 0..400 {
             let (call, theirs, mine) = step(&mut random, &native, &process);
             log.push(format!("{call} = {theirs:?}"));
-            assert_eq!(mine, theirs, "seed {seed}: {call}\nbefore: {:#?}", &log[log.len().saturating_sub(25)..]);
+            assert_eq!(
+                mine,
+                theirs,
+                "seed {seed}: {call}\nbefore: {:#?}",
+                &log[log.len().saturating_sub(25)..]
+            );
         }
         compare(&process, &native.path, "");
     }

@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use vfs::{Errno, ErofsError, FileType, MemFs, PageRef};
+use vfs::{ErofsError, Errno, FileType, MemFs, PageRef};
 
 struct Scratch(PathBuf);
 
@@ -36,7 +36,11 @@ fn tree(root: &Path) {
         fs::write(root.join(format!("size{size}")), pattern(size)).unwrap();
     }
     for i in 0..700 {
-        fs::write(root.join(format!("many/entry-with-a-rather-long-name-{i:04}")), i.to_string()).unwrap();
+        fs::write(
+            root.join(format!("many/entry-with-a-rather-long-name-{i:04}")),
+            i.to_string(),
+        )
+        .unwrap();
     }
     fs::write(root.join("usr/lib/deep/er/file"), "deep").unwrap();
     symlink("lib/deep", root.join("usr/link")).unwrap();
@@ -51,7 +55,44 @@ fn image(name: &str, options: &[&str]) -> (Scratch, &'static [u8]) {
     fs::create_dir_all(&root).unwrap();
     tree(&root);
     let file = scratch.0.join("image");
-    let status = Command::new("mkfs.erofs").args(["--quiet", "-T1000"]).args(options).arg(&file).arg(&root).status().expect("mkfs.erofs");
+    let status = Command::new("mkfs.erofs")
+        .args(["--quiet", "-T1000"])
+        .args(options)
+        .arg(&file)
+        .arg(&root)
+        .status()
+        .expect("mkfs.erofs");
+    assert!(status.success());
+    let bytes = leak_aligned(&fs::read(&file).unwrap());
+    (scratch, bytes)
+}
+
+/// The same tree through the writer that `compat wrap` uses.
+fn own_image(name: &str) -> (Scratch, &'static [u8]) {
+    const SCRIPT: &str = "
+import sys
+from compat.erofs import plan_layout, write_image
+from compat.tree import Tree
+tree = Tree()
+tree.add_tree(sys.argv[1], '/')
+with open(sys.argv[2], 'wb') as out:
+    layout = plan_layout(tree)
+    out.truncate(layout.size)
+    write_image(layout, out.fileno())
+";
+    let scratch = Scratch::new(name);
+    let root = scratch.0.join("root");
+    fs::create_dir_all(&root).unwrap();
+    tree(&root);
+    let file = scratch.0.join("image");
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let status = Command::new("python3")
+        .args(["-c", SCRIPT])
+        .arg(&root)
+        .arg(&file)
+        .current_dir(repository)
+        .status()
+        .expect("python3");
     assert!(status.success());
     let bytes = leak_aligned(&fs::read(&file).unwrap());
     (scratch, bytes)
@@ -67,13 +108,22 @@ fn compare(process: &Process, native: &Path, path: &str) {
         let entry = entry.unwrap();
         let name = entry.file_name().into_string().unwrap();
         let here = format!("{path}/{name}");
-        let place = process.at().resolve(here.as_bytes(), vfs::LookupFlags::empty()).unwrap();
-        let (ours, theirs) = (place.inode.metadata(), entry.path().symlink_metadata().unwrap());
+        let place = process
+            .at()
+            .resolve(here.as_bytes(), vfs::LookupFlags::empty())
+            .unwrap();
+        let (ours, theirs) = (
+            place.inode.metadata(),
+            entry.path().symlink_metadata().unwrap(),
+        );
         assert_eq!(ours.mode, theirs.mode(), "{here}");
         assert_eq!(ours.nlink, theirs.nlink() as u32, "{here}");
         match place.inode.kind() {
             FileType::Directory => {
-                let mut names: Vec<String> = fs::read_dir(entry.path()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+                let mut names: Vec<String> = fs::read_dir(entry.path())
+                    .unwrap()
+                    .map(|e| e.unwrap().file_name().into_string().unwrap())
+                    .collect();
                 names.extend([".".into(), "..".into()]);
                 names.sort();
                 assert_eq!(process.names(&here), names);
@@ -81,11 +131,18 @@ fn compare(process: &Process, native: &Path, path: &str) {
             }
             FileType::Regular => {
                 assert_eq!(ours.size, theirs.len());
-                assert_eq!(process.read_file(&here).unwrap(), fs::read(entry.path()).unwrap(), "{here}");
+                assert_eq!(
+                    process.read_file(&here).unwrap(),
+                    fs::read(entry.path()).unwrap(),
+                    "{here}"
+                );
             }
             FileType::Symlink => {
                 let target = fs::read_link(entry.path()).unwrap();
-                assert_eq!(place.inode.readlink().unwrap(), target.to_str().unwrap().as_bytes());
+                assert_eq!(
+                    place.inode.readlink().unwrap(),
+                    target.to_str().unwrap().as_bytes()
+                );
             }
             other => panic!("{other:?}"),
         }
@@ -94,10 +151,21 @@ fn compare(process: &Process, native: &Path, path: &str) {
 
 #[test]
 fn shows_what_the_image_holds() {
-    for (name, options) in [("plain", &["-Enoinline_data"][..]), ("inline", &[]), ("compact", &["-Eforce-inode-compact"]), ("extended", &["-Eforce-inode-extended"])] {
+    for (name, options) in [
+        ("plain", &["-Enoinline_data"][..]),
+        ("inline", &[]),
+        ("compact", &["-Eforce-inode-compact"]),
+        ("extended", &["-Eforce-inode-extended"]),
+    ] {
         let (scratch, bytes) = image(name, options);
         compare(&mounted(bytes), &scratch.0.join("root"), "");
     }
+}
+
+#[test]
+fn shows_what_our_own_writer_wrote() {
+    let (scratch, bytes) = own_image("own");
+    compare(&mounted(bytes), &scratch.0.join("root"), "");
 }
 
 #[test]
@@ -105,8 +173,14 @@ fn follows_links_of_the_image() {
     let (_scratch, bytes) = image("links", &[]);
     let process = mounted(bytes);
     assert_eq!(process.read_file("/usr/link/er/file").unwrap(), b"deep");
-    assert_eq!(process.read_file("/abs/deep/er/../er/file").unwrap(), b"deep");
-    assert_eq!(process.find("/abs/deep").unwrap().path(&process.root).bytes, b"/usr/lib/deep");
+    assert_eq!(
+        process.read_file("/abs/deep/er/../er/file").unwrap(),
+        b"deep"
+    );
+    assert_eq!(
+        process.find("/abs/deep").unwrap().path(&process.root).bytes,
+        b"/usr/lib/deep"
+    );
 }
 
 #[test]
@@ -115,18 +189,31 @@ fn copies_up_page_by_page() {
     let process = mounted(bytes);
     let file = process.open("/size12289", O_RDWR).unwrap();
     let mut expected = pattern(12_289);
-    file.write_at(5000, &mut vfs::SliceSource::new(b"changed")).unwrap();
+    file.write_at(5000, &mut vfs::SliceSource::new(b"changed"))
+        .unwrap();
     expected[5000..5007].copy_from_slice(b"changed");
     assert_eq!(process.read_file("/size12289").unwrap(), expected);
-    assert!(matches!(file.inode().map_page(0, false), Ok(PageRef::Image(_))));
-    assert!(matches!(file.inode().map_page(1, false), Ok(PageRef::Memory(_))));
-    assert!(matches!(file.inode().map_page(3, false), Ok(PageRef::Memory(_))), "the inline tail has no page of its own");
+    assert!(matches!(
+        file.inode().map_page(0, false),
+        Ok(PageRef::Image(_))
+    ));
+    assert!(matches!(
+        file.inode().map_page(1, false),
+        Ok(PageRef::Memory(_))
+    ));
+    assert!(
+        matches!(file.inode().map_page(3, false), Ok(PageRef::Memory(_))),
+        "the inline tail has no page of its own"
+    );
     assert_eq!(file.inode().map_page(4, false).err(), Some(Errno::ENXIO));
     file.truncate(6000).unwrap();
     file.truncate(12_289).unwrap();
     expected[6000..].fill(0);
     assert_eq!(process.read_file("/size12289").unwrap(), expected);
-    assert!(matches!(file.inode().map_page(2, true), Ok(PageRef::Memory(_))));
+    assert!(matches!(
+        file.inode().map_page(2, true),
+        Ok(PageRef::Memory(_))
+    ));
 }
 
 #[test]
@@ -139,7 +226,10 @@ fn removes_and_replaces_what_the_image_holds() {
     process.write_file("/size1", b"new");
     assert_eq!(process.read_file("/size1").unwrap(), b"new");
     assert_eq!(err(process.at().rmdir(b"/usr/lib")), Errno::ENOTEMPTY);
-    process.at().rename(b"/usr/lib/deep", &process.at(), b"/moved", 0).unwrap();
+    process
+        .at()
+        .rename(b"/usr/lib/deep", &process.at(), b"/moved", 0)
+        .unwrap();
     assert_eq!(process.read_file("/moved/er/file").unwrap(), b"deep");
     process.at().rmdir(b"/usr/lib").unwrap();
     assert_eq!(err(process.find("/abs")), Errno::ENOENT);
@@ -160,7 +250,10 @@ fn refuses_what_it_cannot_read() {
     let (_scratch, bytes) = image("bad", &[]);
     let mount = |bytes: &[u8]| MemFs::over_image(1, host(), 16, leak_aligned(bytes)).err();
     assert_eq!(mount(&bytes[..1000]), Some(ErofsError::Truncated));
-    assert_eq!(mount(&bytes[..bytes.len() - 4096]), Some(ErofsError::Truncated));
+    assert_eq!(
+        mount(&bytes[..bytes.len() - 4096]),
+        Some(ErofsError::Truncated)
+    );
     let mut broken = bytes.to_vec();
     broken[1024] ^= 1;
     assert_eq!(mount(&broken), Some(ErofsError::Magic));
@@ -173,7 +266,9 @@ fn refuses_what_it_cannot_read() {
 }
 
 fn explore(process: &Process, path: &str, depth: usize, left: &mut usize) {
-    let Ok(dir) = process.open(path, O_DIRECTORY) else { return };
+    let Ok(dir) = process.open(path, O_DIRECTORY) else {
+        return;
+    };
     let mut names = Vec::new();
     let _ = dir.read_dir(&mut |entry| {
         names.push(entry.name.to_vec());
@@ -228,5 +323,8 @@ fn survives_damaged_images() {
             Err(_) => *outcomes.entry("refused").or_insert(0) += 1,
         }
     }
-    assert!(outcomes.get("mounted").copied().unwrap_or(0) > 5, "{outcomes:?}");
+    assert!(
+        outcomes.get("mounted").copied().unwrap_or(0) > 5,
+        "{outcomes:?}"
+    );
 }

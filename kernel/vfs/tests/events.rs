@@ -4,7 +4,10 @@ mod common;
 use common::*;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use vfs::{Epoll, EpollEvent, Errno, File, Host, NewNode, PipeEnd, TimerFd, TimerSpec, Wake, epoll, eventfd, pipe, poll, timerfd};
+use vfs::{
+    Epoll, EpollEvent, Errno, File, Host, NewNode, PipeEnd, TimerFd, TimerSpec, Wake, epoll,
+    eventfd, pipe, poll, timerfd,
+};
 
 const ADD: u32 = 1;
 const DEL: u32 = 2;
@@ -27,12 +30,25 @@ fn ep(file: &File) -> &Epoll {
 }
 
 fn ctl(epoll: &File, op: u32, fd: i32, file: &Arc<File>, events: u32) -> Result<(), Errno> {
-    ep(epoll).ctl(op, fd, file, EpollEvent { events, data: fd as u64 })
+    ep(epoll).ctl(
+        op,
+        fd,
+        file,
+        EpollEvent {
+            events,
+            data: fd as u64,
+        },
+    )
 }
 
 fn wait(epoll: &File, max: usize) -> Vec<(u32, u64)> {
     let mut got = Vec::new();
-    ep(epoll).collect(max, &mut |event| { got.push((event.events, event.data)); Ok(()) }).unwrap();
+    ep(epoll)
+        .collect(max, &mut |event| {
+            got.push((event.events, event.data));
+            Ok(())
+        })
+        .unwrap();
     got
 }
 
@@ -65,7 +81,11 @@ fn pipe_keeps_small_writes_whole() {
     assert_eq!(write(&writer, &[1; 65_000]), Ok(65_000));
     assert_eq!(write(&writer, &[2; 4096]), Err(Errno::EAGAIN));
     assert_eq!(writer.poll() & poll::OUT, 0);
-    assert_eq!(write(&writer, &[2; 5000]), Ok(536), "larger ones may be split");
+    assert_eq!(
+        write(&writer, &[2; 5000]),
+        Ok(536),
+        "larger ones may be split"
+    );
     assert_eq!(write(&writer, &[2]), Err(Errno::EAGAIN));
     assert_eq!(read(&reader, 60_000).unwrap(), [1; 60_000]);
     assert_eq!(write(&writer, &[3; 50_000]), Ok(50_000), "wraps around");
@@ -102,10 +122,15 @@ fn pipe_agrees_with_the_native_kernel() {
         let data = vec![i as u8; len];
         if seed & 0x1000 == 0 {
             let theirs = rustix::io::write(&native_writer, &data).map_err(|e| e.raw_os_error());
-            assert_eq!(write(&writer, &data).map_err(|e| i32::from(e.raw())), theirs);
+            assert_eq!(
+                write(&writer, &data).map_err(|e| i32::from(e.raw())),
+                theirs
+            );
         } else {
             let mut buffer = vec![0; len];
-            let theirs = rustix::io::read(&native_reader, &mut buffer).map(|count| buffer[..count].to_vec()).map_err(|e| e.raw_os_error());
+            let theirs = rustix::io::read(&native_reader, &mut buffer)
+                .map(|count| buffer[..count].to_vec())
+                .map_err(|e| e.raw_os_error());
             assert_eq!(read(&reader, len).map_err(|e| i32::from(e.raw())), theirs);
         }
     }
@@ -115,7 +140,10 @@ fn pipe_agrees_with_the_native_kernel() {
 fn fifo_waits_for_the_other_side() {
     let process = Process::empty();
     process.at().mknod(b"/fifo", NewNode::Fifo, 0o644).unwrap();
-    assert_eq!(err(process.open("/fifo", O_WRONLY | O_NONBLOCK)), Errno::ENXIO);
+    assert_eq!(
+        err(process.open("/fifo", O_WRONLY | O_NONBLOCK)),
+        Errno::ENXIO
+    );
     let reader = process.open("/fifo", 0).unwrap();
     assert!(!reader.ops().unwrap().is_open());
     assert_eq!(reader.poll() & poll::HUP, 0, "nobody has hung up yet");
@@ -158,20 +186,48 @@ fn timerfd_expires_once_and_again() {
     let counter = Arc::new(Counter::default());
     let waker: Arc<dyn Wake> = counter.clone();
     file.wait_list().unwrap().add(&waker);
-    timer.set(0, TimerSpec { value: 100, interval: 0 }).unwrap();
+    timer
+        .set(
+            0,
+            TimerSpec {
+                value: 100,
+                interval: 0,
+            },
+        )
+        .unwrap();
     machine.advance(99);
     assert_eq!((read(&file, 8), file.poll()), (Err(Errno::EAGAIN), 0));
-    assert_eq!(timer.get(), TimerSpec { value: 1, interval: 0 });
+    assert_eq!(
+        timer.get(),
+        TimerSpec {
+            value: 1,
+            interval: 0
+        }
+    );
     machine.advance(100);
     assert_eq!(counter.0.load(SeqCst), 1);
     assert_eq!(read(&file, 8).unwrap(), 1_u64.to_le_bytes());
     assert_eq!(timer.get(), TimerSpec::default());
-    timer.set(1, TimerSpec { value: 200, interval: 50 }).unwrap();
+    timer
+        .set(
+            1,
+            TimerSpec {
+                value: 200,
+                interval: 50,
+            },
+        )
+        .unwrap();
     machine.advance(310);
     assert_eq!(read(&file, 8).unwrap(), 3_u64.to_le_bytes());
     machine.advance(350);
     assert_eq!(counter.0.load(SeqCst), 3, "armed again by itself");
-    assert_eq!(timer.set(0, TimerSpec::default()), Ok(TimerSpec { value: 50, interval: 50 }));
+    assert_eq!(
+        timer.set(0, TimerSpec::default()),
+        Ok(TimerSpec {
+            value: 50,
+            interval: 50
+        })
+    );
     assert_eq!(read(&file, 8), Err(Errno::EAGAIN));
     assert_eq!(err(timerfd(&as_host, 3, 0)), Errno::EINVAL);
 }
@@ -179,7 +235,11 @@ fn timerfd_expires_once_and_again() {
 #[test]
 fn epoll_reports_levels_edges_and_once() {
     let poller = epoll(0).unwrap();
-    let (level, edge, once) = (eventfd(0, 0).unwrap(), eventfd(0, 0).unwrap(), eventfd(0, 0).unwrap());
+    let (level, edge, once) = (
+        eventfd(0, 0).unwrap(),
+        eventfd(0, 0).unwrap(),
+        eventfd(0, 0).unwrap(),
+    );
     ctl(&poller, ADD, 1, &level, poll::IN).unwrap();
     ctl(&poller, ADD, 2, &edge, poll::IN | ET).unwrap();
     ctl(&poller, ADD, 3, &once, poll::IN | ONESHOT).unwrap();
@@ -216,7 +276,16 @@ fn epoll_refuses_what_linux_refuses() {
     let poller = epoll(0).unwrap();
     let event = eventfd(0, 0).unwrap();
     process.write_file("/regular", b"");
-    assert_eq!(ctl(&poller, ADD, 1, &process.open("/regular", 0).unwrap(), poll::IN), Err(Errno::EPERM));
+    assert_eq!(
+        ctl(
+            &poller,
+            ADD,
+            1,
+            &process.open("/regular", 0).unwrap(),
+            poll::IN
+        ),
+        Err(Errno::EPERM)
+    );
     assert_eq!(ctl(&poller, ADD, 1, &poller, poll::IN), Err(Errno::EINVAL));
     assert_eq!(ctl(&poller, MOD, 1, &event, poll::IN), Err(Errno::ENOENT));
     assert_eq!(ctl(&poller, DEL, 1, &event, 0), Err(Errno::ENOENT));
@@ -257,7 +326,11 @@ fn epoll_forgets_closed_files() {
     ctl(&poller, ADD, 1, &reader, 0).unwrap();
     assert_eq!(wait(&poller, 9), []);
     drop(writer);
-    assert_eq!(wait(&poller, 9), [], "with no events asked for, as after a one-shot report");
+    assert_eq!(
+        wait(&poller, 9),
+        [],
+        "with no events asked for, as after a one-shot report"
+    );
     ctl(&poller, MOD, 1, &reader, poll::RDHUP).unwrap();
     assert_eq!(wait(&poller, 9), [(poll::HUP, 1)]);
 }
@@ -267,6 +340,9 @@ fn a_failing_emit_keeps_the_event() {
     let poller = epoll(0).unwrap();
     let event = eventfd(1, 0).unwrap();
     ctl(&poller, ADD, 1, &event, poll::IN | ET).unwrap();
-    assert_eq!(ep(&poller).collect(4, &mut |_| Err(Errno::EFAULT)), Err(Errno::EFAULT));
+    assert_eq!(
+        ep(&poller).collect(4, &mut |_| Err(Errno::EFAULT)),
+        Err(Errno::EFAULT)
+    );
     assert_eq!(wait(&poller, 9), [(1, 1)]);
 }

@@ -1,11 +1,9 @@
-//! Descriptors, permissions, mounts, devices, /proc and /sys.
+//! Descriptors, permissions, walks, listings and devices.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod common;
 use common::*;
-use std::sync::Arc;
 use vfs::{
-    At, CpuInfo, Credentials, Errno, FdTable, File, FsContext, Limit, LookupFlags, MapEntry, MemFs, Mount, NewNode, OpenHow, Place,
-    ProcPlace, ProcSource, ProcessInfo, SeekKind, SystemMemory, Uname, access, devfs, procfs, sysfs,
+    At, Credentials, Errno, FdTable, File, LookupFlags, NewNode, OpenHow, SeekKind, access, devfs,
 };
 
 #[test]
@@ -13,7 +11,14 @@ fn descriptors_are_the_lowest_free() {
     let process = Process::empty();
     let open = || process.open("/", 0).unwrap();
     let table = FdTable::new(8);
-    assert_eq!([table.insert(open(), false), table.insert(open(), true), table.insert(open(), false)], [Ok(0), Ok(1), Ok(2)]);
+    assert_eq!(
+        [
+            table.insert(open(), false),
+            table.insert(open(), true),
+            table.insert(open(), false)
+        ],
+        [Ok(0), Ok(1), Ok(2)]
+    );
     drop(table.close(1));
     assert_eq!(table.get(1).err(), Some(Errno::EBADF));
     assert_eq!(table.get(-1).err(), Some(Errno::EBADF));
@@ -24,7 +29,10 @@ fn descriptors_are_the_lowest_free() {
     assert!(table.replace(7, open(), true).unwrap().is_none());
     assert!(table.replace(7, open(), true).unwrap().is_some());
     assert_eq!(table.replace(8, open(), true).err(), Some(Errno::EBADF));
-    assert_eq!([table.insert(open(), false), table.insert(open(), false)], [Ok(4), Ok(6)]);
+    assert_eq!(
+        [table.insert(open(), false), table.insert(open(), false)],
+        [Ok(4), Ok(6)]
+    );
     assert_eq!(table.insert(open(), false), Err(Errno::EMFILE));
     assert_eq!(table.cloexec(7), Ok(true));
     table.set_cloexec(2, true).unwrap();
@@ -32,7 +40,10 @@ fn descriptors_are_the_lowest_free() {
     table.close_on_exec();
     assert_eq!((table.next_open(2), copy.next_open(2)), (Some(3), Some(2)));
     table.close_range(3, u32::MAX, false).unwrap();
-    assert_eq!((table.next_open(2), table.insert(open(), false)), (None, Ok(2)));
+    assert_eq!(
+        (table.next_open(2), table.insert(open(), false)),
+        (None, Ok(2))
+    );
     assert_eq!(table.close_range(2, 1, false), Err(Errno::EINVAL));
     copy.close_range(0, 100, true).unwrap();
     copy.close_on_exec();
@@ -46,32 +57,77 @@ fn permissions_are_the_owners_groups_and_others() {
     process.at().mkdir(b"/closed", 0o700).unwrap();
     process.at().mkdir(b"/sticky", 0o755).unwrap();
     let root = Credentials::default();
-    process.find("/sticky").unwrap().chmod(&root, 0o1777).unwrap();
+    process
+        .find("/sticky")
+        .unwrap()
+        .chmod(&root, 0o1777)
+        .unwrap();
     process.write_file("/sticky/roots", b"");
-    let user = Credentials { uid: 1000, gid: 1000, groups: vec![50] };
+    let user = Credentials {
+        uid: 1000,
+        gid: 1000,
+        groups: vec![50],
+    };
     let at = At::cwd(&process.fs, &user);
-    let open = |path: &str, flags| at.open(path.as_bytes(), &OpenHow { flags, mode: 0o600, resolve: None }).map(drop);
+    let open = |path: &str, flags| {
+        at.open(
+            path.as_bytes(),
+            &OpenHow {
+                flags,
+                mode: 0o600,
+                resolve: None,
+            },
+        )
+        .map(drop)
+    };
     assert_eq!(open("/file", 0), Ok(()));
     assert_eq!(open("/file", O_WRONLY), Err(Errno::EACCES));
     assert_eq!(open("/file", O_TRUNC), Err(Errno::EACCES));
     assert_eq!(open("/new", O_CREAT | O_WRONLY), Err(Errno::EACCES));
-    assert_eq!(err(at.metadata(b"/closed/x", LookupFlags::FOLLOW)), Errno::EACCES);
+    assert_eq!(
+        err(at.metadata(b"/closed/x", LookupFlags::FOLLOW)),
+        Errno::EACCES
+    );
     assert_eq!(at.unlink(b"/file"), Err(Errno::EACCES));
     assert_eq!(open("/sticky/mine", O_CREAT | O_EXCL | O_WRONLY), Ok(()));
     assert_eq!(at.unlink(b"/sticky/roots"), Err(Errno::EPERM));
-    assert_eq!(at.rename(b"/sticky/mine", &at, b"/sticky/roots", 0), Err(Errno::EPERM));
+    assert_eq!(
+        at.rename(b"/sticky/mine", &at, b"/sticky/roots", 0),
+        Err(Errno::EPERM)
+    );
     assert_eq!(at.unlink(b"/sticky/mine"), Ok(()));
-    assert_eq!(at.access(b"/file", access::WRITE, LookupFlags::FOLLOW), Err(Errno::EACCES));
-    assert_eq!(process.at().access(b"/file", access::WRITE, LookupFlags::FOLLOW), Ok(()));
-    assert_eq!(process.at().access(b"/file", access::EXEC, LookupFlags::FOLLOW), Err(Errno::EACCES), "not even root runs it");
+    assert_eq!(
+        at.access(b"/file", access::WRITE, LookupFlags::FOLLOW),
+        Err(Errno::EACCES)
+    );
+    assert_eq!(
+        process
+            .at()
+            .access(b"/file", access::WRITE, LookupFlags::FOLLOW),
+        Ok(())
+    );
+    assert_eq!(
+        process
+            .at()
+            .access(b"/file", access::EXEC, LookupFlags::FOLLOW),
+        Err(Errno::EACCES),
+        "not even root runs it"
+    );
     let file = process.find("/file").unwrap();
     assert_eq!(file.chmod(&user, 0o777), Err(Errno::EPERM));
     assert_eq!(file.chown(&user, Some(1000), None), Err(Errno::EPERM));
     file.chown(&root, Some(1000), Some(7)).unwrap();
     file.chmod(&user, 0o2640).unwrap();
-    assert_eq!(file.inode.metadata().mode & 0o7777, 0o640, "not in that group");
+    assert_eq!(
+        file.inode.metadata().mode & 0o7777,
+        0o640,
+        "not in that group"
+    );
     assert_eq!(file.chown(&user, None, Some(50)), Ok(()));
-    assert_eq!(at.mknod(b"/sticky/dev", NewNode::CharDevice(0x103), 0o600), Err(Errno::EPERM));
+    assert_eq!(
+        at.mknod(b"/sticky/dev", NewNode::CharDevice(0x103), 0o600),
+        Err(Errno::EPERM)
+    );
 }
 
 #[test]
@@ -82,13 +138,26 @@ fn walks_stay_where_they_are_told_to() {
     process.write_file("/outside", b"");
     process.write_file("/jail/file", b"");
     process.at().symlink(b"/outside", b"/jail/out").unwrap();
-    process.at().symlink(b"../jail/file", b"/jail/round").unwrap();
+    process
+        .at()
+        .symlink(b"../jail/file", b"/jail/round")
+        .unwrap();
     let jail = process.find("/jail").unwrap();
-    let at = At { dir: Some(&jail), ..process.at() };
-    let find = |path: &str, flags| at.resolve(path.as_bytes(), flags | LookupFlags::FOLLOW).map(drop);
+    let at = At {
+        dir: Some(&jail),
+        ..process.at()
+    };
+    let find = |path: &str, flags| {
+        at.resolve(path.as_bytes(), flags | LookupFlags::FOLLOW)
+            .map(drop)
+    };
     assert_eq!(find("in/../file", LookupFlags::BENEATH), Ok(()));
     for path in ["../outside", "out", "round", "/jail/file", "in/../.."] {
-        assert_eq!(find(path, LookupFlags::BENEATH), Err(Errno::EXDEV), "{path}");
+        assert_eq!(
+            find(path, LookupFlags::BENEATH),
+            Err(Errno::EXDEV),
+            "{path}"
+        );
     }
     assert_eq!(find("/../../file", LookupFlags::IN_ROOT), Ok(()));
     assert_eq!(find("out", LookupFlags::IN_ROOT), Err(Errno::ENOENT));
@@ -104,9 +173,13 @@ fn paths_follow_renames_and_say_deleted() {
     process.at().mkdir(b"/dir", 0o755).unwrap();
     process.write_file("/dir/file", b"");
     let file = process.open("/dir/file", 0).unwrap();
-    let text = |file: &File| String::from_utf8(file.place().path(&process.root).into_link_text()).unwrap();
+    let text =
+        |file: &File| String::from_utf8(file.place().path(&process.root).into_link_text()).unwrap();
     assert_eq!(text(&file), "/dir/file");
-    process.at().rename(b"/dir", &process.at(), b"/moved", 0).unwrap();
+    process
+        .at()
+        .rename(b"/dir", &process.at(), b"/moved", 0)
+        .unwrap();
     assert_eq!(text(&file), "/moved/file");
     process.fs.set_cwd(process.find("/moved").unwrap()).unwrap();
     assert_eq!(process.fs.getcwd().unwrap(), b"/moved");
@@ -140,7 +213,9 @@ fn listings_go_on_after_changes() {
         let mut some = 0;
         dir.read_dir(&mut |entry| {
             some += 1;
-            if some <= 10 { seen.push(String::from_utf8_lossy(entry.name).into_owned()) };
+            if some <= 10 {
+                seen.push(String::from_utf8_lossy(entry.name).into_owned())
+            };
             some <= 10
         })
         .unwrap();
@@ -169,217 +244,20 @@ fn devices_do_what_they_should() {
     assert_eq!(err(process.open("/tty", O_RDWR)), Errno::ENXIO);
     let metadata = process.find("/null").unwrap().inode.metadata();
     assert_eq!((metadata.mode, metadata.rdev), (0o020_666, 0x103));
-    assert!(matches!(open("/zero").mapping(true, true), Ok(vfs::Mapping::Zero)));
+    assert!(matches!(
+        open("/zero").mapping(true, true),
+        Ok(vfs::Mapping::Zero)
+    ));
     assert_eq!(open("/zero").ops().unwrap().seek_kind(), SeekKind::Null);
-    process.at().mknod(b"/mine", NewNode::CharDevice(0x105), 0o600).unwrap();
+    process
+        .at()
+        .mknod(b"/mine", NewNode::CharDevice(0x105), 0o600)
+        .unwrap();
     assert_eq!(read(&open("/mine"), 1).unwrap(), [0]);
     let plain = Process::empty();
-    plain.at().mknod(b"/null", NewNode::CharDevice(0x103), 0o600).unwrap();
+    plain
+        .at()
+        .mknod(b"/null", NewNode::CharDevice(0x103), 0o600)
+        .unwrap();
     assert_eq!(err(plain.open("/null", 0)), Errno::EACCES);
-}
-
-struct Machine {
-    files: Arc<FdTable>,
-    root: Place,
-    exe: Place,
-}
-
-impl ProcSource for Machine {
-    fn current(&self) -> (u32, u32) {
-        (7, 8)
-    }
-    fn processes(&self) -> Vec<u32> {
-        vec![7]
-    }
-    fn threads(&self, _pid: u32) -> Vec<u32> {
-        vec![7, 8]
-    }
-    fn process(&self, pid: u32, tid: u32) -> Option<ProcessInfo> {
-        let comm = b"my (odd) name".to_vec();
-        let info = ProcessInfo { pid, tid, ppid: 1, state: b'R', comm, threads: 2, tpgid: -1, ..ProcessInfo::default() };
-        (pid == 7 && (tid == 7 || tid == 8)).then_some(info)
-    }
-    fn maps(&self, _pid: u32, emit: &mut dyn FnMut(&MapEntry<'_>)) -> Result<(), Errno> {
-        emit(&MapEntry { start: 0x40_0000, end: 0x40_1000, read: true, execute: true, dev: 0x801, ino: 12, name: b"/bin/x", ..MapEntry::default() });
-        emit(&MapEntry { start: 0x7fff_0000_0000, end: 0x7fff_0002_1000, read: true, write: true, ..MapEntry::default() });
-        Ok(())
-    }
-    fn command_line(&self, _pid: u32) -> Option<Vec<u8>> {
-        Some(b"x\0arg\0".to_vec())
-    }
-    fn environment(&self, _pid: u32) -> Option<Vec<u8>> {
-        Some(b"A=1\0".to_vec())
-    }
-    fn auxv(&self, _pid: u32) -> Option<Vec<u8>> {
-        Some(vec![0; 16])
-    }
-    fn files(&self, _pid: u32) -> Option<Arc<FdTable>> {
-        Some(self.files.clone())
-    }
-    fn place(&self, _pid: u32, which: ProcPlace) -> Option<Place> {
-        Some(if which == ProcPlace::Exe { self.exe.clone() } else { self.root.clone() })
-    }
-    fn limits(&self, _pid: u32) -> Option<[Limit; 16]> {
-        Some([Limit { soft: 1024, hard: u64::MAX }; 16])
-    }
-    fn memory(&self) -> SystemMemory {
-        SystemMemory { total: 1 << 30, free: 1 << 29, ..SystemMemory::default() }
-    }
-    fn cpu_count(&self) -> u32 {
-        2
-    }
-    fn cpu(&self) -> CpuInfo {
-        CpuInfo { vendor: "GenuineIntel".into(), khz: 2_100_000, ..CpuInfo::default() }
-    }
-    fn uname(&self) -> Uname {
-        Uname { sysname: "Linux".into(), release: "6.1.0".into(), nodename: "guest".into(), ..Uname::default() }
-    }
-    fn uptime(&self) -> u64 {
-        12_340_000_000
-    }
-    fn boot_time(&self) -> u64 {
-        1000
-    }
-    fn cpu_times(&self) -> [u64; 3] {
-        [10_000_000_000, 0, 5_000_000_000]
-    }
-    fn boot_id(&self) -> [u8; 16] {
-        [0xff; 16]
-    }
-    fn random_id(&self) -> [u8; 16] {
-        [0; 16]
-    }
-}
-
-fn machine() -> (Process, Arc<FdTable>) {
-    let process = Process::empty();
-    for dir in ["/dev", "/proc", "/sys", "/tmp"] {
-        process.at().mkdir(dir.as_bytes(), 0o755).unwrap();
-    }
-    process.write_file("/exe", b"ELF");
-    let files = Arc::new(FdTable::new(100));
-    let exe = process.find("/exe").unwrap();
-    let source = Arc::new(Machine { files: files.clone(), root: process.root.clone(), exe });
-    let mount = |at: &str, id, root, fs_type| Mount::attach(&process.find(at).unwrap(), id, mount_spec(root, fs_type));
-    mount("/dev", 2, devfs(2, host(), None).unwrap(), "devtmpfs");
-    mount("/proc", 3, procfs(3, host(), source.clone()), "proc");
-    mount("/sys", 4, sysfs(4, host(), source), "sysfs");
-    mount("/tmp", 5, MemFs::tmpfs(5, host(), 100, 0o1777), "tmpfs");
-    (process, files)
-}
-
-fn text(process: &Process, path: &str) -> String {
-    String::from_utf8(process.read_file(path).unwrap_or_else(|error| panic!("{path}: {error:?}"))).unwrap()
-}
-
-#[test]
-fn mounts_cover_their_directories() {
-    let (process, _) = machine();
-    assert_eq!(process.find("/tmp").unwrap().inode.metadata().dev, 5);
-    process.write_file("/tmp/a", b"");
-    assert_eq!(process.find("/tmp/../tmp/./a").unwrap().path(&process.root).bytes, b"/tmp/a");
-    assert_eq!(process.find("/tmp/..").unwrap().inode.ino(), process.root.inode.ino());
-    assert_eq!(process.at().rmdir(b"/tmp"), Err(Errno::EBUSY));
-    assert_eq!(process.at().rename(b"/tmp", &process.at(), b"/other", 0), Err(Errno::EBUSY));
-    assert_eq!(process.at().rename(b"/exe", &process.at(), b"/tmp/exe", 0), Err(Errno::EXDEV));
-    let at = process.at();
-    assert_eq!(err(at.resolve(b"/tmp/a", LookupFlags::NO_XDEV)), Errno::EXDEV);
-    let context = FsContext::new(process.root.clone());
-    context.set_root(process.find("/tmp").unwrap()).unwrap();
-    let jailed = At::cwd(&context, &process.cred);
-    assert!(jailed.resolve(b"/../../a", LookupFlags::empty()).is_ok());
-}
-
-#[test]
-fn proc_tells_about_the_process() {
-    let (process, files) = machine();
-    assert_eq!(text(&process, "/proc/self/cmdline"), "x\0arg\0");
-    let stat = text(&process, "/proc/self/stat");
-    assert!(stat.starts_with("7 (my (odd) name) R 1 0 0 0 -1 4194304 "), "{stat}");
-    assert_eq!(stat.rsplit_once(')').unwrap().1.split_whitespace().count(), 50, "{stat}");
-    let maps = text(&process, "/proc/self/maps");
-    let expected = "00400000-00401000 r-xp 00000000 08:01 12                                 /bin/x\n7fff00000000-7fff00021000 rw-p 00000000 00:00 0 \n";
-    assert_eq!(maps, expected);
-    let status = text(&process, "/proc/thread-self/status");
-    assert!(status.contains("Pid:\t8\n") && status.contains("Cpus_allowed_list:\t0-1\n"), "{status}");
-    assert_eq!(process.names("/proc/self/task"), [".", "..", "7", "8"]);
-    assert_eq!(process.at().readlink(b"/proc/self/exe").unwrap(), b"/exe");
-    assert_eq!(process.read_file("/proc/self/exe").unwrap(), b"ELF");
-    let file = process.open("/tmp/gone", O_RDWR | O_CREAT).unwrap();
-    write(&file, b"still here").unwrap();
-    files.insert(file, true).unwrap();
-    process.at().unlink(b"/tmp/gone").unwrap();
-    assert_eq!(process.at().readlink(b"/proc/7/fd/0").unwrap(), b"/tmp/gone (deleted)");
-    assert_eq!(text(&process, "/dev/stdin"), "still here");
-    assert_eq!(text(&process, "/dev/fd/0"), "still here");
-    assert!(text(&process, "/proc/self/fdinfo/0").starts_with("pos:\t10\nflags:\t02000002\nmnt_id:\t5\n"));
-    assert_eq!(process.names("/proc/self/fd"), [".", "..", "0"]);
-    assert_eq!(err(process.find("/proc/self/fd/1")), Errno::ENOENT);
-    assert_eq!(err(process.find("/proc/8")), Errno::ENOENT);
-    assert_eq!(err(process.find("/proc/007")), Errno::ENOENT);
-    assert_eq!(err(process.open("/proc/x", O_CREAT | O_WRONLY)), Errno::EPERM);
-}
-
-#[test]
-fn proc_opens_pipes_again() {
-    let (process, files) = machine();
-    let (reader, writer) = vfs::pipe(0).unwrap();
-    files.insert(reader, false).unwrap();
-    files.insert(writer, false).unwrap();
-    let link = String::from_utf8(process.at().readlink(b"/proc/self/fd/0").unwrap()).unwrap();
-    assert!(link.starts_with("pipe:[") && link.as_bytes() == process.at().readlink(b"/proc/self/fd/1").unwrap(), "{link}");
-    let again = process.open("/dev/stdout", O_WRONLY).unwrap();
-    write(&again, b"x").unwrap();
-    assert_eq!(read(&files.get(0).unwrap(), 9).unwrap(), b"x");
-    drop((again, files.close(1)));
-    assert_eq!(read(&files.get(0).unwrap(), 9).unwrap(), b"", "both write ends are gone");
-    let event = files.insert(vfs::eventfd(0, 0).unwrap(), false).unwrap();
-    assert_eq!(process.at().readlink(format!("/proc/self/fd/{event}").as_bytes()).unwrap(), b"anon_inode:[eventfd]");
-    assert_eq!(err(process.open(&format!("/proc/self/fd/{event}"), 0)), Errno::ENXIO);
-}
-
-#[test]
-fn proc_and_sys_tell_about_the_machine() {
-    let (process, _) = machine();
-    assert_eq!(text(&process, "/proc/uptime"), "12.34 5.00\n");
-    assert!(text(&process, "/proc/meminfo").starts_with("MemTotal:        1048576 kB\n"));
-    assert_eq!(text(&process, "/proc/cpuinfo").matches("processor\t: ").count(), 2);
-    assert_eq!(text(&process, "/proc/sys/kernel/osrelease"), "6.1.0\n");
-    assert_eq!(text(&process, "/proc/sys/kernel/random/boot_id"), "ffffffff-ffff-4fff-bfff-ffffffffffff\n");
-    let mounts = text(&process, "/proc/mounts");
-    assert!(mounts.contains("proc /proc proc rw 0 0\n") && mounts.lines().count() == 5, "{mounts}");
-    assert!(text(&process, "/proc/self/mountinfo").contains("5 1 0:5 / /tmp rw - tmpfs tmpfs rw\n"));
-    assert_eq!(text(&process, "/sys/devices/system/cpu/online"), "0-1\n");
-    assert_eq!(process.names("/sys/devices/system/cpu").iter().filter(|name| name.starts_with("cpu")).count(), 2);
-    assert_eq!(text(&process, "/sys/devices/system/cpu/cpu1/topology/core_id"), "1\n");
-}
-
-/// Every generated file can be read, in pieces as well as at once.
-#[test]
-fn all_generated_files_are_readable() {
-    fn visit(process: &Process, path: &str) {
-        for name in process.names(path) {
-            let here = format!("{path}/{name}");
-            if name.starts_with('.') || path.ends_with("/task") && name != "7" {
-                continue;
-            }
-            let place = process.at().resolve(here.as_bytes(), LookupFlags::empty()).unwrap();
-            match place.inode.kind() {
-                vfs::FileType::Directory => visit(process, &here),
-                vfs::FileType::Regular => {
-                    let whole = process.read_file(&here).unwrap();
-                    let file = process.open(&here, 0).unwrap();
-                    let mut pieces = Vec::new();
-                    while let Some(byte) = read(&file, 7).unwrap().get(..).filter(|part| !part.is_empty()) {
-                        pieces.extend_from_slice(byte);
-                    }
-                    assert!(whole == pieces || here.ends_with("uuid"), "{here}");
-                }
-                _ => drop(process.at().readlink(here.as_bytes()).unwrap()),
-            }
-        }
-    }
-    let (process, _) = machine();
-    visit(&process, "/proc");
-    visit(&process, "/sys");
 }

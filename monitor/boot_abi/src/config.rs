@@ -18,7 +18,7 @@ pub const CWD: u32 = 4;
 pub const HOSTNAME: u32 = 5;
 /// u32 uid, u32 gid.
 pub const IDS: u32 = 6;
-/// Four bytes: kind of stdin, stdout, stderr (`STREAM_*`), zero; then u16 rows, u16 columns of the terminal.
+/// Four bytes: kind of stdin, stdout, stderr (`STREAM_*`), flags (`SAME_OUTPUT`); then u16 rows, u16 columns of the terminal.
 pub const STREAMS: u32 = 7;
 /// At least 32 bytes of entropy.
 pub const SEED: u32 = 8;
@@ -28,6 +28,9 @@ pub const ARG0: u32 = 9;
 pub const UMASK: u32 = 10;
 /// Empty, before the `ENV` records of a run-time blob: the image's `ENV` records do not count.
 pub const CLEAR_ENV: u32 = 11;
+
+/// Flag: stdout and stderr are the same file, so their bytes keep one order.
+pub const SAME_OUTPUT: u8 = 1;
 
 pub const STREAM_CLOSED: u8 = 0;
 pub const STREAM_PIPE: u8 = 1;

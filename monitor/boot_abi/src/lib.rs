@@ -23,8 +23,9 @@ pub const DEBUG_PORT: u16 = 0xe9;
 /// Names of the virtio-console ports (multiport); the ids are whatever the device announces.
 pub const PORT_STDIO: &str = "compat.stdio";
 pub const PORT_STDERR: &str = "compat.stderr";
-/// Lines of text. To the guest: `signal N`, `winsize ROWS COLS`, `eof` (stdin ended), `hangup stdio` and `hangup stderr` (nobody
-/// takes that output any more; it is dropped). From the guest, last: `exit STATUS` (0..=255, 128+N if killed by signal N) or `panic`.
+/// Lines of text. To the guest: `signal N`, `winsize ROWS COLS`, `eof [BYTES]` (stdin ended, after so many bytes if that
+/// is said: the line may overtake them), `hangup stdio` and `hangup stderr` (nobody takes that output any more; it is
+/// dropped). From the guest, last: `exit STATUS` (0..=255, 128+N if killed by signal N) or `panic`.
 pub const PORT_CONTROL: &str = "compat.control";
 
 /// Command line: `virtio_mmio.device=SIZE@ADDRESS:IRQ` once a device, as Linux and QEMU microvm have it.

@@ -15,7 +15,11 @@ macro_rules! errnos {
             #[must_use]
             pub fn name(self) -> &'static str {
                 $(if self == Self::$name { return stringify!($name); })*
-                "E???"
+                match self {
+                    Self::ERESTARTSYS => "ERESTARTSYS",
+                    Self::ERESTARTNOHAND => "ERESTARTNOHAND",
+                    _ => "E???",
+                }
             }
         }
     };

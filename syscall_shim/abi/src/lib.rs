@@ -30,11 +30,21 @@ pub const USER_HZ: u64 = 100;
 
 /// Plain data that the kernel copies to and from the program's memory: any bit pattern is a value, no padding.
 pub trait Abi:
-    zerocopy::FromBytes + zerocopy::IntoBytes + zerocopy::Immutable + zerocopy::KnownLayout + Copy + 'static
+    zerocopy::FromBytes
+    + zerocopy::IntoBytes
+    + zerocopy::Immutable
+    + zerocopy::KnownLayout
+    + Copy
+    + 'static
 {
 }
 
 impl<T> Abi for T where
-    T: zerocopy::FromBytes + zerocopy::IntoBytes + zerocopy::Immutable + zerocopy::KnownLayout + Copy + 'static
+    T: zerocopy::FromBytes
+        + zerocopy::IntoBytes
+        + zerocopy::Immutable
+        + zerocopy::KnownLayout
+        + Copy
+        + 'static
 {
 }

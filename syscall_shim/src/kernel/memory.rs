@@ -66,4 +66,9 @@ pub trait Memory {
     fn mlockall(&self, flags: MlockallFlags) -> Result<(), Errno>;
 
     fn munlockall(&self) -> Result<(), Errno>;
+
+    /// Whether a mapping of the file is shared and may be written: then fcntl(2) `F_SEAL_WRITE` is EBUSY.
+    fn is_mapped_writable(&self, _file: &File) -> bool {
+        false
+    }
 }

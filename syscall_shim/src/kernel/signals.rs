@@ -8,7 +8,10 @@ pub enum KillTarget {
     Group(i32),
     /// Every process the caller may signal, without init and itself (kill(2) with -1).
     All,
-    Thread { tgid: Option<i32>, tid: i32 },
+    Thread {
+        tgid: Option<i32>,
+        tid: i32,
+    },
 }
 
 /// Signals of the calling thread and its process.

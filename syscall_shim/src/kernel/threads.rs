@@ -108,7 +108,13 @@ pub trait Threads {
 
     /// Sleeps if the word holds `expected`. EAGAIN if it does not; ETIMEDOUT after the deadline (CLOCK_MONOTONIC ns);
     /// ERESTARTSYS on a signal.
-    fn futex_wait(&self, word: FutexWord, expected: u32, bitset: u32, deadline: Option<u64>) -> Result<(), Errno>;
+    fn futex_wait(
+        &self,
+        word: FutexWord,
+        expected: u32,
+        bitset: u32,
+        deadline: Option<u64>,
+    ) -> Result<(), Errno>;
 
     /// How many were woken.
     fn futex_wake(&self, word: FutexWord, count: u32, bitset: u32) -> Result<usize, Errno>;
@@ -137,7 +143,12 @@ pub trait Threads {
     /// `FUTEX_LOCK_PI`: the word holds the owner's tid; sleeps until the caller is the owner. With `try_only` EAGAIN instead
     /// of sleeping. EDEADLK if it is already; ESRCH if the owner does not exist; ETIMEDOUT after the deadline
     /// (CLOCK_MONOTONIC ns). A kernel without it answers ENOSYS, which C libraries take for "not offered".
-    fn futex_lock_pi(&self, _word: FutexWord, _try_only: bool, _deadline: Option<u64>) -> Result<(), Errno> {
+    fn futex_lock_pi(
+        &self,
+        _word: FutexWord,
+        _try_only: bool,
+        _deadline: Option<u64>,
+    ) -> Result<(), Errno> {
         Err(Errno::ENOSYS)
     }
 

@@ -38,9 +38,16 @@ pub enum ItimerKind {
 pub enum TimerNotify {
     None,
     /// To the process; `value` is si_value, or the timer's number where the program gave no sigevent.
-    Signal { signal: Signal, value: Option<u64> },
+    Signal {
+        signal: Signal,
+        value: Option<u64>,
+    },
     /// `SIGEV_THREAD_ID`.
-    Thread { signal: Signal, value: Option<u64>, tid: i32 },
+    Thread {
+        signal: Signal,
+        value: Option<u64>,
+        tid: i32,
+    },
 }
 
 /// Clocks and timers. Times are nanoseconds.

@@ -21,6 +21,7 @@ pub trait UserMemory: vfs::UserMemory + Sized {
     /// Whether `[addr, addr+len)` lies in the program's half of the address space (`access_ok`); says nothing about
     /// what is mapped.
     fn access_ok(&self, addr: u64, len: u64) -> bool {
-        addr.checked_add(len).is_some_and(|end| end <= linux_abi::USER_END)
+        addr.checked_add(len)
+            .is_some_and(|end| end <= linux_abi::USER_END)
     }
 }

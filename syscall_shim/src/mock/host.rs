@@ -15,7 +15,10 @@ pub struct MockHost {
 
 impl Default for MockHost {
     fn default() -> Self {
-        Self { now: AtomicU64::new(1_000_000_000), alarms: Mutex::default() }
+        Self {
+            now: AtomicU64::new(1_000_000_000),
+            alarms: Mutex::default(),
+        }
     }
 }
 
@@ -26,7 +29,11 @@ impl MockHost {
 
     pub fn advance_to(&self, time: u64) {
         self.now.fetch_max(time, Relaxed);
-        let due: Vec<_> = self.alarms.lock().extract_if(.., |(deadline, _)| *deadline <= self.now()).collect();
+        let due: Vec<_> = self
+            .alarms
+            .lock()
+            .extract_if(.., |(deadline, _)| *deadline <= self.now())
+            .collect();
         for (_, whom) in due {
             if let Some(whom) = whom.upgrade() {
                 whom.wake(0);
@@ -38,15 +45,26 @@ impl MockHost {
 impl Host for MockHost {
     fn wall_time(&self) -> Timestamp {
         let now = self.clock(0);
-        Timestamp { sec: (now / 1_000_000_000) as i64, nsec: (now % 1_000_000_000) as u32 }
+        Timestamp {
+            sec: (now / 1_000_000_000) as i64,
+            nsec: (now % 1_000_000_000) as u32,
+        }
     }
 
     fn clock(&self, clock: u32) -> u64 {
-        if clock == 0 { EPOCH + self.now() } else { self.now() }
+        if clock == 0 {
+            EPOCH + self.now()
+        } else {
+            self.now()
+        }
     }
 
     fn wake_at(&self, clock: u32, deadline: u64, whom: Weak<dyn Wake>) {
-        let deadline = if clock == 0 { deadline.saturating_sub(EPOCH) } else { deadline };
+        let deadline = if clock == 0 {
+            deadline.saturating_sub(EPOCH)
+        } else {
+            deadline
+        };
         self.alarms.lock().push((deadline, whom));
     }
 

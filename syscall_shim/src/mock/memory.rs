@@ -6,9 +6,18 @@ use linux_abi::{Advice, Errno, MlockallFlags, MsyncFlags, Prot};
 /// Remembers what it was asked.
 impl Memory for Mock {
     fn mmap(&self, request: &MmapRequest) -> Result<u64, Errno> {
-        let MmapRequest { addr, len, prot, flags, file, offset } = request;
+        let MmapRequest {
+            addr,
+            len,
+            prot,
+            flags,
+            file,
+            offset,
+        } = request;
         let file = if file.is_some() { "file" } else { "anonymous" };
-        self.note(format!("mmap {addr:#x} {len:#x} {prot:?} {flags:?} {file} {offset:#x}"));
+        self.note(format!(
+            "mmap {addr:#x} {len:#x} {prot:?} {flags:?} {file} {offset:#x}"
+        ));
         Ok(if *addr == 0 { 0x7000_0000 } else { *addr })
     }
 
@@ -23,7 +32,10 @@ impl Memory for Mock {
     }
 
     fn mremap(&self, remap: &Remap) -> Result<u64, Errno> {
-        self.note(format!("mremap {:#x} {:#x} {:#x}", remap.old_addr, remap.old_len, remap.new_len));
+        self.note(format!(
+            "mremap {:#x} {:#x} {:#x}",
+            remap.old_addr, remap.old_len, remap.new_len
+        ));
         Ok(remap.old_addr)
     }
 

@@ -17,7 +17,7 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use linux_abi::{Abi, Errno, SigSet, SysResult, zerocopy::IntoBytes};
+use linux_abi::{Abi, Errno, SigSet, SysResult};
 use spin::Mutex;
 use vfs::{FdTable, File, FsContext, Host, MemFs, MemfdStore, Mount, MountSpec, Place, WaitList};
 
@@ -123,7 +123,8 @@ impl Mock {
 
     /// Opens (and makes) a file.
     pub fn open(&self, path: &str, flags: u32) -> i32 {
-        self.call("open", [self.text(path), u64::from(flags), 0o644]).unwrap() as i32
+        self.call("open", [self.text(path), u64::from(flags), 0o644])
+            .unwrap() as i32
     }
 
     fn note(&self, text: impl ToString) {
@@ -133,7 +134,10 @@ impl Mock {
 
 fn range(addr: u64, len: usize) -> Result<core::ops::Range<usize>, Errno> {
     let start = addr.checked_sub(BASE).ok_or(Errno::EFAULT)? as usize;
-    let end = start.checked_add(len).filter(|end| *end <= SIZE).ok_or(Errno::EFAULT)?;
+    let end = start
+        .checked_add(len)
+        .filter(|end| *end <= SIZE)
+        .ok_or(Errno::EFAULT)?;
     Ok(start..end)
 }
 
@@ -155,12 +159,16 @@ impl vfs::UserMemory for Mock {
 
 impl UserMemory for Mock {
     fn read_some(&self, addr: u64, into: &mut [u8]) -> usize {
-        let len = into.len().min((BASE + SIZE as u64).saturating_sub(addr) as usize);
+        let len = into
+            .len()
+            .min((BASE + SIZE as u64).saturating_sub(addr) as usize);
         vfs::UserMemory::read(self, addr, &mut into[..len]).map_or(0, |()| len)
     }
 
     fn write_some(&self, addr: u64, from: &[u8]) -> usize {
-        let len = from.len().min((BASE + SIZE as u64).saturating_sub(addr) as usize);
+        let len = from
+            .len()
+            .min((BASE + SIZE as u64).saturating_sub(addr) as usize);
         vfs::UserMemory::write(self, addr, &from[..len]).map_or(0, |()| len)
     }
 
@@ -171,7 +179,7 @@ impl UserMemory for Mock {
 
     fn read_cstr<'a>(&self, addr: u64, into: &'a mut [u8]) -> Result<&'a [u8], Errno> {
         for at in 0..into.len() {
-            vfs::UserMemory::read(self, addr + at as u64, &mut into[at..=at])?;
+            vfs::UserMemory::read(self, addr.wrapping_add(at as u64), &mut into[at..=at])?;
             if into[at] == 0 {
                 return Ok(&into[..at]);
             }
@@ -199,7 +207,11 @@ impl Wait for Mock {
                 (Some(act), _) => act(self),
                 (None, Some(deadline)) => {
                     self.host.advance_to(deadline);
-                    return if ready() { Ok(Woken::Ready) } else { Ok(Woken::TimedOut) };
+                    return if ready() {
+                        Ok(Woken::Ready)
+                    } else {
+                        Ok(Woken::TimedOut)
+                    };
                 }
                 (None, None) => panic!("would sleep for ever"),
             }
@@ -255,7 +267,11 @@ impl System for Mock {
     }
 
     fn memory_figures(&self) -> crate::kernel::MemoryFigures {
-        crate::kernel::MemoryFigures { total: 1 << 30, free: 1 << 29, ..Default::default() }
+        crate::kernel::MemoryFigures {
+            total: 1 << 30,
+            free: 1 << 29,
+            ..Default::default()
+        }
     }
 
     fn load_averages(&self) -> [u64; 3] {
@@ -276,7 +292,9 @@ impl Kernel for Mock {
     }
 
     fn refused(&self, _nr: usize, call: &'static Call) {
-        self.complaints.lock().push(alloc::format!("{}: {}", call.name, call.note));
+        self.complaints
+            .lock()
+            .push(alloc::format!("{}: {}", call.name, call.note));
     }
 
     fn unsupported_part(&self, what: &'static str) {

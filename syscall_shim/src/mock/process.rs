@@ -23,7 +23,12 @@ impl Process for Mock {
     fn getrusage(&self, of: UsageOf) -> Usage {
         match of {
             UsageOf::Children => Usage::default(),
-            _ => Usage { user: 1_500_000_000, system: 250_000_000, max_rss_kib: 77, ..Usage::default() },
+            _ => Usage {
+                user: 1_500_000_000,
+                system: 250_000_000,
+                max_rss_kib: 77,
+                ..Usage::default()
+            },
         }
     }
 

@@ -68,13 +68,16 @@ impl Signals for Mock {
 
     fn take_signal(&self, set: SigSet) -> Option<Siginfo> {
         let mut pending = self.signals.pending.lock();
-        let wanted = |info: &Siginfo| Signal::new(info.signo as u64).is_ok_and(|signal| set.contains(signal));
+        let wanted = |info: &Siginfo| {
+            Signal::new(info.signo as u64).is_ok_and(|signal| set.contains(signal))
+        };
         let at = pending.iter().position(wanted)?;
         Some(pending.remove(at))
     }
 
     fn sigtimedwait(&self, _set: SigSet, deadline: Option<u64>) -> Result<Siginfo, Errno> {
-        self.host.advance_to(deadline.unwrap());
+        let deadline = deadline.ok_or(Errno::EINTR)?;
+        self.host.advance_to(deadline);
         Err(Errno::EAGAIN)
     }
 

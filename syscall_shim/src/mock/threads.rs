@@ -1,6 +1,7 @@
 use super::{Mock, PID};
 use crate::kernel::{CloneRequest, FutexWord, MembarrierCommand, Threads, UserMemory, WakeOp};
 use alloc::format;
+use alloc::string::String;
 use linux_abi::{Errno, SysResult};
 
 /// The tid of the next thread.
@@ -35,7 +36,11 @@ impl Threads for Mock {
     }
 
     fn get_robust_list(&self, tid: i32) -> Result<u64, Errno> {
-        if tid == PID { Ok(0x77) } else { Err(Errno::ESRCH) }
+        if tid == PID {
+            Ok(0x77)
+        } else {
+            Err(Errno::ESRCH)
+        }
     }
 
     fn rseq(&self, addr: u64, len: u32, unregister: bool, signature: u32) -> Result<(), Errno> {
@@ -43,7 +48,13 @@ impl Threads for Mock {
         Ok(())
     }
 
-    fn futex_wait(&self, word: FutexWord, expected: u32, bitset: u32, deadline: Option<u64>) -> Result<(), Errno> {
+    fn futex_wait(
+        &self,
+        word: FutexWord,
+        expected: u32,
+        bitset: u32,
+        deadline: Option<u64>,
+    ) -> Result<(), Errno> {
         let mut bytes = [0; 4];
         vfs::UserMemory::read(self, word.addr, &mut bytes)?;
         if u32::from_le_bytes(bytes) != expected {
@@ -95,7 +106,11 @@ impl Threads for Mock {
     }
 
     fn sched_getaffinity(&self, tid: i32) -> Result<u64, Errno> {
-        if self.thread_exists(tid) { Ok(3) } else { Err(Errno::ESRCH) }
+        if self.thread_exists(tid) {
+            Ok(3)
+        } else {
+            Err(Errno::ESRCH)
+        }
     }
 
     fn sched_setaffinity(&self, _tid: i32, mask: u64) -> Result<(), Errno> {
@@ -112,7 +127,7 @@ impl Threads for Mock {
     }
 
     fn set_thread_name(&self, name: [u8; 16]) {
-        self.note(format!("name {}", core::str::from_utf8(&name).unwrap()));
+        self.note(format!("name {}", String::from_utf8_lossy(&name)));
     }
 
     fn membarrier(&self, command: MembarrierCommand) -> Result<(), Errno> {
@@ -125,7 +140,11 @@ impl Threads for Mock {
     }
 
     fn set_fs_base(&self, addr: u64) -> Result<(), Errno> {
-        if self.access_ok(addr, 0) { Ok(()) } else { Err(Errno::EPERM) }
+        if self.access_ok(addr, 0) {
+            Ok(())
+        } else {
+            Err(Errno::EPERM)
+        }
     }
 
     fn gs_base(&self) -> u64 {

@@ -11,7 +11,9 @@ impl Time for Mock {
 
     fn clock_gettime(&self, clock: Clock) -> Result<u64, Errno> {
         Ok(match clock {
-            Clock::Realtime | Clock::RealtimeCoarse | Clock::RealtimeAlarm | Clock::Tai => self.host.clock(0),
+            Clock::Realtime | Clock::RealtimeCoarse | Clock::RealtimeAlarm | Clock::Tai => {
+                self.host.clock(0)
+            }
             Clock::ProcessCpu(0) | Clock::ThreadCpu(0) => 5_000,
             Clock::ProcessCpu(_) | Clock::ThreadCpu(_) => return Err(Errno::EINVAL),
             _ => self.host.now(),
@@ -24,7 +26,10 @@ impl Time for Mock {
 
     fn setitimer(&self, kind: ItimerKind, new: Option<Interval>) -> Result<Interval, Errno> {
         self.note(format!("setitimer {kind:?} {new:?}"));
-        Ok(Interval { value: 2_600_000_000, interval: 1 })
+        Ok(Interval {
+            value: 2_600_000_000,
+            interval: 1,
+        })
     }
 
     fn timer_create(&self, clock: Clock, notify: TimerNotify) -> Result<i32, Errno> {
@@ -38,7 +43,10 @@ impl Time for Mock {
     }
 
     fn timer_gettime(&self, _timer: i32) -> Result<Interval, Errno> {
-        Ok(Interval { value: 1_500_000_000, interval: 0 })
+        Ok(Interval {
+            value: 1_500_000_000,
+            interval: 0,
+        })
     }
 
     fn timer_getoverrun(&self, _timer: i32) -> Result<u32, Errno> {

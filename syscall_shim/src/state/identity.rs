@@ -42,12 +42,20 @@ impl Identity {
     /// By whom files are accessed.
     #[must_use]
     pub fn file_credentials(&self) -> Credentials {
-        Credentials { uid: self.fsuid, gid: self.fsgid, groups: self.groups.clone() }
+        Credentials {
+            uid: self.fsuid,
+            gid: self.fsgid,
+            groups: self.groups.clone(),
+        }
     }
 
     /// By whom access(2) asks: the real ids.
     #[must_use]
     pub fn real_credentials(&self) -> Credentials {
-        Credentials { uid: self.ruid, gid: self.rgid, groups: self.groups.clone() }
+        Credentials {
+            uid: self.ruid,
+            gid: self.rgid,
+            groups: self.groups.clone(),
+        }
     }
 }

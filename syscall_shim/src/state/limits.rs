@@ -22,7 +22,11 @@ impl Resource {
 
     /// EINVAL for a number that is none.
     pub const fn new(number: u32) -> Result<Resource, Errno> {
-        if (number as usize) < RLIM_NLIMITS { Ok(Resource(number as usize)) } else { Err(Errno::EINVAL) }
+        if (number as usize) < RLIM_NLIMITS {
+            Ok(Resource(number as usize))
+        } else {
+            Err(Errno::EINVAL)
+        }
     }
 }
 
@@ -35,13 +39,48 @@ impl Limits {
     /// `RLIMIT_SIGPENDING`, which Linux derives from the memory size.
     #[must_use]
     pub fn new(threads: u64) -> Self {
-        let mut limits = Self([Rlimit64 { cur: RLIM_INFINITY, max: RLIM_INFINITY }; RLIM_NLIMITS]);
-        limits.set(Resource::STACK, Rlimit64 { cur: 8 << 20, max: RLIM_INFINITY });
-        limits.set(Resource::CORE, Rlimit64 { cur: 0, max: RLIM_INFINITY });
-        limits.set(Resource::NOFILE, Rlimit64 { cur: 1024, max: 1 << 20 });
-        limits.set(Resource::MSGQUEUE, Rlimit64 { cur: 819_200, max: 819_200 });
+        let mut limits = Self(
+            [Rlimit64 {
+                cur: RLIM_INFINITY,
+                max: RLIM_INFINITY,
+            }; RLIM_NLIMITS],
+        );
+        limits.set(
+            Resource::STACK,
+            Rlimit64 {
+                cur: 8 << 20,
+                max: RLIM_INFINITY,
+            },
+        );
+        limits.set(
+            Resource::CORE,
+            Rlimit64 {
+                cur: 0,
+                max: RLIM_INFINITY,
+            },
+        );
+        limits.set(
+            Resource::NOFILE,
+            Rlimit64 {
+                cur: 1024,
+                max: 1 << 20,
+            },
+        );
+        limits.set(
+            Resource::MSGQUEUE,
+            Rlimit64 {
+                cur: 819_200,
+                max: 819_200,
+            },
+        );
         for resource in [Resource::NPROC, Resource::SIGPENDING] {
-            limits.set(resource, Rlimit64 { cur: threads, max: threads });
+            limits.set(
+                resource,
+                Rlimit64 {
+                    cur: threads,
+                    max: threads,
+                },
+            );
         }
         for resource in [Resource::NICE, Resource::RTPRIO] {
             limits.set(resource, Rlimit64 { cur: 0, max: 0 });

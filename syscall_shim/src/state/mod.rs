@@ -1,13 +1,12 @@
 //! What the shim remembers for a process. The kernel keeps one [`ProcessState`] per process and looks at what concerns it.
 
-
 mod identity;
 mod limits;
 mod locks;
 
-pub use locks::{FileLocks, RecordLock, RecordOwner};
 pub use identity::Identity;
 pub use limits::{Limits, Resource};
+pub use locks::{FileLocks, RecordLock, RecordOwner};
 
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64};
@@ -93,7 +92,10 @@ impl ProcessState {
     }
 
     /// Changes the identity; nothing is changed if `change` fails.
-    pub fn change_identity(&self, change: impl FnOnce(&mut Identity) -> Result<(), Errno>) -> Result<(), Errno> {
+    pub fn change_identity(
+        &self,
+        change: impl FnOnce(&mut Identity) -> Result<(), Errno>,
+    ) -> Result<(), Errno> {
         let mut identity = self.identity.lock();
         let mut new = identity.clone();
         change(&mut new)?;

@@ -7,5 +7,6 @@ pub mod identity;
 pub mod memory;
 pub mod processes;
 pub mod signals;
+pub mod sockets;
 pub mod threads;
 pub mod time;

@@ -19,7 +19,12 @@ struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     fn new(first: Iovec, rest: &'a [Iovec], total: usize) -> Self {
-        Self { addr: first.base, left: first.len as usize, rest, total }
+        Self {
+            addr: first.base,
+            left: first.len as usize,
+            rest,
+            total,
+        }
     }
 
     /// The next stretch of at most `want` bytes: address and length. None at the end.
@@ -91,7 +96,8 @@ impl<K: UserMemory> Source for UserSource<'_, K> {
         let mut at = 0;
         while let Some(place) = into.get_mut(at..).filter(|rest| !rest.is_empty()) {
             let (addr, len) = self.cursor.stretch(place.len()).ok_or(Errno::EFAULT)?;
-            self.k.read(addr, place.get_mut(..len).ok_or(Errno::EFAULT)?)?;
+            self.k
+                .read(addr, place.get_mut(..len).ok_or(Errno::EFAULT)?)?;
             self.cursor.advance(len);
             at += len;
         }
@@ -125,7 +131,14 @@ impl IoBuffers {
             return Err(Errno::EFAULT);
         }
         let total = count.min(MAX_RW_COUNT);
-        Ok(Self { first: Iovec { base: buf.addr(), len: total as u64 }, rest: Vec::new(), total })
+        Ok(Self {
+            first: Iovec {
+                base: buf.addr(),
+                len: total as u64,
+            },
+            rest: Vec::new(),
+            total,
+        })
     }
 
     /// The buffers of readv(2) and writev(2). EINVAL for too many or a negative length, EFAULT for what cannot be the
@@ -160,8 +173,16 @@ impl IoBuffers {
             total += entry.len as usize;
         }
         match entries.split_first() {
-            Some((first, rest)) => Ok(Self { first: *first, rest: rest.to_vec(), total }),
-            None => Ok(Self { first: Iovec::default(), rest: Vec::new(), total: 0 }),
+            Some((first, rest)) => Ok(Self {
+                first: *first,
+                rest: rest.to_vec(),
+                total,
+            }),
+            None => Ok(Self {
+                first: Iovec::default(),
+                rest: Vec::new(),
+                total: 0,
+            }),
         }
     }
 
@@ -178,11 +199,17 @@ impl IoBuffers {
 
     #[must_use]
     pub fn sink<'a, K: UserMemory>(&'a self, k: &'a K) -> UserSink<'a, K> {
-        UserSink { k, cursor: Cursor::new(self.first, &self.rest, self.total) }
+        UserSink {
+            k,
+            cursor: Cursor::new(self.first, &self.rest, self.total),
+        }
     }
 
     #[must_use]
     pub fn source<'a, K: UserMemory>(&'a self, k: &'a K) -> UserSource<'a, K> {
-        UserSource { k, cursor: Cursor::new(self.first, &self.rest, self.total) }
+        UserSource {
+            k,
+            cursor: Cursor::new(self.first, &self.rest, self.total),
+        }
     }
 }

@@ -29,7 +29,11 @@ impl UserPath {
     }
 
     /// Reads the path and hands it on. EFAULT, or ENAMETOOLONG from `PATH_MAX` on.
-    pub fn with<K: UserMemory, R>(self, k: &K, f: impl FnOnce(&[u8]) -> Result<R, Errno>) -> Result<R, Errno> {
+    pub fn with<K: UserMemory, R>(
+        self,
+        k: &K,
+        f: impl FnOnce(&[u8]) -> Result<R, Errno>,
+    ) -> Result<R, Errno> {
         let mut short = [0; SHORT];
         match k.read_cstr(self.0, &mut short) {
             Err(Errno::ENAMETOOLONG) => self.with_long(k, f),
@@ -38,7 +42,11 @@ impl UserPath {
     }
 
     #[cold]
-    fn with_long<K: UserMemory, R>(self, k: &K, f: impl FnOnce(&[u8]) -> Result<R, Errno>) -> Result<R, Errno> {
+    fn with_long<K: UserMemory, R>(
+        self,
+        k: &K,
+        f: impl FnOnce(&[u8]) -> Result<R, Errno>,
+    ) -> Result<R, Errno> {
         let mut long = vec![0; PATH_MAX];
         f(k.read_cstr(self.0, &mut long)?)
     }

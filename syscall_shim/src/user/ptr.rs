@@ -20,7 +20,10 @@ impl<T> Copy for UserPtr<T> {}
 impl<T> UserPtr<T> {
     #[must_use]
     pub const fn new(addr: u64) -> Self {
-        Self { addr, kind: PhantomData }
+        Self {
+            addr,
+            kind: PhantomData,
+        }
     }
 
     #[must_use]
@@ -42,7 +45,10 @@ impl<T> UserPtr<T> {
     /// The pointer to element `index` of an array that starts here.
     #[must_use]
     pub const fn at(self, index: usize) -> Self {
-        Self::new(self.addr.wrapping_add((index as u64).wrapping_mul(size_of::<T>() as u64)))
+        Self::new(
+            self.addr
+                .wrapping_add((index as u64).wrapping_mul(size_of::<T>() as u64)),
+        )
     }
 
     /// The same address, seen as another type.
@@ -65,7 +71,11 @@ impl<T: Abi> UserPtr<T> {
 
     /// Writes unless the pointer is null.
     pub fn write_if<K: UserMemory>(self, k: &K, value: &T) -> Result<(), Errno> {
-        if self.is_null() { Ok(()) } else { self.write(k, value) }
+        if self.is_null() {
+            Ok(())
+        } else {
+            self.write(k, value)
+        }
     }
 
     /// Reads unless the pointer is null.
@@ -75,13 +85,21 @@ impl<T: Abi> UserPtr<T> {
 }
 
 impl<T: FromBytes + IntoBytes + Immutable> UserPtr<T> {
-    /// Reads an array.
+    /// Reads an array. An empty one may be anywhere.
     pub fn read_slice<K: UserMemory>(self, k: &K, into: &mut [T]) -> Result<(), Errno> {
-        k.read(self.addr, into.as_mut_bytes())
+        if into.is_empty() {
+            Ok(())
+        } else {
+            k.read(self.addr, into.as_mut_bytes())
+        }
     }
 
-    /// Writes an array.
+    /// Writes an array. An empty one may go anywhere.
     pub fn write_slice<K: UserMemory>(self, k: &K, from: &[T]) -> Result<(), Errno> {
-        k.write(self.addr, from.as_bytes())
+        if from.is_empty() {
+            Ok(())
+        } else {
+            k.write(self.addr, from.as_bytes())
+        }
     }
 }

@@ -72,7 +72,7 @@ site_a: syscall
 1:  .cfi_startproc
     .cfi_undefined rip
     hlt"""
-    built = build(tmp_path, function("clone", body), strip=True)
+    built = build(tmp_path, function("clone", body).replace(".globl clone", ""), strip=True)
     record = built.record("site_a")
     assert (record.technique, record.nr) == (Technique.MOV, 56)
 
@@ -91,8 +91,8 @@ def test_signal_frame_starts_one_byte_early(tmp_path: Path) -> None:
     restorer = """
     .cfi_startproc
     .cfi_signal_frame
-    .byte 0x66
-site_start: mov $15, %rax
+    .byte 0xb8
+    mov $15, %rax
 site_a: syscall
     .cfi_endproc
 """

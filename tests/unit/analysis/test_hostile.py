@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -52,6 +54,15 @@ def test_other_kinds_of_elf(tmp_path: Path, offset: int, value: int) -> None:
     (tmp_path / "file").write_bytes(data)
     with pytest.raises(AnalysisError):
         plan_patches(tmp_path / "file")
+
+
+def test_corpus(tmp_path: Path) -> None:
+    generator = Path(__file__).parents[2] / "elf_corpus" / "make_corpus.py"
+    subprocess.run([sys.executable, str(generator), str(tmp_path / "corpus")], check=True)
+    files = [path for path in (tmp_path / "corpus").rglob("*") if path.is_file()]
+    assert len(files) > 40
+    for path in files:
+        survive(tmp_path / "file", path.read_bytes())
 
 
 def test_missing_file(tmp_path: Path) -> None:

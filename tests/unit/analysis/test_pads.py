@@ -39,6 +39,16 @@ def test_padding_between_blocks(tmp_path: Path) -> None:
     assert hop(build(tmp_path, function("first", body))) > 0
 
 
+def test_padding_between_blocks_of_a_function_with_an_unresolved_jump(tmp_path: Path) -> None:
+    body = f"{HOP_ONLY}\n.p2align 5\n1: dec %edi\njne 1b\njmp *%r9"
+    assert "no padding near" in build(tmp_path, ".skip 130, 0xc3\n" + function("first", body)).left("site_a")
+
+
+def test_reachable_padding_between_blocks(tmp_path: Path) -> None:
+    body = f"{HOP_ONLY.replace('9: ret', '9: dec %esi')}\n.p2align 5\n1: dec %edi\njne 1b\nret"
+    assert "no padding near" in build(tmp_path, ".skip 130, 0xc3\n" + function("first", body)).left("site_a")
+
+
 @pytest.mark.parametrize(
     "tail",
     [

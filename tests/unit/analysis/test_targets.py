@@ -97,7 +97,7 @@ lsda:
 
 def test_bytes_within_other_instructions_are_no_jump(tmp_path: Path) -> None:
     # The immediate reads as `eb xx` into the window, but known code says that no instruction starts there.
-    other = "movl $0x0deb0000, %eax\nnop\nret"
+    other = "movl $0x0aeb0000, %eax\nnop\nret"
     built = build(tmp_path, function("other", other, align=1) + packed())
     assert built.record("site_a").technique == Technique.BEFORE
 

@@ -139,6 +139,11 @@ def test_restorers_are_never_patched(tmp_path: Path, load: str) -> None:
     assert build(tmp_path, one(f"{load}\nsite_a: syscall\nhlt")).left("site_a") == "rt_sigreturn"
 
 
+def test_restorer_that_is_decoded_out_of_step(tmp_path: Path) -> None:
+    body = ".byte 0x00\nmov $15, %rax\nsite_a: syscall\nret"
+    assert build(tmp_path, one(body)).left("site_a") == "rt_sigreturn"
+
+
 def test_restorer_without_the_usual_bytes(tmp_path: Path) -> None:
     body = "mov $15, %eax\nmov %rsp, %rdi\nmov 8(%rsp), %r9\nsite_a: syscall\nret"
     assert build(tmp_path, one(body)).left("site_a") == "rt_sigreturn"

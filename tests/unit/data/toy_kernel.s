@@ -1,4 +1,5 @@
 # A kernel that says hello on the debug port and ends with status 5 on the exit port: enough to see an image boot.
+# With SPIN defined it never ends.
     .section .note.pvh, "a", @note
     .align 4
     .long 4, 4, 18
@@ -18,6 +19,9 @@ start:
     mov $message_size, %ecx
     mov $0xe9, %edx
     rep outsb
+    .ifdef SPIN
+2:  jmp 2b
+    .endif
     mov $5, %eax
     mov $0xf4, %edx
     out %eax, %dx

@@ -1,7 +1,7 @@
 //! The virtio console with its named ports: the program's streams and the line to the monitor.
 use super::control_queue::{ControlQueue, Event};
 use super::mmio::Mmio;
-use super::port::Port;
+use super::port::{Port, Sizes};
 use crate::drivers::{apic, ioapic};
 use crate::{gate, percpu};
 use core::hint::spin_loop;
@@ -24,8 +24,35 @@ pub enum Role {
     Control,
 }
 
-const NAMES: [(Role, &str); 3] =
-    [(Role::Stdio, boot_abi::PORT_STDIO), (Role::Stderr, boot_abi::PORT_STDERR), (Role::Control, boot_abi::PORT_CONTROL)];
+const NAMES: [(Role, &str, Sizes); 3] = [
+    (
+        Role::Stdio,
+        boot_abi::PORT_STDIO,
+        Sizes {
+            tx_pages: 64,
+            rx_pages: 64,
+            rx_buffer: 65536,
+        },
+    ),
+    (
+        Role::Stderr,
+        boot_abi::PORT_STDERR,
+        Sizes {
+            tx_pages: 16,
+            rx_pages: 1,
+            rx_buffer: 4096,
+        },
+    ),
+    (
+        Role::Control,
+        boot_abi::PORT_CONTROL,
+        Sizes {
+            tx_pages: 1,
+            rx_pages: 1,
+            rx_buffer: 1024,
+        },
+    ),
+];
 
 /// Port 0 is no stream by the specification. Which of the others is which the device says.
 static PORTS: [Port; 3] = [Port::new(1), Port::new(2), Port::new(3)];
@@ -69,27 +96,39 @@ pub fn init() {
 
 fn start(mut mmio: Mmio, gsi: u8) -> Result<(), &'static str> {
     if !mmio.is_modern() {
-        return Err("it is a legacy device, which is not supported (QEMU: -global virtio-mmio.force-legacy=false)");
+        return Err(
+            "it is a legacy device, which is not supported (QEMU: -global virtio-mmio.force-legacy=false)",
+        );
     }
     let features = mmio.begin_init(Features::all());
-    if !features.contains(Features::MULTIPORT) || !mmio.get_status().contains(DeviceStatus::FEATURES_OK) {
+    if !features.contains(Features::MULTIPORT)
+        || !mmio.get_status().contains(DeviceStatus::FEATURES_OK)
+    {
         return Err("it does not offer several ports");
     }
-    let mut control = ControlQueue::new(&mut mmio).map_err(|_| "its control queues cannot be set up")?;
-    PORTS.iter().try_for_each(|port| port.set_up(&mut mmio)).map_err(|_| "its ports cannot be set up")?;
+    let mut control = ControlQueue::new(&mut mmio).ok_or("its control queues cannot be set up")?;
+    PORTS
+        .iter()
+        .try_for_each(|port| port.set_up(&mut mmio))
+        .map_err(|_| "its ports cannot be set up")?;
     mmio.finish_init();
     if !ioapic::enable(gsi) {
         return Err("its interrupt line has no vector");
     }
     control.start();
-    CONSOLE.call_once(|| Console { mmio, gsi, control: Mutex::new(control), found: Once::new() });
+    CONSOLE.call_once(|| Console {
+        mmio,
+        gsi,
+        control: Mutex::new(control),
+        found: Once::new(),
+    });
     Ok(())
 }
 
 impl Console {
     /// Waits until the device has named all ports, and opens them. At boot, before anyone else uses the timer.
     fn find_ports(&self) {
-        let missing = || NAMES.iter().filter(|(role, _)| named(*role).is_none());
+        let missing = || NAMES.iter().filter(|(role, ..)| named(*role).is_none());
         let is_done = || {
             self.handle_events();
             missing().next().is_none()
@@ -97,10 +136,17 @@ impl Console {
         if !spin_until(is_done) {
             self.sleep_until(is_done);
         }
-        missing().for_each(|(_, name)| say!("the virtio console has no port {name}"));
+        missing().for_each(|(_, name, _)| say!("the virtio console has no port {name}"));
         let mut control = self.control.lock();
         control.listen();
-        NAMES.iter().filter_map(|(role, _)| named(*role)).for_each(|port| control.port_open(port.id()));
+        for (role, name, sizes) in NAMES {
+            if let Some(port) = named(role) {
+                if !port.open(sizes) {
+                    say!("no memory for the virtio console's port {name}");
+                }
+                control.port_open(port.id());
+            }
+        }
         control.kick();
         drop(control);
         self.handle_events();
@@ -130,7 +176,8 @@ impl Console {
         loop {
             // An answer can only be sent once the message has been let go.
             let mut added = None;
-            if !control.next(&mut |id, event| added = Self::handle_event(id, &event).then_some(id)) {
+            if !control.next(&mut |id, event| added = Self::handle_event(id, &event).then_some(id))
+            {
                 break;
             }
             if let Some(id) = added {
@@ -146,12 +193,18 @@ impl Console {
         match (event, port) {
             (Event::Added, _) => return true,
             (Event::Named(name), Some(port)) => {
-                if let Some(named) = NAMES.iter().position(|(_, known)| known == name).and_then(|at| NAMED.get(at)) {
+                if let Some(named) = NAMES
+                    .iter()
+                    .position(|(_, known, _)| known == name)
+                    .and_then(|at| NAMED.get(at))
+                {
                     named.call_once(|| port);
                 }
             }
-            (Event::Named(name), None) if NAMES.iter().any(|(_, known)| known == name) => {
-                say!("the virtio console's port {name} is number {id}, and only 1 to 3 are supported");
+            (Event::Named(name), None) if NAMES.iter().any(|(_, known, _)| known == name) => {
+                say!(
+                    "the virtio console's port {name} is number {id}, and only 1 to 3 are supported"
+                );
             }
             (Event::Opened(false) | Event::Removed, Some(port)) => port.end_at(0),
             (Event::Resized { rows, columns }, Some(_)) => crate::tty::resize(*rows, *columns),

@@ -24,7 +24,10 @@ pub enum Event<'a> {
     Removed,
     Named(&'a str),
     Opened(bool),
-    Resized { rows: u16, columns: u16 },
+    Resized {
+        rows: u16,
+        columns: u16,
+    },
     /// Nothing that matters here.
     Other,
 }
@@ -35,11 +38,11 @@ pub struct ControlQueue {
 }
 
 impl ControlQueue {
-    /// Sets both queues up; to be called before the device is told that its driver is ready.
-    pub fn new(mmio: &mut Mmio) -> virtio_drivers::Result<Self> {
-        let mut receive = RxQueue::new(mmio, RECEIVE, 1, MESSAGE)?;
-        receive.start();
-        Ok(Self { receive, transmit: TxQueue::new(mmio, TRANSMIT, 1)? })
+    /// Sets both queues up; to be called before the device is told that its driver is ready. None: it cannot be done.
+    pub fn new(mmio: &mut Mmio) -> Option<Self> {
+        let mut receive = RxQueue::new(mmio, RECEIVE).ok()?;
+        let mut transmit = TxQueue::new(mmio, TRANSMIT).ok()?;
+        (receive.start(1, MESSAGE) && transmit.open(1)).then_some(Self { receive, transmit })
     }
 
     /// Asks for the ports. The messages follow, and need to be looked for.
@@ -72,7 +75,9 @@ impl ControlQueue {
         let message = u64::from(port) | u64::from(event) << 32 | 1 << 48;
         let mut bytes = message.to_le_bytes().into_iter();
         let pushed = self.transmit.push(HEADER, |span| {
-            span.iter_mut().zip(&mut bytes).for_each(|(to, from)| *to = from);
+            span.iter_mut()
+                .zip(&mut bytes)
+                .for_each(|(to, from)| *to = from);
             Ok::<(), ()>(())
         });
         if pushed != Ok(HEADER) {
@@ -92,7 +97,10 @@ impl ControlQueue {
         }
         if let Some((header, rest)) = message.split_first_chunk::<HEADER>() {
             let word = u64::from_le_bytes(*header);
-            handle(word as u32, event((word >> 32) as u16, (word >> 48) as u16, rest));
+            handle(
+                word as u32,
+                event((word >> 32) as u16, (word >> 48) as u16, rest),
+            );
         }
         self.receive.consume_all();
         true
@@ -105,9 +113,14 @@ fn event(event: u16, value: u16, rest: &[u8]) -> Event<'_> {
         DEVICE_REMOVE => Event::Removed,
         PORT_OPEN => Event::Opened(value != 0),
         // QEMU sends a terminating zero along.
-        PORT_NAME => core::str::from_utf8(rest).map_or(Event::Other, |name| Event::Named(name.trim_end_matches('\0'))),
+        PORT_NAME => core::str::from_utf8(rest).map_or(Event::Other, |name| {
+            Event::Named(name.trim_end_matches('\0'))
+        }),
         RESIZE => match rest {
-            [c0, c1, r0, r1, ..] => Event::Resized { rows: u16::from_le_bytes([*r0, *r1]), columns: u16::from_le_bytes([*c0, *c1]) },
+            [c0, c1, r0, r1, ..] => Event::Resized {
+                rows: u16::from_le_bytes([*r0, *r1]),
+                columns: u16::from_le_bytes([*c0, *c1]),
+            },
             _ => Event::Other,
         },
         _ => Event::Other,

@@ -17,7 +17,10 @@ fn order_of(pages: usize) -> u8 {
 unsafe impl Hal for DirectMap {
     fn dma_alloc(pages: usize, _direction: BufferDirection) -> (PhysAddr, NonNull<u8>) {
         match frame::alloc_zeroed(order_of(pages), For::Kernel) {
-            Some(pfn) => (pfn.phys(), NonNull::new(pfn.virt() as *mut u8).unwrap_or(NonNull::dangling())),
+            Some(pfn) => (
+                pfn.phys(),
+                NonNull::new(pfn.virt() as *mut u8).unwrap_or(NonNull::dangling()),
+            ),
             // The crate takes the address 0 for "no memory".
             None => (0, NonNull::dangling()),
         }
@@ -44,5 +47,10 @@ unsafe impl Hal for DirectMap {
 pub fn dma_block(pages: usize) -> Option<&'static mut [u8]> {
     let pfn = frame::alloc_zeroed(order_of(pages), For::Kernel)?;
     // SAFETY: the block was just allocated, lies in the direct map and is never given back.
-    Some(unsafe { core::slice::from_raw_parts_mut(pfn.virt() as *mut u8, pages * crate::mm::layout::PAGE as usize) })
+    Some(unsafe {
+        core::slice::from_raw_parts_mut(
+            pfn.virt() as *mut u8,
+            pages * crate::mm::layout::PAGE as usize,
+        )
+    })
 }

@@ -71,16 +71,30 @@ pub struct Mmio {
 impl Mmio {
     /// Looks at the window. None: no device there, or an unknown kind.
     pub fn open(location: &Location) -> core::result::Result<Option<Self>, &'static str> {
-        let end = location.address.checked_add(location.size).ok_or("its address is out of range")?;
-        if location.address < REGISTERS.start || end > REGISTERS.end || location.size < CONFIG || !location.address.is_multiple_of(4) {
+        let end = location
+            .address
+            .checked_add(location.size)
+            .ok_or("its address is out of range")?;
+        if location.address < REGISTERS.start
+            || end > REGISTERS.end
+            || location.size < CONFIG
+            || !location.address.is_multiple_of(4)
+        {
             return Err("its address is out of range");
         }
         let (base, size) = (phys_to_virt(location.address), location.size);
-        let mut mmio = Self { base, size, device: DeviceType::Console, selected: None };
+        let mut mmio = Self {
+            base,
+            size,
+            device: DeviceType::Console,
+            selected: None,
+        };
         if mmio.read(MAGIC) != MAGIC_VALUE {
             return Err("no virtio device is there");
         }
-        let Ok(device) = DeviceType::try_from(mmio.read(DEVICE_ID)) else { return Ok(None) };
+        let Ok(device) = DeviceType::try_from(mmio.read(DEVICE_ID)) else {
+            return Ok(None);
+        };
         mmio.device = device;
         Ok(Some(mmio))
     }
@@ -105,7 +119,9 @@ impl Mmio {
     }
 
     pub fn doorbell(&self) -> Doorbell {
-        Doorbell { address: self.base + QUEUE_NOTIFY }
+        Doorbell {
+            address: self.base + QUEUE_NOTIFY,
+        }
     }
 
     /// Ends an interrupt, whatever it was for: asking would be one more access.
@@ -170,7 +186,14 @@ impl Transport for Mmio {
         false
     }
 
-    fn queue_set(&mut self, queue: u16, size: u32, descriptors: PhysAddr, driver: PhysAddr, device: PhysAddr) {
+    fn queue_set(
+        &mut self,
+        queue: u16,
+        size: u32,
+        descriptors: PhysAddr,
+        driver: PhysAddr,
+        device: PhysAddr,
+    ) {
         self.select(queue);
         self.write(QUEUE_NUM, size);
         self.write_address(QUEUE_DESC, descriptors);
@@ -224,7 +247,11 @@ impl Transport for Mmio {
         Ok(value)
     }
 
-    fn write_config_space<T: IntoBytes + Immutable>(&mut self, offset: usize, value: T) -> Result<()> {
+    fn write_config_space<T: IntoBytes + Immutable>(
+        &mut self,
+        offset: usize,
+        value: T,
+    ) -> Result<()> {
         let at = self.config(offset, size_of::<T>())?;
         for (i, byte) in value.as_bytes().iter().enumerate() {
             // SAFETY: as above.
@@ -238,6 +265,10 @@ impl Mmio {
     /// The address of a part of the configuration space.
     fn config(&self, offset: usize, len: usize) -> Result<u64> {
         let end = offset.checked_add(len).ok_or(Error::ConfigSpaceTooSmall)? as u64;
-        if end > self.size - CONFIG { Err(Error::ConfigSpaceTooSmall) } else { Ok(self.base + CONFIG + offset as u64) }
+        if end > self.size - CONFIG {
+            Err(Error::ConfigSpaceTooSmall)
+        } else {
+            Ok(self.base + CONFIG + offset as u64)
+        }
     }
 }

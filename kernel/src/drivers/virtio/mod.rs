@@ -20,7 +20,12 @@ static LOCATIONS: Once<Vec<Location>> = Once::new();
 
 /// Reads where the devices are off the command line; touches none.
 pub fn init(cmdline: &str) {
-    LOCATIONS.call_once(|| cmdline.split_ascii_whitespace().filter_map(location).collect());
+    LOCATIONS.call_once(|| {
+        cmdline
+            .split_ascii_whitespace()
+            .filter_map(location)
+            .collect()
+    });
 }
 
 /// The first device of a kind.
@@ -41,7 +46,9 @@ fn find_with_gsi(kind: DeviceType) -> Option<(Mmio, u8)> {
 
 /// `virtio_mmio.device=SIZE@ADDRESS:IRQ[:ID]`, as Linux has it. Other words are none, malformed ones are named.
 fn location(word: &str) -> Option<Location> {
-    let text = word.strip_prefix(boot_abi::KEY_VIRTIO_MMIO)?.strip_prefix('=')?;
+    let text = word
+        .strip_prefix(boot_abi::KEY_VIRTIO_MMIO)?
+        .strip_prefix('=')?;
     let parsed = parse_location(text);
     if parsed.is_none() {
         say!("the command line names a virtio device that cannot be understood: {word}");
@@ -54,7 +61,11 @@ fn parse_location(text: &str) -> Option<Location> {
     let mut fields = rest.split(':');
     let address = number(fields.next()?)?;
     let gsi = number(fields.next()?)?.try_into().ok()?;
-    Some(Location { address, size: size_of_window(size)?, gsi })
+    Some(Location {
+        address,
+        size: size_of_window(size)?,
+        gsi,
+    })
 }
 
 /// A number with an optional unit, as memparse() of Linux takes it.

@@ -8,22 +8,29 @@ use linux_abi::Errno;
 use spin::{Mutex, Once};
 use vfs::{Result, Sink, Source, WaitList, poll};
 
-/// Bytes that a port sends without anyone waiting.
-const TX_PAGES: usize = 8;
 /// Writes of up to this size are not torn (`PIPE_BUF`), and this much must be free before a writer that waits is woken.
 const ATOMIC: usize = 4096;
 /// How often to look whether the device has made room, before a writer is put to sleep: some tens of microseconds.
 const PATIENCE: u32 = 1000;
 
-/// Buffers that the device may hold at a time, and what the ports receive into.
+/// Buffers that the device may hold at a time.
 const TX_BUFFERS: usize = 64;
-const RX_PAGES: usize = 4;
-const RX_SIZE: usize = 4096;
+
+/// How much memory a port takes: small where little is to be expected, since all of it may come to be used.
+#[derive(Clone, Copy)]
+pub struct Sizes {
+    /// Bytes that can be sent without anyone waiting.
+    pub tx_pages: usize,
+    pub rx_pages: usize,
+    /// Of one buffer that the device fills.
+    pub rx_buffer: usize,
+}
 
 type Tx = TxQueue<TX_BUFFERS>;
 
 pub struct Port {
     id: u32,
+    sizes: Once<Sizes>,
     tx: Mutex<Option<Tx>>,
     rx: Mutex<Option<RxQueue>>,
     changed: WaitList,
@@ -35,13 +42,14 @@ pub struct Port {
     end: AtomicU64,
     /// The host takes no more.
     hung_up: AtomicBool,
-    listener: Once<fn()>,
+    listener: Once<fn(u32)>,
 }
 
 impl Port {
     pub const fn new(id: u32) -> Self {
         Self {
             id,
+            sizes: Once::new(),
             tx: Mutex::new(None),
             rx: Mutex::new(None),
             changed: WaitList::new(),
@@ -61,28 +69,42 @@ impl Port {
     /// Sets up both queues, before the device is told that its driver is ready.
     pub fn set_up(&self, mmio: &mut Mmio) -> virtio_drivers::Result<()> {
         let receive = 2 + 2 * self.id as u16;
-        *self.rx.lock() = Some(RxQueue::new(mmio, receive, RX_PAGES, RX_SIZE)?);
-        *self.tx.lock() = Some(TxQueue::new(mmio, receive + 1, TX_PAGES)?);
+        *self.rx.lock() = Some(RxQueue::new(mmio, receive)?);
+        *self.tx.lock() = Some(TxQueue::new(mmio, receive + 1)?);
         Ok(())
+    }
+
+    /// What the port is for is known. Answers whether there was memory for it.
+    pub fn open(&self, sizes: Sizes) -> bool {
+        self.sizes.call_once(|| sizes);
+        self.tx
+            .lock()
+            .as_mut()
+            .is_some_and(|tx| tx.open(sizes.tx_pages))
     }
 
     /// From now on the host's bytes are wanted. Until then they stay with the host, where other programs may read them.
     pub fn start_input(&self) {
+        let Some(sizes) = self.sizes.get() else {
+            return;
+        };
         if let Some(rx) = self.rx.lock().as_mut() {
-            rx.start();
+            if !rx.start(sizes.rx_pages, sizes.rx_buffer) {
+                say!("no memory for input");
+            }
             rx.kick();
         }
     }
 
-    /// Calls `listener` whenever those who wait on `changed` are woken.
-    pub fn listen(&self, listener: fn()) {
+    /// Calls `listener` with the events whenever those who wait on `changed` are woken.
+    pub fn listen(&self, listener: fn(u32)) {
         self.listener.call_once(|| listener);
     }
 
     fn announce(&self, events: u32) {
         self.changed.notify(events);
         if let Some(listener) = self.listener.get() {
-            listener();
+            listener(events);
         }
     }
 
@@ -122,9 +144,14 @@ impl Port {
 
     /// Lets `take` look at the bytes that have come, buffer by buffer, and answer how many of them it took, until it
     /// takes less than all or nothing is left.
-    pub fn receive<E>(&self, mut take: impl FnMut(&[u8]) -> core::result::Result<usize, E>) -> core::result::Result<(), E> {
+    pub fn receive<E>(
+        &self,
+        mut take: impl FnMut(&[u8]) -> core::result::Result<usize, E>,
+    ) -> core::result::Result<(), E> {
         let mut guard = self.rx.lock();
-        let Some(rx) = guard.as_mut() else { return Ok(()) };
+        let Some(rx) = guard.as_mut() else {
+            return Ok(());
+        };
         let result = loop {
             let bytes = rx.unread();
             let len = bytes.len();
@@ -196,7 +223,10 @@ impl Port {
 
     /// How many bytes `send` would take. If that is less than `wanted`, `changed` will tell.
     pub fn send_room(&self, wanted: usize) -> usize {
-        self.tx.lock().as_mut().map_or(0, |tx| self.room(tx, wanted))
+        self.tx
+            .lock()
+            .as_mut()
+            .map_or(0, |tx| self.room(tx, wanted))
     }
 
     fn room(&self, tx: &mut Tx, wanted: usize) -> usize {
@@ -236,7 +266,7 @@ impl Port {
 
     /// Looks at the queues and tells whoever waits. Reads memory only, unless there is something to do.
     pub fn look(&self) {
-        if self.has_input() {
+        if self.rx.lock().as_mut().is_some_and(RxQueue::take_news) {
             self.announce(poll::IN | poll::RDNORM);
         }
         if self.blocked.load(Relaxed) && self.has_made_room() {
@@ -246,8 +276,11 @@ impl Port {
 
     fn has_made_room(&self) -> bool {
         let mut guard = self.tx.lock();
-        let Some(tx) = guard.as_mut() else { return false };
-        if tx.space() < ATOMIC {
+        let Some(tx) = guard.as_mut() else {
+            return false;
+        };
+        // Not for every bit of room: each time costs a wake-up.
+        if tx.space() < ATOMIC.max(tx.capacity() / 4) {
             return false;
         }
         tx.interrupt(false);

@@ -3,6 +3,7 @@
 
 use super::hal::{DirectMap, dma_block};
 use super::mmio::{Doorbell, Mmio};
+use alloc::collections::VecDeque;
 use core::ops::Range;
 use core::sync::atomic::{Ordering, fence};
 use virtio_drivers::queue::VirtQueue;
@@ -18,26 +19,40 @@ pub struct RxQueue {
     buffer_size: usize,
     /// Which buffer each token stands for.
     posted: [Option<usize>; BUFFERS],
-    /// The buffer being read and its unread part.
-    current: Option<(usize, Range<usize>)>,
+    /// Buffers that the device has filled, each with its unread part, oldest first.
+    filled: VecDeque<(usize, Range<usize>)>,
+    /// Something has come since the last `take_news`.
+    news: bool,
     unannounced: bool,
-    started: bool,
 }
 
 impl RxQueue {
-    /// Sets the queue up with `pages` of memory, divided into buffers of `buffer_size`. The device gets none before `start`.
-    pub fn new(mmio: &mut Mmio, index: u16, pages: usize, buffer_size: usize) -> virtio_drivers::Result<Self> {
+    /// Sets the queue up, without buffers as yet.
+    pub fn new(mmio: &mut Mmio, index: u16) -> virtio_drivers::Result<Self> {
         let queue = VirtQueue::new(mmio, index, false, false)?;
-        let memory = dma_block(pages).ok_or(virtio_drivers::Error::DmaError)?;
-        Ok(Self { queue, index, doorbell: mmio.doorbell(), memory, buffer_size, posted: [None; BUFFERS], current: None, unannounced: false, started: false })
+        Ok(Self {
+            queue,
+            index,
+            doorbell: mmio.doorbell(),
+            memory: &mut [],
+            buffer_size: 0,
+            posted: [None; BUFFERS],
+            filled: VecDeque::new(),
+            news: false,
+            unannounced: false,
+        })
     }
 
-    /// Gives all buffers to the device; the first time only.
-    pub fn start(&mut self) {
-        if !core::mem::replace(&mut self.started, true) {
-            let count = (self.memory.len() / self.buffer_size).min(BUFFERS);
+    /// Takes `pages` of memory, divided into buffers of `buffer_size`, and gives them to the device; the first time only.
+    /// Answers whether there was memory for it.
+    pub fn start(&mut self, pages: usize, buffer_size: usize) -> bool {
+        if self.memory.is_empty() {
+            self.memory = dma_block(pages).unwrap_or(&mut []);
+            self.buffer_size = buffer_size;
+            let count = (self.memory.len() / buffer_size).min(BUFFERS);
             (0..count).for_each(|buffer| self.post(buffer));
         }
+        !self.memory.is_empty()
     }
 
     fn span(&self, buffer: usize) -> Range<usize> {
@@ -46,9 +61,13 @@ impl RxQueue {
 
     fn post(&mut self, buffer: usize) {
         let range = self.span(buffer);
-        let Some(span) = self.memory.get_mut(range) else { return };
-        // SAFETY: the buffer stays in memory that is never freed, and is not touched until `advance` has popped it.
-        let Ok(token) = (unsafe { self.queue.add(&[], &mut [span]) }) else { return };
+        let Some(span) = self.memory.get_mut(range) else {
+            return;
+        };
+        // SAFETY: the buffer stays in memory that is never freed, and is not touched until `collect` has popped it.
+        let Ok(token) = (unsafe { self.queue.add(&[], &mut [span]) }) else {
+            return;
+        };
         if let Some(slot) = self.posted.get_mut(usize::from(token)) {
             *slot = Some(buffer);
         }
@@ -57,52 +76,72 @@ impl RxQueue {
 
     /// Whether there is something to read. Memory reads only.
     pub fn has_data(&self) -> bool {
-        self.current.is_some() || self.queue.can_pop()
+        !self.filled.is_empty() || self.queue.can_pop()
     }
 
-    /// How many bytes the buffer at hand still has.
+    /// Whether something has come since the last time.
+    pub fn take_news(&mut self) -> bool {
+        self.collect();
+        core::mem::take(&mut self.news)
+    }
+
+    /// How many bytes have come and were not read.
     pub fn available(&mut self) -> usize {
-        self.unread().len()
+        self.collect();
+        self.filled.iter().map(|(_, range)| range.len()).sum()
     }
 
     /// The unread bytes of the oldest filled buffer; none if nothing has come.
     pub fn unread(&mut self) -> &[u8] {
-        if self.current.is_none() {
-            self.advance();
-        }
-        let range = self.current.as_ref().map_or(0..0, |(_, range)| range.clone());
+        self.collect();
+        let range = self.filled.front().map_or(0..0, |(_, range)| range.clone());
         self.memory.get(range).unwrap_or(&[])
     }
 
     /// Marks bytes of `unread` as read. An empty buffer goes back to the device; `kick` tells it.
     pub fn consume(&mut self, count: usize) {
-        let Some((buffer, range)) = &mut self.current else { return };
-        range.start = (range.start + count).min(range.end);
+        let Some((buffer, range)) = self.filled.front_mut() else {
+            return;
+        };
+        range.start = range.start.saturating_add(count).min(range.end);
         if range.start == range.end {
             let buffer = *buffer;
-            self.current = None;
+            self.filled.pop_front();
             self.post(buffer);
         }
     }
 
     /// The whole message in the oldest filled buffer is read.
     pub fn consume_all(&mut self) {
-        self.consume(usize::MAX >> 1);
+        self.consume(usize::MAX);
     }
 
-    fn advance(&mut self) {
+    /// Takes over what the device has filled.
+    fn collect(&mut self) {
         while let Some(token) = self.queue.peek_used() {
-            let Some(buffer) = self.posted.get_mut(usize::from(token)).and_then(Option::take) else { return };
+            let Some(buffer) = self
+                .posted
+                .get_mut(usize::from(token))
+                .and_then(Option::take)
+            else {
+                return;
+            };
             let range = self.span(buffer);
-            let Some(span) = self.memory.get_mut(range.clone()) else { return };
+            let Some(span) = self.memory.get_mut(range.clone()) else {
+                return;
+            };
             // SAFETY: the slice that was added under this token.
-            let Ok(len) = (unsafe { self.queue.pop_used(token, &[], &mut [span]) }) else { return };
+            let Ok(len) = (unsafe { self.queue.pop_used(token, &[], &mut [span]) }) else {
+                return;
+            };
             let len = (len as usize).min(self.buffer_size);
             if len > 0 {
-                self.current = Some((buffer, range.start..range.start + len));
-                return;
+                self.filled
+                    .push_back((buffer, range.start..range.start + len));
+                self.news = true;
+            } else {
+                self.post(buffer);
             }
-            self.post(buffer);
         }
     }
 

@@ -31,19 +31,43 @@ pub struct TxQueue<const BUFFERS: usize> {
 }
 
 impl<const BUFFERS: usize> TxQueue<BUFFERS> {
-    /// Sets the queue up with a ring of `pages`. The device does not interrupt for it until asked.
-    pub fn new(mmio: &mut Mmio, index: u16, pages: usize) -> virtio_drivers::Result<Self> {
+    /// Sets the queue up, without a ring as yet. The device does not interrupt for it until asked.
+    pub fn new(mmio: &mut Mmio, index: u16) -> virtio_drivers::Result<Self> {
         let mut queue = VirtQueue::new(mmio, index, false, false)?;
         queue.set_dev_notify(false);
-        let ring = dma_block(pages).ok_or(virtio_drivers::Error::DmaError)?;
-        Ok(Self { queue, index, doorbell: mmio.doorbell(), ring, head: 0, in_flight: 0, chunks: VecDeque::with_capacity(BUFFERS), unannounced: false })
+        Ok(Self {
+            queue,
+            index,
+            doorbell: mmio.doorbell(),
+            ring: &mut [],
+            head: 0,
+            in_flight: 0,
+            chunks: VecDeque::with_capacity(BUFFERS),
+            unannounced: false,
+        })
+    }
+
+    /// Gives the queue its ring. Answers whether there was memory for it.
+    pub fn open(&mut self, pages: usize) -> bool {
+        if self.ring.is_empty() {
+            self.ring = dma_block(pages).unwrap_or(&mut []);
+        }
+        !self.ring.is_empty()
+    }
+
+    pub fn capacity(&self) -> usize {
+        self.ring.len()
     }
 
     /// How many bytes could be pushed now. Memory reads only.
     pub fn space(&mut self) -> usize {
         self.reclaim();
         // One buffer is kept back: a push that wraps around takes two.
-        if self.chunks.len() + 1 < BUFFERS { self.ring.len() - self.in_flight } else { 0 }
+        if self.chunks.len() + 1 < BUFFERS {
+            self.ring.len() - self.in_flight
+        } else {
+            0
+        }
     }
 
     pub fn is_empty(&mut self) -> bool {
@@ -58,12 +82,18 @@ impl<const BUFFERS: usize> TxQueue<BUFFERS> {
 
     /// Lets `fill` put up to `max` bytes into the ring; it gets one slice or, at the ring's end, two after each other. Answers
     /// how many were put.
-    pub fn push<E>(&mut self, max: usize, mut fill: impl FnMut(&mut [u8]) -> Result<(), E>) -> Result<usize, E> {
+    pub fn push<E>(
+        &mut self,
+        max: usize,
+        mut fill: impl FnMut(&mut [u8]) -> Result<(), E>,
+    ) -> Result<usize, E> {
         let total = max.min(self.space());
         let mut left = total;
         while left > 0 {
             let range = self.head..(self.head + left).min(self.ring.len());
-            let Some(span) = self.ring.get_mut(range.clone()) else { break };
+            let Some(span) = self.ring.get_mut(range.clone()) else {
+                break;
+            };
             fill(span)?;
             left -= range.len();
             self.submit(range);
@@ -72,14 +102,24 @@ impl<const BUFFERS: usize> TxQueue<BUFFERS> {
     }
 
     fn submit(&mut self, bytes: Range<usize>) {
-        let Some(span) = self.ring.get(bytes.clone()) else { return };
+        let Some(span) = self.ring.get(bytes.clone()) else {
+            return;
+        };
         // SAFETY: the bytes stay in the ring, which is never freed, and are not written until `reclaim` has popped them.
         let added = unsafe { self.queue.add(&[span], &mut []) };
         // `space` has seen that a descriptor is free; were there none, the bytes would be dropped.
         let Ok(token) = added else { return };
-        self.head = if bytes.end == self.ring.len() { 0 } else { bytes.end };
+        self.head = if bytes.end == self.ring.len() {
+            0
+        } else {
+            bytes.end
+        };
         self.in_flight += bytes.len();
-        self.chunks.push_back(Chunk { token, bytes, done: false });
+        self.chunks.push_back(Chunk {
+            token,
+            bytes,
+            done: false,
+        });
         self.unannounced = true;
     }
 
@@ -98,8 +138,16 @@ impl<const BUFFERS: usize> TxQueue<BUFFERS> {
     /// Takes back what the device has consumed.
     fn reclaim(&mut self) {
         while let Some(token) = self.queue.peek_used() {
-            let Some(chunk) = self.chunks.iter_mut().find(|chunk| chunk.token == token && !chunk.done) else { return };
-            let Some(span) = self.ring.get(chunk.bytes.clone()) else { return };
+            let Some(chunk) = self
+                .chunks
+                .iter_mut()
+                .find(|chunk| chunk.token == token && !chunk.done)
+            else {
+                return;
+            };
+            let Some(span) = self.ring.get(chunk.bytes.clone()) else {
+                return;
+            };
             // SAFETY: the slice that was added under this token.
             if unsafe { self.queue.pop_used(token, &[span], &mut []) }.is_err() {
                 return;

@@ -26,7 +26,13 @@ impl Erofs {
     /// The entries of a directory.
     #[must_use]
     pub fn entries(&self, inode: &DiskInode) -> DirIter {
-        DirIter { inode: *inode, offset: 0, block: &[], index: 0, count: 0 }
+        DirIter {
+            inode: *inode,
+            offset: 0,
+            block: &[],
+            index: 0,
+            count: 0,
+        }
     }
 }
 
@@ -58,7 +64,11 @@ impl DirIter {
         let at = self.index * ENTRY;
         self.index += 1;
         let start = usize::from(self.block.u16_at(at + 8)?);
-        let end = if self.index < self.count { usize::from(self.block.u16_at(at + ENTRY + 8)?) } else { self.block.len() };
+        let end = if self.index < self.count {
+            usize::from(self.block.u16_at(at + ENTRY + 8)?)
+        } else {
+            self.block.len()
+        };
         if start < self.count * ENTRY {
             return None;
         }
@@ -68,8 +78,13 @@ impl DirIter {
             let len = name.iter().position(|&b| b == 0).unwrap_or(name.len());
             name = name.get(..len)?;
         }
-        let fine = !name.is_empty() && name.len() <= 255 && !name.iter().any(|&b| b == 0 || b == b'/');
-        let entry = RawEntry { nid: self.block.u64_at(at)?, kind: kind(self.block.u8_at(at + 10)?)?, name };
+        let fine =
+            !name.is_empty() && name.len() <= 255 && !name.iter().any(|&b| b == 0 || b == b'/');
+        let entry = RawEntry {
+            nid: self.block.u64_at(at)?,
+            kind: kind(self.block.u8_at(at + 10)?)?,
+            name,
+        };
         fine.then_some(entry)
     }
 }

@@ -34,9 +34,15 @@ impl Extents {
     /// The contiguous bytes from `offset` on, at most to `end` (which is at most the size). Empty only at the end.
     #[must_use]
     pub fn bytes(&self, offset: u64, end: u64) -> &'static [u8] {
-        let (part, base) = if offset < self.tail_start { (self.body, 0) } else { (self.tail, self.tail_start) };
+        let (part, base) = if offset < self.tail_start {
+            (self.body, 0)
+        } else {
+            (self.tail, self.tail_start)
+        };
         let from = usize::try_from(offset - base).unwrap_or(usize::MAX);
-        let to = usize::try_from(end.saturating_sub(base)).unwrap_or(usize::MAX).min(part.len());
+        let to = usize::try_from(end.saturating_sub(base))
+            .unwrap_or(usize::MAX)
+            .min(part.len());
         part.get(from..to).unwrap_or(&[])
     }
 
@@ -65,7 +71,11 @@ impl Erofs {
     /// Reads inode `nid` and checks that its data is inside of the image.
     pub fn inode(&self, nid: u64) -> Result<DiskInode, ErofsError> {
         let bad = ErofsError::Inode(nid);
-        let at = nid.checked_mul(32).and_then(|at| at.checked_add(self.meta)).and_then(|at| usize::try_from(at).ok()).ok_or(bad)?;
+        let at = nid
+            .checked_mul(32)
+            .and_then(|at| at.checked_add(self.meta))
+            .and_then(|at| usize::try_from(at).ok())
+            .ok_or(bad)?;
         let raw = self.image.get(at..).ok_or(bad)?;
         let format = raw.u16_at(0).ok_or(bad)?;
         let header = self.header(raw, format & 1 != 0).ok_or(bad)?;
@@ -80,10 +90,31 @@ impl Erofs {
         } else {
             Extents::default()
         };
-        let rdev = if matches!(header.mode & S_IFMT, 0o020_000 | 0o060_000) { header.start } else { 0 };
-        let Header { mode, nlink, uid, gid, mtime, .. } = header;
+        let rdev = if matches!(header.mode & S_IFMT, 0o020_000 | 0o060_000) {
+            header.start
+        } else {
+            0
+        };
+        let Header {
+            mode,
+            nlink,
+            uid,
+            gid,
+            mtime,
+            ..
+        } = header;
         let size = if has_data { header.size } else { 0 };
-        Ok(DiskInode { nid, mode, nlink, uid, gid, size, mtime, rdev, extents })
+        Ok(DiskInode {
+            nid,
+            mode,
+            nlink,
+            uid,
+            gid,
+            size,
+            mtime,
+            rdev,
+            extents,
+        })
     }
 
     fn header(&self, raw: &[u8], extended: bool) -> Option<Header> {
@@ -106,10 +137,25 @@ impl Erofs {
         let nlink = raw.u32_at(44)?;
         raw.get(..64)?;
         let (uid, gid, size) = (raw.u32_at(24)?, raw.u32_at(28)?, raw.u64_at(8)?);
-        Some(Header { len: 64, mode, nlink, uid, gid, size, start, mtime: Timestamp { sec, nsec } })
+        Some(Header {
+            len: 64,
+            mode,
+            nlink,
+            uid,
+            gid,
+            size,
+            start,
+            mtime: Timestamp { sec, nsec },
+        })
     }
 
-    fn extents(&self, nid: u64, layout: u16, header: &Header, inline_at: usize) -> Result<Extents, ErofsError> {
+    fn extents(
+        &self,
+        nid: u64,
+        layout: u16,
+        header: &Header,
+        inline_at: usize,
+    ) -> Result<Extents, ErofsError> {
         let bad = ErofsError::Inode(nid);
         let size = usize::try_from(header.size).map_err(|_| bad)?;
         let body_len = match layout {
@@ -125,7 +171,11 @@ impl Erofs {
         } else {
             &[]
         };
-        Ok(Extents { body, tail, tail_start: body_len as u64 })
+        Ok(Extents {
+            body,
+            tail,
+            tail_start: body_len as u64,
+        })
     }
 
     /// `len` bytes from block `start` on, with the padding of the last block if the image holds it.
@@ -136,6 +186,8 @@ impl Erofs {
         let from = (start as usize).checked_mul(BLOCK)?;
         let end = from.checked_add(len)?;
         let padded = end.checked_next_multiple_of(BLOCK)?;
-        self.image.get(from..padded).or_else(|| self.image.get(from..end))
+        self.image
+            .get(from..padded)
+            .or_else(|| self.image.get(from..end))
     }
 }

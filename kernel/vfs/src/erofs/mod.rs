@@ -46,9 +46,14 @@ impl fmt::Display for ErofsError {
             Self::Truncated => f.write_str("root image is truncated"),
             Self::Magic => f.write_str("root image is not EROFS"),
             Self::BlockSize(bits) => write!(f, "root image has blocks of 2^{bits} bytes, not 4096"),
-            Self::Feature(bits) => write!(f, "root image needs unsupported EROFS features {bits:#x}"),
+            Self::Feature(bits) => {
+                write!(f, "root image needs unsupported EROFS features {bits:#x}")
+            }
             Self::Inode(nid) => write!(f, "root image: inode {nid} is damaged"),
-            Self::Layout(nid, layout) => write!(f, "root image: inode {nid} has unsupported layout {layout} (compressed or chunked)"),
+            Self::Layout(nid, layout) => write!(
+                f,
+                "root image: inode {nid} has unsupported layout {layout} (compressed or chunked)"
+            ),
             Self::Directory(nid) => write!(f, "root image: directory {nid} is damaged"),
             Self::Unaligned => f.write_str("root image does not start on a page"),
         }
@@ -90,15 +95,21 @@ impl Fields for [u8] {
     }
 
     fn u16_at(&self, at: usize) -> Option<u16> {
-        self.get(at..)?.first_chunk().map(|b| u16::from_le_bytes(*b))
+        self.get(at..)?
+            .first_chunk()
+            .map(|b| u16::from_le_bytes(*b))
     }
 
     fn u32_at(&self, at: usize) -> Option<u32> {
-        self.get(at..)?.first_chunk().map(|b| u32::from_le_bytes(*b))
+        self.get(at..)?
+            .first_chunk()
+            .map(|b| u32::from_le_bytes(*b))
     }
 
     fn u64_at(&self, at: usize) -> Option<u64> {
-        self.get(at..)?.first_chunk().map(|b| u64::from_le_bytes(*b))
+        self.get(at..)?
+            .first_chunk()
+            .map(|b| u64::from_le_bytes(*b))
     }
 }
 
@@ -108,10 +119,16 @@ impl Erofs {
         if !image.as_ptr().addr().is_multiple_of(BLOCK) {
             return Err(ErofsError::Unaligned);
         }
-        let block = image.get(SUPERBLOCK..SUPERBLOCK + 128).ok_or(ErofsError::Truncated)?;
+        let block = image
+            .get(SUPERBLOCK..SUPERBLOCK + 128)
+            .ok_or(ErofsError::Truncated)?;
         let erofs = Self::parse(image, block)?;
         let root = erofs.inode(erofs.root)?;
-        if root.mode & 0o170_000 == 0o040_000 { Ok(erofs) } else { Err(ErofsError::Inode(erofs.root)) }
+        if root.mode & 0o170_000 == 0o040_000 {
+            Ok(erofs)
+        } else {
+            Err(ErofsError::Inode(erofs.root))
+        }
     }
 
     fn parse(image: &'static [u8], block: &[u8]) -> Result<Self, ErofsError> {
@@ -128,7 +145,10 @@ impl Erofs {
             return Err(ErofsError::Feature(unknown));
         }
         let blocks = block.u32_at(36).ok_or(short)? as usize;
-        if blocks.checked_mul(BLOCK).is_none_or(|len| len > image.len()) {
+        if blocks
+            .checked_mul(BLOCK)
+            .is_none_or(|len| len > image.len())
+        {
             return Err(short);
         }
         let sec = i64::try_from(block.u64_at(24).ok_or(short)?).unwrap_or(0);
@@ -136,7 +156,10 @@ impl Erofs {
             image,
             meta: u64::from(block.u32_at(40).ok_or(short)?) * BLOCK as u64,
             root: u64::from(block.u16_at(14).ok_or(short)?),
-            built: Timestamp { sec, nsec: block.u32_at(32).ok_or(short)?.min(999_999_999) },
+            built: Timestamp {
+                sec,
+                nsec: block.u32_at(32).ok_or(short)?.min(999_999_999),
+            },
             inodes: block.u64_at(16).ok_or(short)?,
         })
     }

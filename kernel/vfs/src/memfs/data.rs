@@ -2,8 +2,8 @@
 use super::MemFs;
 use super::pages::{Pages, Run};
 use crate::Result;
-use crate::io::{Sink, Source};
 use crate::inode::Mapper;
+use crate::io::{Sink, Source};
 use crate::page::{PAGE_SIZE, PageRef};
 use alloc::sync::Weak;
 use alloc::vec::Vec;
@@ -11,8 +11,8 @@ use core::ops::Range;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use linux_abi::Errno;
 use linux_abi::raw::general::{
-    F_SEAL_FUTURE_WRITE, F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_WRITE, FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE,
-    FALLOC_FL_ZERO_RANGE,
+    F_SEAL_FUTURE_WRITE, F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_WRITE,
+    FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE,
 };
 use spin::Mutex;
 
@@ -20,7 +20,8 @@ const PAGE: u64 = PAGE_SIZE as u64;
 /// The end of the largest possible file.
 const SIZE_MAX: u64 = i64::MAX as u64;
 const F_SEAL_EXEC: u32 = 0x20;
-const KNOWN_SEALS: u32 = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE | F_SEAL_EXEC;
+const KNOWN_SEALS: u32 =
+    F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE | F_SEAL_EXEC;
 
 /// The data of a regular file.
 pub(super) struct FileData {
@@ -34,7 +35,12 @@ pub(super) struct FileData {
 
 impl FileData {
     pub(super) fn new(pages: Pages) -> Self {
-        Self { pages: Mutex::new(pages), writing: Mutex::new(()), seals: AtomicU32::new(F_SEAL_SEAL), mappers: Mutex::new(Vec::new()) }
+        Self {
+            pages: Mutex::new(pages),
+            writing: Mutex::new(()),
+            seals: AtomicU32::new(F_SEAL_SEAL),
+            mappers: Mutex::new(Vec::new()),
+        }
     }
 
     pub(super) fn size(&self) -> u64 {
@@ -75,7 +81,12 @@ impl FileData {
     }
 
     /// Writes at `offset`, or at the end if none is given.
-    pub(super) fn write(&self, fs: &MemFs, offset: Option<u64>, source: &mut dyn Source) -> Result<Written> {
+    pub(super) fn write(
+        &self,
+        fs: &MemFs,
+        offset: Option<u64>,
+        source: &mut dyn Source,
+    ) -> Result<Written> {
         let _writing = self.writing.lock();
         let seals = self.seals.load(Relaxed);
         if source.remaining() > 0 && seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE) != 0 {
@@ -87,7 +98,11 @@ impl FileData {
         if end > size {
             self.pages.lock().clear_tail(size);
         }
-        let mut written = Written { count: 0, end: start, replaced: None };
+        let mut written = Written {
+            count: 0,
+            end: start,
+            replaced: None,
+        };
         let outcome = self.write_pages(fs, end, source, &mut written);
         if written.end > size.max(start) {
             self.pages.lock().size = written.end;
@@ -102,11 +117,18 @@ impl FileData {
         }
     }
 
-    fn write_pages(&self, fs: &MemFs, end: u64, source: &mut dyn Source, written: &mut Written) -> Result<()> {
+    fn write_pages(
+        &self,
+        fs: &MemFs,
+        end: u64,
+        source: &mut dyn Source,
+        written: &mut Written,
+    ) -> Result<()> {
         while written.end < end {
             let index = written.end / PAGE;
             let from = (written.end % PAGE) as usize;
-            let len = (PAGE_SIZE - from).min(usize::try_from(end - written.end).unwrap_or(usize::MAX));
+            let len =
+                (PAGE_SIZE - from).min(usize::try_from(end - written.end).unwrap_or(usize::MAX));
             let (page, new) = self.pages.lock().writable(fs, index)?;
             if new {
                 let first = written.replaced.as_ref().map_or(index, |range| range.start);
@@ -126,7 +148,8 @@ impl FileData {
         let _writing = self.writing.lock();
         let mut pages = self.pages.lock();
         let seals = self.seals.load(Relaxed);
-        let sealed = (size < pages.size && seals & F_SEAL_SHRINK != 0) || (size > pages.size && seals & F_SEAL_GROW != 0);
+        let sealed = (size < pages.size && seals & F_SEAL_SHRINK != 0)
+            || (size > pages.size && seals & F_SEAL_GROW != 0);
         if sealed {
             return Err(Errno::EPERM);
         }
@@ -136,8 +159,17 @@ impl FileData {
     }
 
     /// fallocate(2). Answers the pages that mappings must let go of.
-    pub(super) fn fallocate(&self, fs: &MemFs, mode: u32, offset: u64, len: u64) -> Result<Option<Range<u64>>> {
-        let end = offset.checked_add(len).filter(|&end| end <= SIZE_MAX).ok_or(Errno::EFBIG)?;
+    pub(super) fn fallocate(
+        &self,
+        fs: &MemFs,
+        mode: u32,
+        offset: u64,
+        len: u64,
+    ) -> Result<Option<Range<u64>>> {
+        let end = offset
+            .checked_add(len)
+            .filter(|&end| end <= SIZE_MAX)
+            .ok_or(Errno::EFBIG)?;
         if len == 0 {
             return Err(Errno::EINVAL);
         }
@@ -152,7 +184,9 @@ impl FileData {
             _ => return Err(Errno::EOPNOTSUPP),
         };
         let grows = !keep && end > pages.size;
-        if (grows && seals & F_SEAL_GROW != 0) || (zeroes && seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE) != 0) {
+        if (grows && seals & F_SEAL_GROW != 0)
+            || (zeroes && seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE) != 0)
+        {
             return Err(Errno::EPERM);
         }
         if zeroes {
@@ -177,7 +211,9 @@ impl FileData {
             return Err(Errno::ENXIO);
         }
         if write {
-            return pages.writable(fs, index).map(|(page, _)| PageRef::Memory(page));
+            return pages
+                .writable(fs, index)
+                .map(|(page, _)| PageRef::Memory(page));
         }
         pages.readable(fs, index)
     }
@@ -212,7 +248,12 @@ impl FileData {
     /// Tells the mappings to let go of pages. No lock is held meanwhile.
     pub(super) fn invalidate(&self, dev: u64, ino: u64, range: Option<Range<u64>>) {
         let Some(range) = range else { return };
-        let mappers: Vec<_> = self.mappers.lock().iter().filter_map(Weak::upgrade).collect();
+        let mappers: Vec<_> = self
+            .mappers
+            .lock()
+            .iter()
+            .filter_map(Weak::upgrade)
+            .collect();
         for mapper in mappers {
             mapper.invalidate(dev, ino, range.clone());
         }
@@ -235,7 +276,11 @@ fn write_end(start: u64, len: u64, size: u64, seals: u32) -> Result<u64> {
     if end <= size || seals & F_SEAL_GROW == 0 {
         return Ok(end);
     }
-    if start < size { Ok(size) } else { Err(Errno::EPERM) }
+    if start < size {
+        Ok(size)
+    } else {
+        Err(Errno::EPERM)
+    }
 }
 
 /// What a write did.

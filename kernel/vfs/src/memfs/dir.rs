@@ -35,7 +35,10 @@ impl From<&[u8]> for Name {
 pub(super) enum Child {
     Node(Arc<Node>),
     /// An inode of the image that nobody has asked for yet.
-    Backed { nid: u64, kind: FileType },
+    Backed {
+        nid: u64,
+        kind: FileType,
+    },
     /// The entry has been removed; its place is used again when the table is packed.
     Gone,
 }
@@ -64,7 +67,11 @@ fn hash(name: &[u8]) -> u64 {
 
 impl Entries {
     pub(super) const fn new() -> Self {
-        Self { slots: Vec::new(), by_name: HashTable::new(), next_sequence: FIRST_SEQUENCE }
+        Self {
+            slots: Vec::new(),
+            by_name: HashTable::new(),
+            next_sequence: FIRST_SEQUENCE,
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -72,7 +79,11 @@ impl Entries {
     }
 
     fn position(&self, name: &[u8]) -> Option<usize> {
-        let same = |&at: &u32| self.slots.get(at as usize).is_some_and(|slot| slot.name.bytes() == name);
+        let same = |&at: &u32| {
+            self.slots
+                .get(at as usize)
+                .is_some_and(|slot| slot.name.bytes() == name)
+        };
         self.by_name.find(hash(name), same).map(|&at| at as usize)
     }
 
@@ -84,23 +95,39 @@ impl Entries {
     /// The child and its name.
     pub(super) fn get_mut(&mut self, name: &[u8]) -> Option<(&mut Child, &Name)> {
         let at = self.position(name)?;
-        self.slots.get_mut(at).map(|slot| (&mut slot.child, &slot.name))
+        self.slots
+            .get_mut(at)
+            .map(|slot| (&mut slot.child, &slot.name))
     }
 
     /// Adds an entry whose name is not there yet. Answers false, and does nothing, if the directory is full.
     pub(super) fn insert(&mut self, name: Name, child: Child) -> bool {
-        let Ok(at) = u32::try_from(self.slots.len()) else { return false };
+        let Ok(at) = u32::try_from(self.slots.len()) else {
+            return false;
+        };
         let slots = &self.slots;
-        let rehash = |&at: &u32| slots.get(at as usize).map_or(0, |slot| hash(slot.name.bytes()));
+        let rehash = |&at: &u32| {
+            slots
+                .get(at as usize)
+                .map_or(0, |slot| hash(slot.name.bytes()))
+        };
         self.by_name.insert_unique(hash(name.bytes()), at, rehash);
-        self.slots.push(Slot { sequence: self.next_sequence, name, child });
+        self.slots.push(Slot {
+            sequence: self.next_sequence,
+            name,
+            child,
+        });
         self.next_sequence += 1;
         true
     }
 
     pub(super) fn remove(&mut self, name: &[u8]) -> Option<Child> {
         let slots = &self.slots;
-        let same = |&at: &u32| slots.get(at as usize).is_some_and(|slot| slot.name.bytes() == name);
+        let same = |&at: &u32| {
+            slots
+                .get(at as usize)
+                .is_some_and(|slot| slot.name.bytes() == name)
+        };
         let (at, _) = self.by_name.find_entry(hash(name), same).ok()?.remove();
         let slot = self.slots.get_mut(at as usize)?;
         let child = core::mem::replace(&mut slot.child, Child::Gone);
@@ -116,9 +143,14 @@ impl Entries {
         self.slots.retain(|slot| !matches!(slot.child, Child::Gone));
         self.by_name.clear();
         let slots = &self.slots;
-        let rehash = |&at: &u32| slots.get(at as usize).map_or(0, |slot| hash(slot.name.bytes()));
+        let rehash = |&at: &u32| {
+            slots
+                .get(at as usize)
+                .map_or(0, |slot| hash(slot.name.bytes()))
+        };
         for (at, slot) in (0_u32..).zip(slots) {
-            self.by_name.insert_unique(hash(slot.name.bytes()), at, rehash);
+            self.by_name
+                .insert_unique(hash(slot.name.bytes()), at, rehash);
         }
     }
 
@@ -126,6 +158,7 @@ impl Entries {
     pub(super) fn listing(&self, from: u64) -> impl Iterator<Item = (u64, &[u8], &Child)> {
         let start = self.slots.partition_point(|slot| slot.sequence < from);
         let rest = self.slots.get(start..).unwrap_or(&[]).iter();
-        rest.filter(|slot| !matches!(slot.child, Child::Gone)).map(|slot| (slot.sequence, slot.name.bytes(), &slot.child))
+        rest.filter(|slot| !matches!(slot.child, Child::Gone))
+            .map(|slot| (slot.sequence, slot.name.bytes(), &slot.child))
     }
 }

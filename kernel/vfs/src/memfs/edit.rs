@@ -19,7 +19,9 @@ impl Node {
 
     /// Takes the entries over from the image, if that has not happened yet.
     pub(super) fn load(&self, state: &mut DirState) -> Result<()> {
-        let Some(nid) = state.unread else { return Ok(()) };
+        let Some(nid) = state.unread else {
+            return Ok(());
+        };
         let image = self.image()?;
         let mut entries = Entries::new();
         for entry in image.entries(&image.inode(nid)?) {
@@ -27,7 +29,13 @@ impl Node {
             if entries.get(entry.name).is_some() {
                 return Err(Errno::EIO);
             }
-            entries.insert(Name::Image(entry.name), Child::Backed { nid: entry.nid, kind: entry.kind });
+            entries.insert(
+                Name::Image(entry.name),
+                Child::Backed {
+                    nid: entry.nid,
+                    kind: entry.kind,
+                },
+            );
         }
         state.entries = entries;
         state.unread = None;
@@ -64,18 +72,29 @@ impl Node {
         if kind == FileType::Directory {
             // A second way to a directory would be a loop, or nearly one: only a damaged image has it.
             let first = self.fs.directories.lock().insert(nid);
-            return if first { Ok(Self::backed(&self.fs, &inode)) } else { Err(Errno::EIO) };
+            return if first {
+                Ok(Self::backed(&self.fs, &inode))
+            } else {
+                Err(Errno::EIO)
+            };
         }
         if inode.nlink < 2 {
             return Ok(Self::backed(&self.fs, &inode));
         }
         let mut linked = self.fs.linked.lock();
-        Ok(linked.entry(nid).or_insert_with(|| Self::backed(&self.fs, &inode)).clone())
+        Ok(linked
+            .entry(nid)
+            .or_insert_with(|| Self::backed(&self.fs, &inode))
+            .clone())
     }
 
     /// Notes where the tree holds this node now.
     pub(super) fn hold(&self, parent: &Self, name: Name) {
-        let holder = Holder { parent: parent.weak(), name, deleted: false };
+        let holder = Holder {
+            parent: parent.weak(),
+            name,
+            deleted: false,
+        };
         *self.holder.lock() = Some(holder);
     }
 
@@ -89,15 +108,36 @@ impl Node {
         let mut state = self.directory()?.lock();
         let state = self.live(&mut state)?;
         let kind = FileType::Directory;
-        if from == 0 && !emit(DirEntry { ino: self.ino, next: 1, kind, name: b"." }) {
+        if from == 0
+            && !emit(DirEntry {
+                ino: self.ino,
+                next: 1,
+                kind,
+                name: b".",
+            })
+        {
             return Ok(());
         }
-        if from <= 1 && !emit(DirEntry { ino: self.parent_ino(), next: 2, kind, name: b".." }) {
+        if from <= 1
+            && !emit(DirEntry {
+                ino: self.parent_ino(),
+                next: 2,
+                kind,
+                name: b"..",
+            })
+        {
             return Ok(());
         }
         for (sequence, name, child) in state.entries.listing(from) {
-            let Some((ino, kind)) = kind_of(child) else { continue };
-            if !emit(DirEntry { ino, next: sequence + 1, kind, name }) {
+            let Some((ino, kind)) = kind_of(child) else {
+                continue;
+            };
+            if !emit(DirEntry {
+                ino,
+                next: sequence + 1,
+                kind,
+                name,
+            }) {
                 break;
             }
         }
@@ -105,11 +145,22 @@ impl Node {
     }
 
     fn parent_ino(&self) -> u64 {
-        let parent = self.holder.lock().as_ref().and_then(|holder| holder.parent.upgrade());
+        let parent = self
+            .holder
+            .lock()
+            .as_ref()
+            .and_then(|holder| holder.parent.upgrade());
         parent.map_or(self.ino, |parent| parent.ino)
     }
 
-    pub(super) fn make(&self, name: &[u8], new: NewNode<'_>, mode: u32, uid: u32, gid: u32) -> Result<Arc<Self>> {
+    pub(super) fn make(
+        &self,
+        name: &[u8],
+        new: NewNode<'_>,
+        mode: u32,
+        uid: u32,
+        gid: u32,
+    ) -> Result<Arc<Self>> {
         let (kind, body) = match new {
             NewNode::Regular => (FileType::Regular, Body::file()),
             NewNode::Directory => (FileType::Directory, Body::directory()),
@@ -132,7 +183,10 @@ impl Node {
 
     /// Adds the entry `name`; a directory's `..` counts as a link to its parent.
     fn enter(&self, state: &mut DirState, name: Name, node: &Arc<Self>) -> Result<()> {
-        if !state.entries.insert(name.clone(), Child::Node(node.clone())) {
+        if !state
+            .entries
+            .insert(name.clone(), Child::Node(node.clone()))
+        {
             return Err(Errno::ENOSPC);
         }
         if matches!(node.body, Body::Directory(_)) {
@@ -152,7 +206,16 @@ impl Node {
             return Err(Errno::EEXIST);
         }
         {
+            let deleted = target
+                .holder
+                .lock()
+                .as_ref()
+                .is_some_and(|holder| holder.deleted);
             let mut attr = target.attr.lock();
+            if attr.nlink == 0 && deleted {
+                // What was unlinked stays so; only a file that never had a name may get one.
+                return Err(Errno::ENOENT);
+            }
             if attr.nlink >= LINK_MAX {
                 return Err(Errno::EMLINK);
             }
@@ -182,7 +245,8 @@ impl Node {
 
     fn mark_deleted(&self, parent: &Self, name: &[u8]) {
         if let Some(holder) = self.holder.lock().as_mut() {
-            let known_by = holder.name.bytes() == name && core::ptr::eq(holder.parent.as_ptr(), parent);
+            let known_by =
+                holder.name.bytes() == name && core::ptr::eq(holder.parent.as_ptr(), parent);
             holder.deleted |= known_by;
         }
     }

@@ -33,14 +33,26 @@ impl MemfdStore {
     pub fn new(dev: u64, host: Arc<dyn Host>, limit_pages: u64) -> Self {
         let fs = MemFs::build(dev, host, limit_pages, None, None);
         let root = Node::fresh(&fs, FileType::Directory, 0o700, 0, 0, Body::directory());
-        let spec = MountSpec { root, fs_type: "tmpfs", source: String::new(), options: String::new(), read_only: false };
-        Self { fs, mount: Mount::root(spec) }
+        let spec = MountSpec {
+            root,
+            fs_type: "tmpfs",
+            source: String::new(),
+            options: String::new(),
+            read_only: false,
+        };
+        Self {
+            fs,
+            mount: Mount::root(spec),
+        }
     }
 
     /// memfd_create(2). Huge pages (`MFD_HUGETLB`) are `EINVAL`.
     pub fn create(&self, name: &[u8], flags: u32, uid: u32, gid: u32) -> Result<Arc<File>> {
         let known = MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC;
-        if flags & !known != 0 || flags & (MFD_EXEC | MFD_NOEXEC_SEAL) == MFD_EXEC | MFD_NOEXEC_SEAL || name.len() > NAME_MAX {
+        if flags & !known != 0
+            || flags & (MFD_EXEC | MFD_NOEXEC_SEAL) == MFD_EXEC | MFD_NOEXEC_SEAL
+            || name.len() > NAME_MAX
+        {
             return Err(Errno::EINVAL);
         }
         let (mode, seals) = match flags & (MFD_NOEXEC_SEAL | MFD_ALLOW_SEALING) {
@@ -49,7 +61,14 @@ impl MemfdStore {
             _ => (0o666, F_SEAL_EXEC),
         };
         let inode = self.node(&[b"memfd:", name].concat(), mode, uid, gid, seals)?;
-        Ok(File::new(Place { mount: self.mount.clone(), inode }, None, O_RDWR))
+        Ok(File::new(
+            Place {
+                mount: self.mount.clone(),
+                inode,
+            },
+            None,
+            O_RDWR,
+        ))
     }
 
     /// The object behind a shared anonymous mapping: `len` bytes of zeros.
@@ -63,7 +82,11 @@ impl MemfdStore {
         let node = Node::fresh(&self.fs, FileType::Regular, mode, uid, gid, Body::file());
         node.data()?.set_seals(seals);
         node.attr.lock().nlink = 0;
-        *node.holder.lock() = Some(Holder { parent: Weak::new(), name: Name::from(name), deleted: true });
+        *node.holder.lock() = Some(Holder {
+            parent: Weak::new(),
+            name: Name::from(name),
+            deleted: true,
+        });
         Ok(node)
     }
 }

@@ -6,6 +6,7 @@
 mod data;
 mod dir;
 mod edit;
+mod inode;
 mod memfd;
 mod node;
 mod pages;
@@ -51,7 +52,13 @@ pub struct MemFs {
 }
 
 impl MemFs {
-    fn build(dev: u64, host: Arc<dyn Host>, limit: u64, image: Option<Erofs>, devices: Option<Devices>) -> Arc<Self> {
+    fn build(
+        dev: u64,
+        host: Arc<dyn Host>,
+        limit: u64,
+        image: Option<Erofs>,
+        devices: Option<Devices>,
+    ) -> Arc<Self> {
         let first = image.map_or(1, |image| image.nid_limit() + 1);
         Arc::new(Self {
             dev,
@@ -73,11 +80,23 @@ impl MemFs {
     #[must_use]
     pub fn tmpfs(dev: u64, host: Arc<dyn Host>, limit_pages: u64, mode: u32) -> InodeRef {
         let fs = Self::build(dev, host, limit_pages, None, None);
-        Node::fresh(&fs, FileType::Directory, mode, 0, 0, node::Body::directory())
+        Node::fresh(
+            &fs,
+            FileType::Directory,
+            mode,
+            0,
+            0,
+            node::Body::directory(),
+        )
     }
 
     /// A writable view of an EROFS image; answers its root. Writes are kept in memory, at most `limit_pages` of them.
-    pub fn over_image(dev: u64, host: Arc<dyn Host>, limit_pages: u64, image: &'static [u8]) -> core::result::Result<InodeRef, ErofsError> {
+    pub fn over_image(
+        dev: u64,
+        host: Arc<dyn Host>,
+        limit_pages: u64,
+        image: &'static [u8],
+    ) -> core::result::Result<InodeRef, ErofsError> {
         let image = Erofs::mount(image)?;
         let root = image.inode(image.root())?;
         let fs = Self::build(dev, host, limit_pages, Some(image), None);
@@ -85,9 +104,21 @@ impl MemFs {
     }
 
     /// An empty file system whose device nodes work.
-    pub(crate) fn with_devices(dev: u64, host: Arc<dyn Host>, limit_pages: u64, devices: Devices) -> InodeRef {
+    pub(crate) fn with_devices(
+        dev: u64,
+        host: Arc<dyn Host>,
+        limit_pages: u64,
+        devices: Devices,
+    ) -> InodeRef {
         let fs = Self::build(dev, host, limit_pages, None, Some(devices));
-        Node::fresh(&fs, FileType::Directory, 0o755, 0, 0, node::Body::directory())
+        Node::fresh(
+            &fs,
+            FileType::Directory,
+            0o755,
+            0,
+            0,
+            node::Body::directory(),
+        )
     }
 
     fn now(&self) -> Timestamp {
@@ -101,7 +132,10 @@ impl MemFs {
     /// Takes `pages` from the budget; `ENOSPC` if that is more than is left.
     fn take_pages(&self, pages: u64) -> Result<()> {
         let add = |used: u64| used.checked_add(pages).filter(|&sum| sum <= self.limit);
-        self.used.fetch_update(Relaxed, Relaxed, add).map(drop).map_err(|_| Errno::ENOSPC)
+        self.used
+            .fetch_update(Relaxed, Relaxed, add)
+            .map(drop)
+            .map_err(|_| Errno::ENOSPC)
     }
 
     fn give_back(&self, pages: u64) {

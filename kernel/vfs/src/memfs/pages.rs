@@ -12,7 +12,11 @@ const PAGE: u64 = PAGE_SIZE as u64;
 /// A stretch of file data that one copy can serve.
 pub(super) enum Run {
     /// `len` bytes of a page, from offset `from`.
-    Page { page: Arc<Page>, from: usize, len: usize },
+    Page {
+        page: Arc<Page>,
+        from: usize,
+        len: usize,
+    },
     Image(&'static [u8]),
     Zeros(usize),
 }
@@ -42,13 +46,23 @@ pub(super) struct Pages {
 
 impl Pages {
     pub(super) fn backed(image: Extents, size: u64) -> Self {
-        Self { size, image, image_end: size, image_size: size, ..Self::default() }
+        Self {
+            size,
+            image,
+            image_end: size,
+            image_size: size,
+            ..Self::default()
+        }
     }
 
     /// Units of 512 bytes, for `st_blocks`.
     pub(super) fn blocks(&self) -> u64 {
         let backed = self.image_end.div_ceil(PAGE);
-        let covered = if backed == 0 { 0 } else { self.map.range(..backed).count() as u64 };
+        let covered = if backed == 0 {
+            0
+        } else {
+            self.map.range(..backed).count() as u64
+        };
         (self.held + backed - covered) * 8
     }
 
@@ -59,13 +73,23 @@ impl Pages {
         let in_page = to_usize(end - offset).min(PAGE_SIZE - from);
         if !self.map.is_empty() {
             match self.map.get(&index) {
-                Some(Some(page)) => return Run::Page { page: page.clone(), from, len: in_page },
+                Some(Some(page)) => {
+                    return Run::Page {
+                        page: page.clone(),
+                        from,
+                        len: in_page,
+                    };
+                }
                 Some(None) => return Run::Zeros(in_page),
                 None => {}
             }
         }
         // Up to the next page in memory, it is all image or all hole.
-        let next = self.map.range(index + 1..).next().map_or(end, |(&at, _)| end.min(at * PAGE));
+        let next = self
+            .map
+            .range(index + 1..)
+            .next()
+            .map_or(end, |(&at, _)| end.min(at * PAGE));
         if offset < self.image_end {
             let bytes = self.image.bytes(offset, next.min(self.image_end));
             if !bytes.is_empty() {
@@ -92,7 +116,12 @@ impl Pages {
         Ok(page)
     }
 
-    fn insert(&mut self, fs: &MemFs, index: u64, make: impl FnOnce(&Self) -> Result<Arc<Page>>) -> Result<Arc<Page>> {
+    fn insert(
+        &mut self,
+        fs: &MemFs,
+        index: u64,
+        make: impl FnOnce(&Self) -> Result<Arc<Page>>,
+    ) -> Result<Arc<Page>> {
         fs.take_pages(1)?;
         let page = make(self).inspect_err(|_| fs.give_back(1))?;
         self.map.insert(index, Some(page.clone()));
@@ -106,7 +135,10 @@ impl Pages {
         match self.map.get(&index) {
             Some(Some(page)) => Ok((page.clone(), false)),
             Some(None) => Ok((self.insert(fs, index, |_| Page::zeroed())?, false)),
-            None => Ok((self.insert(fs, index, |pages| pages.copy_of(index))?, index * PAGE < self.image_end)),
+            None => Ok((
+                self.insert(fs, index, |pages| pages.copy_of(index))?,
+                index * PAGE < self.image_end,
+            )),
         }
     }
 
@@ -126,7 +158,8 @@ impl Pages {
         }
         // The tail of an image file, which has no page of its own, or a hole: it gets one, so that what is written
         // later shows in the mapping.
-        self.writable(fs, index).map(|(page, _)| PageRef::Memory(page))
+        self.writable(fs, index)
+            .map(|(page, _)| PageRef::Memory(page))
     }
 
     /// Sets the size. Shrinking drops pages and what the image had beyond; growing shows zeros.
@@ -150,7 +183,11 @@ impl Pages {
 
     /// Drops the pages of `first..end` from memory.
     fn remove(&mut self, fs: &MemFs, first: u64, end: u64) {
-        let indices: alloc::vec::Vec<u64> = self.map.range(first..end).map(|(&index, _)| index).collect();
+        let indices: alloc::vec::Vec<u64> = self
+            .map
+            .range(first..end)
+            .map(|(&index, _)| index)
+            .collect();
         let mut freed = 0;
         for index in indices {
             if let Some(Some(_)) = self.map.remove(&index) {
@@ -238,11 +275,18 @@ impl Pages {
                 index + 1
             } else {
                 // Over a hole of a sparse file in one step.
-                self.map.range(index + 1..).find(|(_, page)| page.is_some()).map_or(end, |(&at, _)| at)
+                self.map
+                    .range(index + 1..)
+                    .find(|(_, page)| page.is_some())
+                    .map_or(end, |(&at, _)| at)
             };
         }
         let found = (index * PAGE).max(offset).min(self.size);
-        if found >= self.size && !hole { Err(Errno::ENXIO) } else { Ok(found) }
+        if found >= self.size && !hole {
+            Err(Errno::ENXIO)
+        } else {
+            Ok(found)
+        }
     }
 
     /// Drops everything: the file is gone.

@@ -18,14 +18,23 @@ impl<'a> Locked<'a> {
     fn lock(old: &'a Node, new: &'a Node) -> Result<Self> {
         let (a, b) = (old.directory()?, new.directory()?);
         if core::ptr::eq(old, new) {
-            return Ok(Self { old: a.lock(), new: None });
+            return Ok(Self {
+                old: a.lock(),
+                new: None,
+            });
         }
         if old.ino < new.ino {
             let old = a.lock();
-            return Ok(Self { old, new: Some(b.lock()) });
+            return Ok(Self {
+                old,
+                new: Some(b.lock()),
+            });
         }
         let new = b.lock();
-        Ok(Self { old: a.lock(), new: Some(new) })
+        Ok(Self {
+            old: a.lock(),
+            new: Some(new),
+        })
     }
 
     fn new_dir(&mut self) -> &mut DirState {
@@ -46,7 +55,12 @@ impl Node {
         if core::ptr::eq(self, other) {
             return true;
         }
-        let up = |node: &Self| node.holder.lock().as_ref().and_then(|holder| holder.parent.upgrade());
+        let up = |node: &Self| {
+            node.holder
+                .lock()
+                .as_ref()
+                .and_then(|holder| holder.parent.upgrade())
+        };
         let mut here = up(other);
         while let Some(node) = here {
             if core::ptr::eq(self, &*node) {
@@ -57,7 +71,13 @@ impl Node {
         false
     }
 
-    pub(super) fn move_entry(&self, name: &[u8], new_dir: &Self, new_name: &[u8], flags: u32) -> Result<()> {
+    pub(super) fn move_entry(
+        &self,
+        name: &[u8],
+        new_dir: &Self,
+        new_name: &[u8],
+        flags: u32,
+    ) -> Result<()> {
         if !Arc::ptr_eq(&self.fs, &new_dir.fs) {
             return Err(Errno::EXDEV);
         }
@@ -78,7 +98,9 @@ impl Node {
         self.check_move(&moved, new_dir, target.as_ref(), flags)?;
         match target {
             Some(target) if Arc::ptr_eq(&target, &moved) => return Ok(()),
-            Some(target) if flags & RENAME_EXCHANGE != 0 => self.exchange(&mut dirs, name, &moved, new_dir, new_name, &target)?,
+            Some(target) if flags & RENAME_EXCHANGE != 0 => {
+                self.exchange(&mut dirs, name, &moved, new_dir, new_name, &target)?
+            }
             target => self.replace(&mut dirs, name, &moved, new_dir, new_name, target.as_ref())?,
         }
         self.touch();
@@ -87,7 +109,13 @@ impl Node {
         Ok(())
     }
 
-    fn check_move(&self, moved: &Arc<Self>, new_dir: &Self, target: Option<&Arc<Self>>, flags: u32) -> Result<()> {
+    fn check_move(
+        &self,
+        moved: &Arc<Self>,
+        new_dir: &Self,
+        target: Option<&Arc<Self>>,
+        flags: u32,
+    ) -> Result<()> {
         let exchange = flags & RENAME_EXCHANGE != 0;
         match target {
             Some(_) if flags & RENAME_NOREPLACE != 0 => return Err(Errno::EEXIST),
@@ -99,7 +127,11 @@ impl Node {
         }
         let Some(target) = target else { return Ok(()) };
         if target.is_dir_node() && target.is_above(self) {
-            return Err(if exchange { Errno::EINVAL } else { Errno::ENOTEMPTY });
+            return Err(if exchange {
+                Errno::EINVAL
+            } else {
+                Errno::ENOTEMPTY
+            });
         }
         match (moved.is_dir_node(), target.is_dir_node()) {
             (true, false) if !exchange => Err(Errno::ENOTDIR),
@@ -126,7 +158,9 @@ impl Node {
             dirs.new_dir().entries.remove(new_name);
         }
         dirs.old.entries.remove(name);
-        dirs.new_dir().entries.insert(new_name.into(), Child::Node(moved.clone()));
+        dirs.new_dir()
+            .entries
+            .insert(new_name.into(), Child::Node(moved.clone()));
         moved.hold(new_dir, new_name.into());
         if moved.is_dir_node() {
             self.count_subdir(-1);
@@ -146,7 +180,11 @@ impl Node {
     ) -> Result<()> {
         let (slot, _) = dirs.old.entries.get_mut(name).ok_or(Errno::ENOENT)?;
         *slot = Child::Node(target.clone());
-        let (slot, _) = dirs.new_dir().entries.get_mut(new_name).ok_or(Errno::ENOENT)?;
+        let (slot, _) = dirs
+            .new_dir()
+            .entries
+            .get_mut(new_name)
+            .ok_or(Errno::ENOENT)?;
         *slot = Child::Node(moved.clone());
         moved.hold(new_dir, new_name.into());
         target.hold(self, name.into());

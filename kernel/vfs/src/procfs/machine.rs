@@ -29,7 +29,10 @@ pub(super) fn loadavg(context: &Context, out: &mut Text) -> Result<()> {
         put!(out, "{}.{:02} ", load / 100, load % 100);
     }
     let processes = context.source.processes();
-    let threads: usize = processes.iter().map(|&pid| context.source.threads(pid).len()).sum();
+    let threads: usize = processes
+        .iter()
+        .map(|&pid| context.source.threads(pid).len())
+        .sum();
     let last = processes.last().copied().unwrap_or(0);
     put!(out, "1/{threads} {last}\n");
     Ok(())
@@ -37,7 +40,13 @@ pub(super) fn loadavg(context: &Context, out: &mut Text) -> Result<()> {
 
 pub(super) fn version(context: &Context, out: &mut Text) -> Result<()> {
     let uname = context.source.uname();
-    put!(out, "{} version {} {}\n", uname.sysname, uname.release, uname.version);
+    put!(
+        out,
+        "{} version {} {}\n",
+        uname.sysname,
+        uname.release,
+        uname.version
+    );
     Ok(())
 }
 
@@ -95,9 +104,17 @@ pub(super) fn meminfo(context: &Context, out: &mut Text) -> Result<()> {
         ("AnonHugePages", 0),
     ];
     for (name, bytes) in rows {
-        put!(out, "{:<16}{:>8} kB\n", alloc::format!("{name}:"), bytes / 1024);
+        put!(
+            out,
+            "{:<16}{:>8} kB\n",
+            alloc::format!("{name}:"),
+            bytes / 1024
+        );
     }
-    put!(out, "HugePages_Total:       0\nHugePages_Free:        0\nHugePages_Rsvd:        0\nHugePages_Surp:        0\n");
+    put!(
+        out,
+        "HugePages_Total:       0\nHugePages_Free:        0\nHugePages_Rsvd:        0\nHugePages_Surp:        0\n"
+    );
     put!(out, "Hugepagesize:       2048 kB\n");
     Ok(())
 }
@@ -107,12 +124,26 @@ pub(super) fn stat(context: &Context, out: &mut Text) -> Result<()> {
     put!(out, "cpu  {user} 0 {system} {idle} 0 0 0 0 0 0\n");
     let count = u64::from(context.source.cpu_count()).max(1);
     for cpu in 0..count {
-        put!(out, "cpu{cpu} {} 0 {} {} 0 0 0 0 0 0\n", user / count, system / count, idle / count);
+        put!(
+            out,
+            "cpu{cpu} {} 0 {} {} 0 0 0 0 0 0\n",
+            user / count,
+            system / count,
+            idle / count
+        );
     }
     let processes = context.source.processes();
     let last = processes.last().copied().unwrap_or(0);
-    put!(out, "intr 0\nctxt {}\nbtime {}\n", context.source.context_switches(), context.source.boot_time());
-    put!(out, "processes {last}\nprocs_running 1\nprocs_blocked 0\nsoftirq 0\n");
+    put!(
+        out,
+        "intr 0\nctxt {}\nbtime {}\n",
+        context.source.context_switches(),
+        context.source.boot_time()
+    );
+    put!(
+        out,
+        "processes {last}\nprocs_running 1\nprocs_blocked 0\nsoftirq 0\n"
+    );
     Ok(())
 }
 
@@ -120,16 +151,55 @@ pub(super) fn cpuinfo(context: &Context, out: &mut Text) -> Result<()> {
     let cpu = context.source.cpu();
     let count = context.source.cpu_count();
     for at in 0..count {
-        put!(out, "processor\t: {at}\nvendor_id\t: {}\ncpu family\t: {}\n", cpu.vendor, cpu.family);
-        put!(out, "model\t\t: {}\nmodel name\t: {}\nstepping\t: {}\n", cpu.model, cpu.model_name, cpu.stepping);
-        put!(out, "cpu MHz\t\t: {}.{:03}\ncache size\t: {} KB\n", cpu.khz / 1000, cpu.khz % 1000, cpu.cache_kib);
-        put!(out, "physical id\t: 0\nsiblings\t: {count}\ncore id\t\t: {at}\ncpu cores\t: {count}\n");
-        put!(out, "apicid\t\t: {at}\ninitial apicid\t: {at}\nfpu\t\t: yes\nfpu_exception\t: yes\n");
-        put!(out, "cpuid level\t: {}\nwp\t\t: yes\nflags\t\t: {}\nbugs\t\t:\n", cpu.cpuid_level, cpu.flags);
+        put!(
+            out,
+            "processor\t: {at}\nvendor_id\t: {}\ncpu family\t: {}\n",
+            cpu.vendor,
+            cpu.family
+        );
+        put!(
+            out,
+            "model\t\t: {}\nmodel name\t: {}\nstepping\t: {}\n",
+            cpu.model,
+            cpu.model_name,
+            cpu.stepping
+        );
+        put!(
+            out,
+            "cpu MHz\t\t: {}.{:03}\ncache size\t: {} KB\n",
+            cpu.khz / 1000,
+            cpu.khz % 1000,
+            cpu.cache_kib
+        );
+        put!(
+            out,
+            "physical id\t: 0\nsiblings\t: {count}\ncore id\t\t: {at}\ncpu cores\t: {count}\n"
+        );
+        put!(
+            out,
+            "apicid\t\t: {at}\ninitial apicid\t: {at}\nfpu\t\t: yes\nfpu_exception\t: yes\n"
+        );
+        put!(
+            out,
+            "cpuid level\t: {}\nwp\t\t: yes\nflags\t\t: {}\nbugs\t\t:\n",
+            cpu.cpuid_level,
+            cpu.flags
+        );
         let bogomips = cpu.khz / 5;
-        put!(out, "bogomips\t: {}.{:02}\nclflush size\t: {}\n", bogomips / 100, bogomips % 100, cpu.clflush_size);
+        put!(
+            out,
+            "bogomips\t: {}.{:02}\nclflush size\t: {}\n",
+            bogomips / 100,
+            bogomips % 100,
+            cpu.clflush_size
+        );
         put!(out, "cache_alignment\t: {}\n", cpu.clflush_size);
-        put!(out, "address sizes\t: {} bits physical, {} bits virtual\npower management:\n\n", cpu.physical_bits, cpu.virtual_bits);
+        put!(
+            out,
+            "address sizes\t: {} bits physical, {} bits virtual\npower management:\n\n",
+            cpu.physical_bits,
+            cpu.virtual_bits
+        );
     }
     Ok(())
 }

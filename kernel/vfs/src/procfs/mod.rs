@@ -1,14 +1,17 @@
 //! /proc, see proc(5).
 mod descriptors;
 mod machine;
+mod maps;
 mod mounts;
 mod process;
 mod source;
 mod status;
 mod sys;
 
+pub use source::{
+    CpuInfo, Limit, MapEntry, MemoryUse, ProcPlace, ProcSource, ProcessInfo, SystemMemory, Uname,
+};
 pub(crate) use status::put_cpu_list;
-pub use source::{CpuInfo, Limit, MapEntry, MemoryUse, ProcPlace, ProcSource, ProcessInfo, SystemMemory, Uname};
 
 use crate::host::Host;
 use crate::inode::InodeRef;
@@ -22,12 +25,30 @@ const MAGIC: u64 = 0x9fa0;
 /// Makes /proc; answers its root.
 #[must_use]
 pub fn procfs(dev: u64, host: Arc<dyn Host>, source: Arc<dyn ProcSource>) -> InodeRef {
-    mount(PseudoFs { dev, magic: MAGIC, host }, source, &ROOT)
+    mount(
+        PseudoFs {
+            dev,
+            magic: MAGIC,
+            host,
+        },
+        source,
+        &ROOT,
+    )
 }
 
 static ROOT: Directory = Directory {
     entries: &[
-        Entry { name: "self", mode: 0o777, kind: Kind::Link(|context, out| { put!(out, "{}", context.source.current().0); Ok(()) }, None) },
+        Entry {
+            name: "self",
+            mode: 0o777,
+            kind: Kind::Link(
+                |context, out| {
+                    put!(out, "{}", context.source.current().0);
+                    Ok(())
+                },
+                None,
+            ),
+        },
         Entry {
             name: "thread-self",
             mode: 0o777,
@@ -40,7 +61,17 @@ static ROOT: Directory = Directory {
                 None,
             ),
         },
-        Entry { name: "mounts", mode: 0o777, kind: Kind::Link(|_, out| { put!(out, "self/mounts"); Ok(()) }, None) },
+        Entry {
+            name: "mounts",
+            mode: 0o777,
+            kind: Kind::Link(
+                |_, out| {
+                    put!(out, "self/mounts");
+                    Ok(())
+                },
+                None,
+            ),
+        },
         text("cmdline", machine::command_line),
         text("cpuinfo", machine::cpuinfo),
         text("filesystems", machine::filesystems),
@@ -56,7 +87,12 @@ static ROOT: Directory = Directory {
     dynamic: Some(&PROCESSES),
 };
 
-static PROCESSES: Dynamic = Dynamic { find: find_process, list: list_processes, prefix: "", kind: FileType::Directory };
+static PROCESSES: Dynamic = Dynamic {
+    find: find_process,
+    list: list_processes,
+    prefix: "",
+    kind: FileType::Directory,
+};
 
 /// A number without a sign or leading zeros, as numbered entries are named.
 fn number(name: &[u8]) -> Option<u32> {
@@ -69,9 +105,21 @@ fn number(name: &[u8]) -> Option<u32> {
 fn find_process(context: &Context, name: &[u8]) -> Option<(Entry, Context)> {
     let pid = number(name)?;
     context.source.process(pid, pid)?;
-    Some((dir("", &process::PROCESS), Context { pid, tid: pid, ..context.clone() }))
+    Some((
+        dir("", &process::PROCESS),
+        Context {
+            pid,
+            tid: pid,
+            ..context.clone()
+        },
+    ))
 }
 
 fn list_processes(context: &Context, first: u32, emit: &mut dyn FnMut(u32) -> bool) {
-    let _ = context.source.processes().into_iter().filter(|&pid| pid >= first).all(emit);
+    let _ = context
+        .source
+        .processes()
+        .into_iter()
+        .filter(|&pid| pid >= first)
+        .all(emit);
 }

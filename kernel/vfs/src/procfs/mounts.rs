@@ -21,7 +21,10 @@ fn escaped(bytes: &[u8]) -> Vec<u8> {
 
 /// Calls `show` for each mount below (and with) `mount`, with its path.
 fn each(mount: &Arc<Mount>, root: &Place, show: &mut dyn FnMut(&Mount, &[u8])) {
-    let here = Place { mount: mount.clone(), inode: mount.root.clone() };
+    let here = Place {
+        mount: mount.clone(),
+        inode: mount.root.clone(),
+    };
     let path = here.path(root);
     if path.reachable {
         show(mount, &escaped(&path.bytes));

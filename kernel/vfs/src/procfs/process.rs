@@ -1,6 +1,6 @@
 //! The directory of a process, and those of its threads.
-use super::source::{MapEntry, ProcPlace, ProcessInfo};
-use super::{descriptors, mounts, number, status};
+use super::source::{ProcPlace, ProcessInfo};
+use super::{descriptors, maps, mounts, number, status};
 use crate::Result;
 use crate::inode::Link;
 use crate::pseudo::{Context, Directory, Dynamic, Entry, Kind, Text, dir, fixed, put, text};
@@ -11,7 +11,11 @@ pub(super) static PROCESS: Directory = fixed(&[
     text("auxv", auxv).with_mode(0o400),
     text("cgroup", cgroup),
     text("cmdline", command_line),
-    Entry { name: "comm", mode: 0o644, kind: Kind::Stored(comm, set_comm) },
+    Entry {
+        name: "comm",
+        mode: 0o644,
+        kind: Kind::Stored(comm, set_comm),
+    },
     text("coredump_filter", |_, out| constant(out, "00000033\n")),
     link("cwd", cwd),
     text("environ", environ).with_mode(0o400),
@@ -22,16 +26,22 @@ pub(super) static PROCESS: Directory = fixed(&[
     text("io", io).with_mode(0o400),
     text("limits", status::limits),
     text("loginuid", |_, out| constant(out, "4294967295")),
-    text("maps", maps),
+    text("maps", maps::maps),
     text("mountinfo", mounts::mountinfo),
     text("mounts", mounts::mounts),
     text("oom_adj", |_, out| constant(out, "0\n")),
     text("oom_score", |_, out| constant(out, "0\n")),
-    Entry { name: "oom_score_adj", mode: 0o644, kind: Kind::Stored(oom_score_adj, set_oom_score_adj) },
+    Entry {
+        name: "oom_score_adj",
+        mode: 0o644,
+        kind: Kind::Stored(oom_score_adj, set_oom_score_adj),
+    },
     text("personality", |_, out| constant(out, "00000000\n")).with_mode(0o400),
     link("root", root),
     text("setgroups", |_, out| constant(out, "allow\n")),
     text("sessionid", |_, out| constant(out, "4294967295")),
+    text("smaps", maps::smaps),
+    text("smaps_rollup", maps::smaps_rollup),
     text("stat", status::stat),
     text("statm", status::statm),
     text("status", status::status),
@@ -45,7 +55,11 @@ static THREAD: Directory = fixed(&[
     text("auxv", auxv).with_mode(0o400),
     text("cgroup", cgroup),
     text("cmdline", command_line),
-    Entry { name: "comm", mode: 0o644, kind: Kind::Stored(comm, set_comm) },
+    Entry {
+        name: "comm",
+        mode: 0o644,
+        kind: Kind::Stored(comm, set_comm),
+    },
     link("cwd", cwd),
     text("environ", environ).with_mode(0o400),
     link("exe", exe),
@@ -53,7 +67,7 @@ static THREAD: Directory = fixed(&[
     dir("fdinfo", &descriptors::FDINFO),
     text("io", io).with_mode(0o400),
     text("limits", status::limits),
-    text("maps", maps),
+    text("maps", maps::maps),
     text("mountinfo", mounts::mountinfo),
     text("mounts", mounts::mounts),
     link("root", root),
@@ -62,22 +76,45 @@ static THREAD: Directory = fixed(&[
     text("status", status::status),
 ]);
 
-static TASKS: Directory = Directory { entries: &[], dynamic: Some(&TASK_LIST) };
-static TASK_LIST: Dynamic = Dynamic { find: find_task, list: list_tasks, prefix: "", kind: FileType::Directory };
+static TASKS: Directory = Directory {
+    entries: &[],
+    dynamic: Some(&TASK_LIST),
+};
+static TASK_LIST: Dynamic = Dynamic {
+    find: find_task,
+    list: list_tasks,
+    prefix: "",
+    kind: FileType::Directory,
+};
 
 fn find_task(context: &Context, name: &[u8]) -> Option<(Entry, Context)> {
     let tid = number(name)?;
     context.source.process(context.pid, tid)?;
-    Some((dir("", &THREAD), Context { tid, ..context.clone() }))
+    Some((
+        dir("", &THREAD),
+        Context {
+            tid,
+            ..context.clone()
+        },
+    ))
 }
 
 fn list_tasks(context: &Context, first: u32, emit: &mut dyn FnMut(u32) -> bool) {
-    let _ = context.source.threads(context.pid).into_iter().filter(|&tid| tid >= first).all(emit);
+    let _ = context
+        .source
+        .threads(context.pid)
+        .into_iter()
+        .filter(|&tid| tid >= first)
+        .all(emit);
 }
 
 /// A link to an object that the process holds.
 const fn link(name: &'static str, follow: fn(&Context) -> Result<Link>) -> Entry {
-    Entry { name, mode: 0o777, kind: Kind::Link(show_for(name), Some(follow)) }
+    Entry {
+        name,
+        mode: 0o777,
+        kind: Kind::Link(show_for(name), Some(follow)),
+    }
 }
 
 /// The text of such a link is the path of the object. A function pointer cannot carry the name, so one is picked.
@@ -90,7 +127,10 @@ const fn show_for(name: &str) -> fn(&Context, &mut Text) -> Result<()> {
 }
 
 fn show_place(context: &Context, which: ProcPlace, out: &mut Text) -> Result<()> {
-    let place = context.source.place(context.pid, which).ok_or(Errno::ENOENT)?;
+    let place = context
+        .source
+        .place(context.pid, which)
+        .ok_or(Errno::ENOENT)?;
     let reader = context.source.current().0;
     let root = require(context.source.place(reader, ProcPlace::Root))?;
     out.0 = place.path(&root).into_link_text();
@@ -98,7 +138,11 @@ fn show_place(context: &Context, which: ProcPlace, out: &mut Text) -> Result<()>
 }
 
 fn follow_place(context: &Context, which: ProcPlace) -> Result<Link> {
-    context.source.place(context.pid, which).map(Link::Place).ok_or(Errno::ENOENT)
+    context
+        .source
+        .place(context.pid, which)
+        .map(Link::Place)
+        .ok_or(Errno::ENOENT)
 }
 
 fn cwd(context: &Context) -> Result<Link> {
@@ -159,7 +203,9 @@ fn comm(context: &Context, out: &mut Text) -> Result<()> {
 
 fn set_comm(context: &Context, text: &[u8]) -> Result<()> {
     let name = text.strip_suffix(b"\n").unwrap_or(text);
-    context.source.set_comm(context.pid, context.tid, name.get(..15).unwrap_or(name))
+    context
+        .source
+        .set_comm(context.pid, context.tid, name.get(..15).unwrap_or(name))
 }
 
 fn oom_score_adj(context: &Context, out: &mut Text) -> Result<()> {
@@ -168,7 +214,10 @@ fn oom_score_adj(context: &Context, out: &mut Text) -> Result<()> {
 }
 
 fn set_oom_score_adj(context: &Context, text: &[u8]) -> Result<()> {
-    let value: i32 = core::str::from_utf8(text).ok().and_then(|text| text.trim().parse().ok()).ok_or(Errno::EINVAL)?;
+    let value: i32 = core::str::from_utf8(text)
+        .ok()
+        .and_then(|text| text.trim().parse().ok())
+        .ok_or(Errno::EINVAL)?;
     if !(-1000..=1000).contains(&value) {
         return Err(Errno::EINVAL);
     }
@@ -177,34 +226,17 @@ fn set_oom_score_adj(context: &Context, text: &[u8]) -> Result<()> {
 
 fn io(context: &Context, out: &mut Text) -> Result<()> {
     let info = info(context)?;
-    put!(out, "rchar: {}\nwchar: {}\nsyscr: {}\nsyscw: {}\n", info.bytes_read, info.bytes_written, info.read_calls, info.write_calls);
-    put!(out, "read_bytes: 0\nwrite_bytes: 0\ncancelled_write_bytes: 0\n");
+    put!(
+        out,
+        "rchar: {}\nwchar: {}\nsyscr: {}\nsyscw: {}\n",
+        info.bytes_read,
+        info.bytes_written,
+        info.read_calls,
+        info.write_calls
+    );
+    put!(
+        out,
+        "read_bytes: 0\nwrite_bytes: 0\ncancelled_write_bytes: 0\n"
+    );
     Ok(())
-}
-
-fn maps(context: &Context, out: &mut Text) -> Result<()> {
-    context.source.maps(context.pid, &mut |entry| map_line(entry, out))
-}
-
-/// The column at which the name stands.
-const NAME_COLUMN: usize = 73;
-
-fn map_line(entry: &MapEntry<'_>, out: &mut Text) {
-    let start = out.0.len();
-    let flag = |on: bool, letter: char| if on { letter } else { '-' };
-    let (read, write, execute) = (flag(entry.read, 'r'), flag(entry.write, 'w'), flag(entry.execute, 'x'));
-    let shared = if entry.shared { 's' } else { 'p' };
-    put!(out, "{:08x}-{:08x} {read}{write}{execute}{shared} {:08x} ", entry.start, entry.end, entry.offset);
-    put!(out, "{:02x}:{:02x} {} ", entry.dev >> 8, entry.dev & 0xff, entry.ino);
-    if !entry.name.is_empty() {
-        let width = out.0.len() - start;
-        out.0.resize(start + width.max(NAME_COLUMN), b' ');
-        for &byte in entry.name {
-            match byte {
-                b'\n' => out.0.extend_from_slice(b"\\012"),
-                _ => out.0.push(byte),
-            }
-        }
-    }
-    out.0.push(b'\n');
 }

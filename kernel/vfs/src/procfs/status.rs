@@ -9,18 +9,73 @@ const PAGE: u64 = 4096;
 
 pub(super) fn stat(context: &Context, out: &mut Text) -> Result<()> {
     let p = info(context)?;
-    let resident_limit = context.source.limits(context.pid).map_or(u64::MAX, |limits| limits[5].soft);
+    let resident_limit = context
+        .source
+        .limits(context.pid)
+        .map_or(u64::MAX, |limits| limits[5].soft);
     put!(out, "{} (", p.tid);
     out.0.extend_from_slice(&p.comm);
-    put!(out, ") {} {} {} {} {} {} 4194304 ", char::from(p.state), p.ppid, p.pgid, p.sid, p.tty, p.tpgid);
-    put!(out, "{} 0 {} 0 {} {} 0 0 ", p.minor_faults, p.major_faults, p.user_time / TICK_NS, p.system_time / TICK_NS);
-    put!(out, "{} {} {} 0 {} ", 20 + p.nice, p.nice, p.threads, p.start_time / TICK_NS);
-    put!(out, "{} {} {resident_limit} ", p.memory.size, p.memory.resident / PAGE);
-    put!(out, "{} {} {} 0 0 ", p.start_code, p.end_code, p.start_stack);
-    let (pending, blocked) = (p.signals_pending & 0x7fff_ffff, p.signals_blocked & 0x7fff_ffff);
-    put!(out, "{pending} {blocked} {} {} ", p.signals_ignored & 0x7fff_ffff, p.signals_caught & 0x7fff_ffff);
+    put!(
+        out,
+        ") {} {} {} {} {} {} 4194304 ",
+        char::from(p.state),
+        p.ppid,
+        p.pgid,
+        p.sid,
+        p.tty,
+        p.tpgid
+    );
+    put!(
+        out,
+        "{} 0 {} 0 {} {} 0 0 ",
+        p.minor_faults,
+        p.major_faults,
+        p.user_time / TICK_NS,
+        p.system_time / TICK_NS
+    );
+    put!(
+        out,
+        "{} {} {} 0 {} ",
+        20 + p.nice,
+        p.nice,
+        p.threads,
+        p.start_time / TICK_NS
+    );
+    put!(
+        out,
+        "{} {} {resident_limit} ",
+        p.memory.size,
+        p.memory.resident / PAGE
+    );
+    put!(
+        out,
+        "{} {} {} 0 0 ",
+        p.start_code,
+        p.end_code,
+        p.start_stack
+    );
+    let (pending, blocked) = (
+        p.signals_pending & 0x7fff_ffff,
+        p.signals_blocked & 0x7fff_ffff,
+    );
+    put!(
+        out,
+        "{pending} {blocked} {} {} ",
+        p.signals_ignored & 0x7fff_ffff,
+        p.signals_caught & 0x7fff_ffff
+    );
     put!(out, "0 0 0 17 {} 0 0 0 0 0 ", p.cpu);
-    put!(out, "{} {} {} {} {} {} {} 0\n", p.start_data, p.end_data, p.start_brk, p.arg_start, p.arg_end, p.env_start, p.env_end);
+    put!(
+        out,
+        "{} {} {} {} {} {} {} 0\n",
+        p.start_data,
+        p.end_data,
+        p.start_brk,
+        p.arg_start,
+        p.arg_end,
+        p.env_start,
+        p.env_end
+    );
     Ok(())
 }
 
@@ -28,7 +83,13 @@ pub(super) fn statm(context: &Context, out: &mut Text) -> Result<()> {
     let m = info(context)?.memory;
     let shared = (m.resident_file + m.resident_shared) / PAGE;
     let data = (m.data + m.stack) / PAGE;
-    put!(out, "{} {} {shared} {} 0 {data} 0\n", m.size / PAGE, m.resident / PAGE, m.text / PAGE);
+    put!(
+        out,
+        "{} {} {shared} {} 0 {data} 0\n",
+        m.size / PAGE,
+        m.resident / PAGE,
+        m.text / PAGE
+    );
     Ok(())
 }
 
@@ -44,21 +105,48 @@ fn state_name(state: u8) -> &'static str {
 
 pub(super) fn status(context: &Context, out: &mut Text) -> Result<()> {
     let p = info(context)?;
-    let fd_size = context.source.files(context.pid).map_or(0, |files| files.size().next_multiple_of(64));
+    let fd_size = context
+        .source
+        .files(context.pid)
+        .map_or(0, |files| files.size().next_multiple_of(64));
     put!(out, "Name:\t");
     out.0.extend_from_slice(&p.comm);
-    put!(out, "\nUmask:\t{:04o}\nState:\t{} ({})\n", p.umask, char::from(p.state), state_name(p.state));
-    put!(out, "Tgid:\t{}\nNgid:\t0\nPid:\t{}\nPPid:\t{}\nTracerPid:\t0\n", p.pid, p.tid, p.ppid);
+    put!(
+        out,
+        "\nUmask:\t{:04o}\nState:\t{} ({})\n",
+        p.umask,
+        char::from(p.state),
+        state_name(p.state)
+    );
+    put!(
+        out,
+        "Tgid:\t{}\nNgid:\t0\nPid:\t{}\nPPid:\t{}\nTracerPid:\t0\n",
+        p.pid,
+        p.tid,
+        p.ppid
+    );
     let [uid, euid, suid, fsuid] = p.uids;
     let [gid, egid, sgid, fsgid] = p.gids;
-    put!(out, "Uid:\t{uid}\t{euid}\t{suid}\t{fsuid}\nGid:\t{gid}\t{egid}\t{sgid}\t{fsgid}\nFDSize:\t{fd_size}\nGroups:\t");
+    put!(
+        out,
+        "Uid:\t{uid}\t{euid}\t{suid}\t{fsuid}\nGid:\t{gid}\t{egid}\t{sgid}\t{fsgid}\nFDSize:\t{fd_size}\nGroups:\t"
+    );
     for group in &p.groups {
         put!(out, "{group} ");
     }
-    put!(out, "\nNStgid:\t{}\nNSpid:\t{}\nNSpgid:\t{}\nNSsid:\t{}\n", p.pid, p.tid, p.pgid, p.sid);
+    put!(
+        out,
+        "\nNStgid:\t{}\nNSpid:\t{}\nNSpgid:\t{}\nNSsid:\t{}\n",
+        p.pid,
+        p.tid,
+        p.pgid,
+        p.sid
+    );
     memory_lines(&p.memory, out);
     signal_lines(&p, out);
-    let all_cpus = u64::MAX.checked_shr(64_u32.saturating_sub(context.source.cpu_count())).unwrap_or(1);
+    let all_cpus = u64::MAX
+        .checked_shr(64_u32.saturating_sub(context.source.cpu_count()))
+        .unwrap_or(1);
     scheduling_lines(&p, all_cpus, out);
     Ok(())
 }
@@ -89,22 +177,59 @@ fn memory_lines(m: &MemoryUse, out: &mut Text) {
 }
 
 fn signal_lines(p: &ProcessInfo, out: &mut Text) {
-    put!(out, "Threads:\t{}\nSigQ:\t0/7823\nSigPnd:\t{:016x}\nShdPnd:\t{:016x}\n", p.threads, p.signals_pending, p.signals_shared_pending);
-    put!(out, "SigBlk:\t{:016x}\nSigIgn:\t{:016x}\nSigCgt:\t{:016x}\n", p.signals_blocked, p.signals_ignored, p.signals_caught);
+    put!(
+        out,
+        "Threads:\t{}\nSigQ:\t0/7823\nSigPnd:\t{:016x}\nShdPnd:\t{:016x}\n",
+        p.threads,
+        p.signals_pending,
+        p.signals_shared_pending
+    );
+    put!(
+        out,
+        "SigBlk:\t{:016x}\nSigIgn:\t{:016x}\nSigCgt:\t{:016x}\n",
+        p.signals_blocked,
+        p.signals_ignored,
+        p.signals_caught
+    );
     // Capabilities follow the effective user: all or none.
     let capabilities: u64 = if p.uids[1] == 0 { 0x1ff_ffff_ffff } else { 0 };
-    put!(out, "CapInh:\t{:016x}\nCapPrm:\t{capabilities:016x}\nCapEff:\t{capabilities:016x}\n", 0);
-    put!(out, "CapBnd:\t{:016x}\nCapAmb:\t{:016x}\n", 0x1ff_ffff_ffff_u64, 0);
+    put!(
+        out,
+        "CapInh:\t{:016x}\nCapPrm:\t{capabilities:016x}\nCapEff:\t{capabilities:016x}\n",
+        0
+    );
+    put!(
+        out,
+        "CapBnd:\t{:016x}\nCapAmb:\t{:016x}\n",
+        0x1ff_ffff_ffff_u64,
+        0
+    );
 }
 
 fn scheduling_lines(p: &ProcessInfo, all_cpus: u64, out: &mut Text) {
-    put!(out, "NoNewPrivs:\t{}\nSeccomp:\t0\nSeccomp_filters:\t0\n", u8::from(p.no_new_privs));
-    put!(out, "Speculation_Store_Bypass:\tvulnerable\nSpeculationIndirectBranch:\tconditional enabled\n");
-    let affinity = if p.affinity == 0 { all_cpus } else { p.affinity & all_cpus };
+    put!(
+        out,
+        "NoNewPrivs:\t{}\nSeccomp:\t0\nSeccomp_filters:\t0\n",
+        u8::from(p.no_new_privs)
+    );
+    put!(
+        out,
+        "Speculation_Store_Bypass:\tvulnerable\nSpeculationIndirectBranch:\tconditional enabled\n"
+    );
+    let affinity = if p.affinity == 0 {
+        all_cpus
+    } else {
+        p.affinity & all_cpus
+    };
     put!(out, "Cpus_allowed:\t{affinity:x}\nCpus_allowed_list:\t");
     put_cpu_list(affinity, out);
     put!(out, "\nMems_allowed:\t1\nMems_allowed_list:\t0\n");
-    put!(out, "voluntary_ctxt_switches:\t{}\nnonvoluntary_ctxt_switches:\t{}\n", p.voluntary_switches, p.involuntary_switches);
+    put!(
+        out,
+        "voluntary_ctxt_switches:\t{}\nnonvoluntary_ctxt_switches:\t{}\n",
+        p.voluntary_switches,
+        p.involuntary_switches
+    );
 }
 
 /// A set of CPUs as ranges: `0-3,6`.
@@ -150,7 +275,14 @@ const LIMITS: [(&str, &str); 16] = [
 
 pub(super) fn limits(context: &Context, out: &mut Text) -> Result<()> {
     let limits = require(context.source.limits(context.pid))?;
-    put!(out, "{:<25} {:<20} {:<20} {:<10}\n", "Limit", "Soft Limit", "Hard Limit", "Units");
+    put!(
+        out,
+        "{:<25} {:<20} {:<20} {:<10}\n",
+        "Limit",
+        "Soft Limit",
+        "Hard Limit",
+        "Units"
+    );
     for ((name, unit), limit) in LIMITS.iter().zip(limits) {
         put!(out, "{name:<25} ");
         for value in [limit.soft, limit.hard] {

@@ -12,17 +12,28 @@ macro_rules! setting {
     };
 }
 
-pub(super) static ROOT: Directory = fixed(&[dir("fs", &FS), dir("kernel", &KERNEL), dir("vm", &VM)]);
+pub(super) static ROOT: Directory =
+    fixed(&[dir("fs", &FS), dir("kernel", &KERNEL), dir("vm", &VM)]);
 
 static KERNEL: Directory = fixed(&[
     setting!("cap_last_cap", 40),
     setting!("core_pattern", "core"),
-    text("domainname", |context, out| line(out, &context.source.uname().domainname)),
-    Entry { name: "hostname", mode: 0o644, kind: Kind::Stored(hostname, set_hostname) },
+    text("domainname", |context, out| {
+        line(out, &context.source.uname().domainname)
+    }),
+    Entry {
+        name: "hostname",
+        mode: 0o644,
+        kind: Kind::Stored(hostname, set_hostname),
+    },
     setting!("kptr_restrict", 1),
     setting!("ngroups_max", 65536),
-    text("osrelease", |context, out| line(out, &context.source.uname().release)),
-    text("ostype", |context, out| line(out, &context.source.uname().sysname)),
+    text("osrelease", |context, out| {
+        line(out, &context.source.uname().release)
+    }),
+    text("ostype", |context, out| {
+        line(out, &context.source.uname().sysname)
+    }),
     setting!("overflowgid", 65534),
     setting!("overflowuid", 65534),
     setting!("perf_event_paranoid", 4),
@@ -33,11 +44,15 @@ static KERNEL: Directory = fixed(&[
     setting!("shmmax", 18446744073692774399_u64),
     setting!("shmmni", 4096),
     setting!("threads-max", 65536),
-    text("version", |context, out| line(out, &context.source.uname().version)),
+    text("version", |context, out| {
+        line(out, &context.source.uname().version)
+    }),
 ]);
 
 static RANDOM: Directory = fixed(&[
-    text("boot_id", |context, out| uuid(out, context.source.boot_id())),
+    text("boot_id", |context, out| {
+        uuid(out, context.source.boot_id())
+    }),
     setting!("entropy_avail", 256),
     setting!("poolsize", 256),
     text("uuid", |context, out| uuid(out, context.source.random_id())),
@@ -73,13 +88,20 @@ fn hostname(context: &Context, out: &mut Text) -> Result<()> {
 }
 
 fn set_hostname(context: &Context, text: &[u8]) -> Result<()> {
-    context.source.set_hostname(text.strip_suffix(b"\n").unwrap_or(text))
+    context
+        .source
+        .set_hostname(text.strip_suffix(b"\n").unwrap_or(text))
 }
 
 /// A random UUID, version 4.
 fn uuid(out: &mut Text, bytes: [u8; 16]) -> Result<()> {
-    let bits = (u128::from_be_bytes(bytes) & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
-    let (a, b, c) = ((bits >> 96) as u32, (bits >> 80) as u16, (bits >> 64) as u16);
+    let bits =
+        (u128::from_be_bytes(bytes) & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
+    let (a, b, c) = (
+        (bits >> 96) as u32,
+        (bits >> 80) as u16,
+        (bits >> 64) as u16,
+    );
     let (d, e) = ((bits >> 48) as u16, bits as u64 & 0xffff_ffff_ffff);
     put!(out, "{a:08x}-{b:04x}-{c:04x}-{d:04x}-{e:012x}\n");
     Ok(())

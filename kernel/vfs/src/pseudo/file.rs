@@ -21,7 +21,12 @@ pub(super) struct TextFile {
 
 impl TextFile {
     pub(super) fn new(context: Context, show: Show, store: Option<Store>) -> Self {
-        Self { context, show, store, text: Mutex::new(None) }
+        Self {
+            context,
+            show,
+            store,
+            text: Mutex::new(None),
+        }
     }
 
     fn text(&self, fresh: bool) -> Result<Arc<[u8]>> {
@@ -39,7 +44,9 @@ impl TextFile {
 impl FileOps for TextFile {
     fn read(&self, offset: u64, sink: &mut dyn Sink) -> Result<usize> {
         let text = self.text(offset == 0)?;
-        let from = usize::try_from(offset).unwrap_or(usize::MAX).min(text.len());
+        let from = usize::try_from(offset)
+            .unwrap_or(usize::MAX)
+            .min(text.len());
         let to = from.saturating_add(sink.remaining()).min(text.len());
         let part = text.get(from..to).unwrap_or(&[]);
         sink.put(part)?;

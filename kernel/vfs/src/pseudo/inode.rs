@@ -28,7 +28,14 @@ const ROOT_INO: u64 = 1;
 const NUMBERED: u64 = 1 << 16;
 
 pub(super) fn root(fs: Arc<PseudoFs>, entry: Entry, context: Context) -> InodeRef {
-    Arc::new_cyclic(|this| PseudoInode { fs, entry, context, ino: ROOT_INO, position: None, this: this.clone() })
+    Arc::new_cyclic(|this| PseudoInode {
+        fs,
+        entry,
+        context,
+        ino: ROOT_INO,
+        position: None,
+        this: this.clone(),
+    })
 }
 
 /// The number of the child `name` of directory `parent`.
@@ -50,17 +57,27 @@ impl PseudoInode {
 
     fn find(&self, name: &[u8]) -> Result<(Entry, Context)> {
         let directory = self.directory()?;
-        if let Some(entry) = directory.entries.iter().find(|entry| entry.name.as_bytes() == name) {
+        if let Some(entry) = directory
+            .entries
+            .iter()
+            .find(|entry| entry.name.as_bytes() == name)
+        {
             return Ok((*entry, self.context.clone()));
         }
-        directory.dynamic.and_then(|dynamic| (dynamic.find)(&self.context, name)).ok_or(Errno::ENOENT)
+        directory
+            .dynamic
+            .and_then(|dynamic| (dynamic.find)(&self.context, name))
+            .ok_or(Errno::ENOENT)
     }
 
     fn owner(&self) -> (u32, u32) {
         if self.context.pid == 0 {
             return (0, 0);
         }
-        self.context.source.process(self.context.pid, self.context.tid).map_or((0, 0), |info| (info.uids[1], info.gids[1]))
+        self.context
+            .source
+            .process(self.context.pid, self.context.tid)
+            .map_or((0, 0), |info| (info.uids[1], info.gids[1]))
     }
 }
 
@@ -98,7 +115,13 @@ impl Inode for PseudoInode {
     }
 
     fn statfs(&self) -> StatFs {
-        StatFs { magic: self.fs.magic, block_size: 4096, fsid: self.fs.dev, name_max: 255, ..StatFs::default() }
+        StatFs {
+            magic: self.fs.magic,
+            block_size: 4096,
+            fsid: self.fs.dev,
+            name_max: 255,
+            ..StatFs::default()
+        }
     }
 
     fn lookup(&self, name: &[u8]) -> Result<InodeRef> {
@@ -117,27 +140,55 @@ impl Inode for PseudoInode {
 
     fn readdir(&self, from: u64, emit: &mut dyn FnMut(DirEntry<'_>) -> bool) -> Result<()> {
         let directory = self.directory()?;
-        let parent = self.position.as_ref().map_or(self.ino, |(parent, _)| parent.ino);
-        let dots = [(&b"."[..], self.ino), (&b".."[..], parent)].map(|(name, ino)| (name, ino, FileType::Directory));
-        let fixed = directory.entries.iter().map(|entry| (entry.name.as_bytes(), child_ino(self.ino, entry.name.as_bytes()), entry.file_type()));
+        let parent = self
+            .position
+            .as_ref()
+            .map_or(self.ino, |(parent, _)| parent.ino);
+        let dots = [(&b"."[..], self.ino), (&b".."[..], parent)]
+            .map(|(name, ino)| (name, ino, FileType::Directory));
+        let fixed = directory.entries.iter().map(|entry| {
+            (
+                entry.name.as_bytes(),
+                child_ino(self.ino, entry.name.as_bytes()),
+                entry.file_type(),
+            )
+        });
         for (at, (name, ino, kind)) in (0_u64..).zip(dots.into_iter().chain(fixed)) {
-            if at >= from && !emit(DirEntry { ino, next: at + 1, kind, name }) {
+            if at >= from
+                && !emit(DirEntry {
+                    ino,
+                    next: at + 1,
+                    kind,
+                    name,
+                })
+            {
                 return Ok(());
             }
         }
-        let Some(dynamic) = directory.dynamic else { return Ok(()) };
+        let Some(dynamic) = directory.dynamic else {
+            return Ok(());
+        };
         let first = u32::try_from(from.saturating_sub(NUMBERED)).unwrap_or(u32::MAX);
         (dynamic.list)(&self.context, first, &mut |number| {
             let name = format!("{}{number}", dynamic.prefix).into_bytes();
             let next = NUMBERED + u64::from(number) + 1;
-            emit(DirEntry { ino: child_ino(self.ino, &name), next, kind: dynamic.kind, name: &name })
+            emit(DirEntry {
+                ino: child_ino(self.ino, &name),
+                next,
+                kind: dynamic.kind,
+                name: &name,
+            })
         });
         Ok(())
     }
 
     fn position(&self) -> Option<Position> {
         let (parent, name) = self.position.as_ref()?;
-        Some(Position { parent: parent.clone(), name: name.clone(), deleted: false })
+        Some(Position {
+            parent: parent.clone(),
+            name: name.clone(),
+            deleted: false,
+        })
     }
 
     fn truncate(&self, _len: u64) -> Result<()> {
@@ -150,7 +201,9 @@ impl Inode for PseudoInode {
     }
 
     fn readlink(&self) -> Result<Vec<u8>> {
-        let Kind::Link(show, _) = self.entry.kind else { return Err(Errno::EINVAL) };
+        let Kind::Link(show, _) = self.entry.kind else {
+            return Err(Errno::EINVAL);
+        };
         let mut out = Text::default();
         show(&self.context, &mut out)?;
         Ok(out.0)
@@ -166,8 +219,16 @@ impl Inode for PseudoInode {
     fn open(&self, _flags: u32) -> Result<Option<Arc<dyn FileOps>>> {
         match self.entry.kind {
             Kind::Dir(_) | Kind::Link(..) => Ok(None),
-            Kind::Text(show) => Ok(Some(Arc::new(TextFile::new(self.context.clone(), show, None)))),
-            Kind::Stored(show, store) => Ok(Some(Arc::new(TextFile::new(self.context.clone(), show, Some(store))))),
+            Kind::Text(show) => Ok(Some(Arc::new(TextFile::new(
+                self.context.clone(),
+                show,
+                None,
+            )))),
+            Kind::Stored(show, store) => Ok(Some(Arc::new(TextFile::new(
+                self.context.clone(),
+                show,
+                Some(store),
+            )))),
         }
     }
 }

@@ -94,17 +94,28 @@ pub(crate) struct PseudoFs {
 
 /// A read-only text file.
 pub(crate) const fn text(name: &'static str, show: Show) -> Entry {
-    Entry { name, mode: 0o444, kind: Kind::Text(show) }
+    Entry {
+        name,
+        mode: 0o444,
+        kind: Kind::Text(show),
+    }
 }
 
 /// A subdirectory.
 pub(crate) const fn dir(name: &'static str, directory: &'static Directory) -> Entry {
-    Entry { name, mode: 0o555, kind: Kind::Dir(directory) }
+    Entry {
+        name,
+        mode: 0o555,
+        kind: Kind::Dir(directory),
+    }
 }
 
 /// A directory without numbered entries.
 pub(crate) const fn fixed(entries: &'static [Entry]) -> Directory {
-    Directory { entries, dynamic: None }
+    Directory {
+        entries,
+        dynamic: None,
+    }
 }
 
 impl Entry {
@@ -123,7 +134,16 @@ impl Entry {
 }
 
 /// Makes a file system of the tree `root`; answers its root.
-pub(crate) fn mount(fs: PseudoFs, source: Arc<dyn ProcSource>, root: &'static Directory) -> InodeRef {
-    let context = Context { source, pid: 0, tid: 0, number: 0 };
+pub(crate) fn mount(
+    fs: PseudoFs,
+    source: Arc<dyn ProcSource>,
+    root: &'static Directory,
+) -> InodeRef {
+    let context = Context {
+        source,
+        pid: 0,
+        tid: 0,
+        number: 0,
+    };
     inode::root(Arc::new(fs), dir("", root), context)
 }

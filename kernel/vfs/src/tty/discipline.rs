@@ -106,7 +106,11 @@ impl LineDiscipline {
     pub fn room(&self) -> usize {
         let used = self.ready.len() + self.line.len();
         // A line being edited that is too long takes (and drops) everything, since only its end makes it readable.
-        if self.is_canonical() && self.ends.is_empty() { CAPACITY } else { CAPACITY.saturating_sub(used + 1) }
+        if self.is_canonical() && self.ends.is_empty() {
+            CAPACITY
+        } else {
+            CAPACITY.saturating_sub(used + 1)
+        }
     }
 
     /// What read(2) of `wanted` bytes may do.
@@ -114,7 +118,11 @@ impl LineDiscipline {
     pub fn read_state(&self, wanted: usize) -> ReadState {
         if self.is_canonical() {
             return match self.ends.front() {
-                Some(end) => ReadState::Ready(usize::try_from(end - self.taken).unwrap_or(usize::MAX).min(wanted)),
+                Some(end) => ReadState::Ready(
+                    usize::try_from(end - self.taken)
+                        .unwrap_or(usize::MAX)
+                        .min(wanted),
+                ),
                 None => ReadState::Wait,
             };
         }
@@ -125,15 +133,25 @@ impl LineDiscipline {
         }
         match tenths {
             0 => ReadState::Wait,
-            _ if minimum == 0 => ReadState::Timed { tenths, after_input: false },
-            _ if available > 0 => ReadState::Timed { tenths, after_input: true },
+            _ if minimum == 0 => ReadState::Timed {
+                tenths,
+                after_input: false,
+            },
+            _ if available > 0 => ReadState::Timed {
+                tenths,
+                after_input: true,
+            },
             _ => ReadState::Wait,
         }
     }
 
     /// Takes up to `count` bytes for the program, in pieces; `emit` fails if the program's memory does, and then the bytes
     /// of that piece stay.
-    pub fn take<E>(&mut self, count: usize, mut emit: impl FnMut(&[u8]) -> Result<(), E>) -> Result<usize, E> {
+    pub fn take<E>(
+        &mut self,
+        count: usize,
+        mut emit: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<usize, E> {
         let mut done = 0;
         while done < count {
             let (head, _) = self.ready.as_slices();
@@ -164,7 +182,11 @@ impl LineDiscipline {
         if self.is_canonical() {
             return !self.ends.is_empty();
         }
-        let minimum = if self.termios.cc(VTIME) == 0 { self.termios.cc(VMIN).max(1) } else { 1 };
+        let minimum = if self.termios.cc(VTIME) == 0 {
+            self.termios.cc(VMIN).max(1)
+        } else {
+            1
+        };
         self.ready.len() >= usize::from(minimum)
     }
 

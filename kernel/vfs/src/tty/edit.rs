@@ -39,7 +39,9 @@ impl LineDiscipline {
         if !self.termios.local(ECHOE) {
             return self.echo_always(self.termios.cc(VERASE), echo);
         }
-        let before = self.line.iter().fold(self.line_column, |column, &b| column + self.width(b, column));
+        let before = self.line.iter().fold(self.line_column, |column, &b| {
+            column + self.width(b, column)
+        });
         for _ in 0..self.width(byte, before) {
             // A tab left blanks behind, so going back over it is enough.
             echo.extend_from_slice(if byte == b'\t' { b"\x08" } else { b"\x08 \x08" });

@@ -3,8 +3,9 @@ use super::discipline::{CAPACITY, LineDiscipline};
 use super::settings::Settings;
 use alloc::vec::Vec;
 use linux_abi::raw::general::{
-    ECHO, ECHOCTL, ECHONL, ICRNL, IEXTEN, IGNCR, IMAXBEL, INLCR, ISIG, ISTRIP, IUCLC, IXANY, IXON, NOFLSH, VEOF, VEOL,
-    VEOL2, VERASE, VINTR, VKILL, VLNEXT, VQUIT, VREPRINT, VSTART, VSTOP, VSUSP, VWERASE,
+    ECHO, ECHOCTL, ECHONL, ICRNL, IEXTEN, IGNCR, IMAXBEL, INLCR, ISIG, ISTRIP, IUCLC, IXANY, IXON,
+    NOFLSH, VEOF, VEOL, VEOL2, VERASE, VINTR, VKILL, VLNEXT, VQUIT, VREPRINT, VSTART, VSTOP, VSUSP,
+    VWERASE,
 };
 
 /// A signal for the terminal's foreground process group.
@@ -38,7 +39,11 @@ impl LineDiscipline {
     }
 
     fn receive_byte(&mut self, byte: u8, effects: &mut Effects) {
-        let mut byte = if self.termios.input(ISTRIP) { byte & 0x7f } else { byte };
+        let mut byte = if self.termios.input(ISTRIP) {
+            byte & 0x7f
+        } else {
+            byte
+        };
         if self.termios.input(IUCLC) && self.termios.local(IEXTEN) {
             byte = byte.to_ascii_lowercase();
         }
@@ -82,8 +87,17 @@ impl LineDiscipline {
         if !self.termios.local(ISIG) {
             return false;
         }
-        let signals = [(VINTR, TtySignal::Interrupt), (VQUIT, TtySignal::Quit), (VSUSP, TtySignal::Suspend)];
-        let Some((_, signal)) = signals.into_iter().find(|(index, _)| self.termios.is(byte, *index)) else { return false };
+        let signals = [
+            (VINTR, TtySignal::Interrupt),
+            (VQUIT, TtySignal::Quit),
+            (VSUSP, TtySignal::Suspend),
+        ];
+        let Some((_, signal)) = signals
+            .into_iter()
+            .find(|(index, _)| self.termios.is(byte, *index))
+        else {
+            return false;
+        };
         effects.signals.push(signal);
         if !self.termios.local(NOFLSH) {
             self.flush_input();
@@ -115,7 +129,11 @@ impl LineDiscipline {
         } else if self.termios.is(byte, VEOF) {
             self.finish_line();
         } else if byte == b'\n' {
-            self.finish_with(byte, self.termios.local(ECHO) || self.termios.local(ECHONL), effects);
+            self.finish_with(
+                byte,
+                self.termios.local(ECHO) || self.termios.local(ECHONL),
+                effects,
+            );
         } else if self.termios.is(byte, VEOL) || (extended && self.termios.is(byte, VEOL2)) {
             self.finish_with(byte, self.termios.local(ECHO), effects);
         } else {

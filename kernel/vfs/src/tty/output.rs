@@ -28,11 +28,17 @@ impl LineDiscipline {
         let mut rest = bytes;
         while let Some((&byte, after)) = rest.split_first() {
             if is_plain(byte) && !self.termios.output(OLCUC) {
-                let run = rest.iter().position(|&b| !is_plain(b)).unwrap_or(rest.len());
+                let run = rest
+                    .iter()
+                    .position(|&b| !is_plain(b))
+                    .unwrap_or(rest.len());
                 let (plain, after) = rest.split_at_checked(run).unwrap_or((rest, &[]));
                 out.extend_from_slice(plain);
                 let utf8 = self.termios.input(IUTF8);
-                self.column += plain.iter().filter(|&&b| !(utf8 && b & 0xc0 == 0x80)).count();
+                self.column += plain
+                    .iter()
+                    .filter(|&&b| !(utf8 && b & 0xc0 == 0x80))
+                    .count();
                 rest = after;
             } else {
                 self.process_special(byte, out);

@@ -12,7 +12,11 @@ struct Terminal {
 
 impl Terminal {
     fn new() -> Self {
-        Self { tty: LineDiscipline::new(), screen: Vec::new(), signals: Vec::new() }
+        Self {
+            tty: LineDiscipline::new(),
+            screen: Vec::new(),
+            signals: Vec::new(),
+        }
     }
 
     fn with(change: impl FnOnce(&mut linux_abi::Termios)) -> Self {
@@ -44,7 +48,9 @@ impl Terminal {
     }
 
     fn read(&mut self, wanted: usize) -> Option<String> {
-        let ReadState::Ready(count) = self.tty.read_state(wanted) else { return None };
+        let ReadState::Ready(count) = self.tty.read_state(wanted) else {
+            return None;
+        };
         let mut got = Vec::new();
         self.tty
             .take(count, |piece| {
@@ -56,7 +62,10 @@ impl Terminal {
     }
 
     fn shows(&mut self, text: &str) {
-        assert_eq!(String::from_utf8_lossy(&std::mem::take(&mut self.screen)), text);
+        assert_eq!(
+            String::from_utf8_lossy(&std::mem::take(&mut self.screen)),
+            text
+        );
     }
 }
 
@@ -164,7 +173,10 @@ fn signals_flush_what_was_typed() {
     t.shows("^C");
     assert_eq!(t.read(9), None);
     t.keys(b"\x1c\x1a");
-    assert_eq!(t.signals, [TtySignal::Interrupt, TtySignal::Quit, TtySignal::Suspend]);
+    assert_eq!(
+        t.signals,
+        [TtySignal::Interrupt, TtySignal::Quit, TtySignal::Suspend]
+    );
     t.set(|t| t.lflag |= raw::NOFLSH);
     t.keys(b"abc\n\x03");
     assert_eq!(t.read(9), line("abc\n"));
@@ -206,14 +218,26 @@ fn raw_reads_obey_vmin_and_vtime() {
     assert_eq!(t.tty.read_state(9), ReadState::Ready(1));
 
     let mut t = Terminal::raw(0, 5);
-    assert_eq!(t.tty.read_state(9), ReadState::Timed { tenths: 5, after_input: false });
+    assert_eq!(
+        t.tty.read_state(9),
+        ReadState::Timed {
+            tenths: 5,
+            after_input: false
+        }
+    );
     t.keys(b"x");
     assert_eq!(t.tty.read_state(9), ReadState::Ready(1));
 
     let mut t = Terminal::raw(2, 5);
     assert_eq!(t.tty.read_state(9), ReadState::Wait);
     t.keys(b"x");
-    assert_eq!(t.tty.read_state(9), ReadState::Timed { tenths: 5, after_input: true });
+    assert_eq!(
+        t.tty.read_state(9),
+        ReadState::Timed {
+            tenths: 5,
+            after_input: true
+        }
+    );
 }
 
 #[test]
@@ -275,7 +299,11 @@ fn output_is_processed() {
 #[test]
 fn output_never_grows_beyond_what_was_promised() {
     let mut t = Terminal::new();
-    for oflag in [0, raw::OPOST | raw::ONLCR, raw::OPOST | raw::ONLCR | raw::XTABS] {
+    for oflag in [
+        0,
+        raw::OPOST | raw::ONLCR,
+        raw::OPOST | raw::ONLCR | raw::XTABS,
+    ] {
         t.set(|t| t.oflag = oflag);
         for byte in [b'\n', b'\t', b'x'] {
             let mut out = Vec::new();

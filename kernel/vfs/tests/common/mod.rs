@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, Weak};
 use vfs::{
-    At, Credentials, Errno, File, FsContext, Host, InodeRef, LookupFlags, MemFs, Mount, MountSpec, OpenHow, Place, SliceSink, SliceSource,
-    Timestamp, Wake,
+    At, Credentials, Errno, File, FsContext, Host, InodeRef, LookupFlags, MemFs, Mount, MountSpec,
+    OpenHow, Place, SliceSink, SliceSource, Timestamp, Wake,
 };
 
 pub const O_WRONLY: u32 = 1;
@@ -46,7 +46,10 @@ impl TestHost {
 impl Host for TestHost {
     fn wall_time(&self) -> Timestamp {
         let now = self.now.load(SeqCst);
-        Timestamp { sec: (now / 1_000_000_000) as i64, nsec: (now % 1_000_000_000) as u32 }
+        Timestamp {
+            sec: (now / 1_000_000_000) as i64,
+            nsec: (now % 1_000_000_000) as u32,
+        }
     }
 
     fn clock(&self, _clock: u32) -> u64 {
@@ -74,14 +77,24 @@ pub struct Process {
 }
 
 pub fn mount_spec(root: InodeRef, fs_type: &'static str) -> MountSpec {
-    MountSpec { root, fs_type, source: fs_type.into(), options: "rw".into(), read_only: false }
+    MountSpec {
+        root,
+        fs_type,
+        source: fs_type.into(),
+        options: "rw".into(),
+        read_only: false,
+    }
 }
 
 impl Process {
     pub fn over(root: InodeRef) -> Self {
         let mount = Mount::root(mount_spec(root.clone(), "tmpfs"));
         let root = Place { mount, inode: root };
-        Self { fs: FsContext::new(root.clone()), cred: Credentials::default(), root }
+        Self {
+            fs: FsContext::new(root.clone()),
+            cred: Credentials::default(),
+            root,
+        }
     }
 
     pub fn empty() -> Self {
@@ -93,7 +106,14 @@ impl Process {
     }
 
     pub fn open(&self, path: &str, flags: u32) -> Result<Arc<File>, Errno> {
-        self.at().open(path.as_bytes(), &OpenHow { flags, mode: 0o644, resolve: None })
+        self.at().open(
+            path.as_bytes(),
+            &OpenHow {
+                flags,
+                mode: 0o644,
+                resolve: None,
+            },
+        )
     }
 
     pub fn find(&self, path: &str) -> Result<Place, Errno> {

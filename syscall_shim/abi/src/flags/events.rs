@@ -21,11 +21,16 @@ bitflags::bitflags! {
 
 impl PollEvents {
     /// What select(2) calls readable.
-    pub const SELECT_READ: PollEvents =
-        Self::POLLIN.union(Self::POLLRDNORM).union(Self::POLLRDBAND).union(Self::POLLHUP).union(Self::POLLERR);
+    pub const SELECT_READ: PollEvents = Self::POLLIN
+        .union(Self::POLLRDNORM)
+        .union(Self::POLLRDBAND)
+        .union(Self::POLLHUP)
+        .union(Self::POLLERR);
     /// What select(2) calls writable.
-    pub const SELECT_WRITE: PollEvents =
-        Self::POLLOUT.union(Self::POLLWRNORM).union(Self::POLLWRBAND).union(Self::POLLERR);
+    pub const SELECT_WRITE: PollEvents = Self::POLLOUT
+        .union(Self::POLLWRNORM)
+        .union(Self::POLLWRBAND)
+        .union(Self::POLLERR);
     /// What select(2) calls exceptional.
     pub const SELECT_EXCEPT: PollEvents = Self::POLLPRI;
     /// Reported whether asked for or not.

@@ -12,8 +12,11 @@ flags! {
 
 impl OpenFlags {
     /// Flags that F_SETFL may change.
-    pub const SETTABLE: OpenFlags =
-        Self::O_APPEND.union(Self::FASYNC).union(Self::O_DIRECT).union(Self::O_NOATIME).union(Self::O_NONBLOCK);
+    pub const SETTABLE: OpenFlags = Self::O_APPEND
+        .union(Self::FASYNC)
+        .union(Self::O_DIRECT)
+        .union(Self::O_NOATIME)
+        .union(Self::O_NONBLOCK);
 
     /// `O_RDONLY`, `O_WRONLY`, `O_RDWR` or the undocumented 3 (ioctl only).
     #[must_use]

@@ -67,16 +67,29 @@ mod tests {
 
     #[test]
     fn a_record_is_padded_to_eight_bytes() {
-        let entry = Dirent { ino: 1, off: 2, type_: 8, name: b"abcd" };
+        let entry = Dirent {
+            ino: 1,
+            off: 2,
+            type_: 8,
+            name: b"abcd",
+        };
         let mut out = [0xff; 32];
         assert_eq!(entry.encode64(&mut out), Ok(24));
-        assert_eq!(&out[..24], b"\x01\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0\x18\0\x08abcd\0");
+        assert_eq!(
+            &out[..24],
+            b"\x01\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0\x18\0\x08abcd\0"
+        );
         assert_eq!(entry.encode64(&mut out[..23]), Err(Errno::EINVAL));
     }
 
     #[test]
     fn the_old_record_ends_with_the_type() {
-        let entry = Dirent { ino: 1, off: 2, type_: 4, name: b"." };
+        let entry = Dirent {
+            ino: 1,
+            off: 2,
+            type_: 4,
+            name: b".",
+        };
         let mut out = [0xff; 32];
         assert_eq!(entry.encode_old(&mut out), Ok(24));
         assert_eq!(&out[16..24], b"\x18\0.\0\0\0\0\x04");

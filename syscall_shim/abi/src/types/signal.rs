@@ -36,7 +36,11 @@ impl Signal {
 
     /// EINVAL unless 1..=64.
     pub const fn new(number: u64) -> Result<Signal, Errno> {
-        if number >= 1 && number <= Self::MAX as u64 { Ok(Signal(number as u8)) } else { Err(Errno::EINVAL) }
+        if number >= 1 && number <= Self::MAX as u64 {
+            Ok(Signal(number as u8))
+        } else {
+            Err(Errno::EINVAL)
+        }
     }
 
     #[must_use]
@@ -81,7 +85,9 @@ impl SigSet {
     /// The set with one member.
     #[must_use]
     pub const fn of(signal: Signal) -> SigSet {
-        SigSet { bits: 1 << (signal.0 - 1) }
+        SigSet {
+            bits: 1 << (signal.0 - 1),
+        }
     }
 
     #[must_use]
@@ -91,17 +97,23 @@ impl SigSet {
 
     #[must_use]
     pub const fn union(self, other: SigSet) -> SigSet {
-        SigSet { bits: self.bits | other.bits }
+        SigSet {
+            bits: self.bits | other.bits,
+        }
     }
 
     #[must_use]
     pub const fn intersection(self, other: SigSet) -> SigSet {
-        SigSet { bits: self.bits & other.bits }
+        SigSet {
+            bits: self.bits & other.bits,
+        }
     }
 
     #[must_use]
     pub const fn without(self, other: SigSet) -> SigSet {
-        SigSet { bits: self.bits & !other.bits }
+        SigSet {
+            bits: self.bits & !other.bits,
+        }
     }
 
     #[must_use]
@@ -112,7 +124,11 @@ impl SigSet {
     /// The lowest signal of the set: the order in which Linux delivers.
     #[must_use]
     pub const fn first(self) -> Option<Signal> {
-        if self.bits == 0 { None } else { Some(Signal(self.bits.trailing_zeros() as u8 + 1)) }
+        if self.bits == 0 {
+            None
+        } else {
+            Some(Signal(self.bits.trailing_zeros() as u8 + 1))
+        }
     }
 }
 
@@ -123,7 +139,11 @@ const fn pair(low: i32, high: u32) -> u64 {
 
 impl Siginfo {
     fn with(signal: Signal, code: i32, fields: &[u64]) -> Siginfo {
-        let mut info = Siginfo { signo: i32::from(signal.0), code, ..Siginfo::default() };
+        let mut info = Siginfo {
+            signo: i32::from(signal.0),
+            code,
+            ..Siginfo::default()
+        };
         for (slot, value) in info.fields.iter_mut().zip(fields) {
             *slot = *value;
         }
@@ -163,7 +183,11 @@ impl Siginfo {
     /// A child that changed state: SIGCHLD. Times in clock ticks.
     #[must_use]
     pub fn child(code: i32, pid: i32, uid: u32, status: i32, utime: u64, stime: u64) -> Siginfo {
-        Self::with(Signal::SIGCHLD, code, &[pair(pid, uid), pair(status, 0), utime, stime])
+        Self::with(
+            Signal::SIGCHLD,
+            code,
+            &[pair(pid, uid), pair(status, 0), utime, stime],
+        )
     }
 
     /// si_pid (also si_timerid).

@@ -26,7 +26,10 @@ impl Timespec {
     /// Nanoseconds as a time; negative ones borrow from the seconds.
     #[must_use]
     pub const fn from_ns(ns: i64) -> Self {
-        Self { sec: ns.div_euclid(NS), nsec: ns.rem_euclid(NS) }
+        Self {
+            sec: ns.div_euclid(NS),
+            nsec: ns.rem_euclid(NS),
+        }
     }
 
     /// Whether the fields are in range, as every call that takes a time demands.
@@ -48,7 +51,10 @@ impl Timeval {
     /// Nanoseconds as a time, rounded down.
     #[must_use]
     pub const fn from_ns(ns: i64) -> Self {
-        Self { sec: ns.div_euclid(NS), usec: ns.rem_euclid(NS) / 1000 }
+        Self {
+            sec: ns.div_euclid(NS),
+            usec: ns.rem_euclid(NS) / 1000,
+        }
     }
 
     /// Nanoseconds, saturating. EINVAL if a field is out of range.

@@ -112,7 +112,12 @@ impl FileLocks {
 
     /// fcntl(2) `F_GETLK`: the first lock that is in the way, and whose it is.
     #[must_use]
-    pub fn conflict(&self, file: &File, owner: &RecordOwner, lock: &RecordLock) -> Option<(RecordLock, RecordOwner)> {
+    pub fn conflict(
+        &self,
+        file: &File,
+        owner: &RecordOwner,
+        lock: &RecordLock,
+    ) -> Option<(RecordLock, RecordOwner)> {
         let files = self.records.lock();
         records::conflict(files.get(&key(file))?, owner, lock)
     }

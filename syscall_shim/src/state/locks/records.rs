@@ -36,7 +36,11 @@ pub struct RecordLock {
 
 impl RecordLock {
     /// All of a file.
-    pub const WHOLE: RecordLock = RecordLock { start: 0, end: u64::MAX, exclusive: false };
+    pub const WHOLE: RecordLock = RecordLock {
+        start: 0,
+        end: u64::MAX,
+        exclusive: false,
+    };
 
     const fn overlaps(&self, other: &Self) -> bool {
         self.start < other.end && other.start < self.end
@@ -47,8 +51,14 @@ impl RecordLock {
         if !self.overlaps(hole) {
             return [Some(self), None];
         }
-        let before = (self.start < hole.start).then_some(Self { end: hole.start, ..self });
-        let after = (hole.end < self.end).then_some(Self { start: hole.end, ..self });
+        let before = (self.start < hole.start).then_some(Self {
+            end: hole.start,
+            ..self
+        });
+        let after = (hole.end < self.end).then_some(Self {
+            start: hole.end,
+            ..self
+        });
         [before, after]
     }
 }
@@ -71,7 +81,10 @@ pub(super) fn conflict(
             && record.lock.overlaps(wanted)
             && (wanted.exclusive || record.lock.exclusive)
     };
-    let first = held.iter().filter(in_the_way).min_by_key(|record| record.lock.start)?;
+    let first = held
+        .iter()
+        .filter(in_the_way)
+        .min_by_key(|record| record.lock.start)?;
     Some((first.lock, first.owner.clone()))
 }
 
@@ -84,10 +97,16 @@ pub(super) fn put(held: &mut Vec<Record>, owner: &RecordOwner, lock: &RecordLock
             continue;
         }
         let pieces = record.lock.without(lock).into_iter().flatten();
-        after.extend(pieces.map(|lock| Record { owner: owner.clone(), lock }));
+        after.extend(pieces.map(|lock| Record {
+            owner: owner.clone(),
+            lock,
+        }));
     }
     if take {
-        after.push(Record { owner: owner.clone(), lock: *lock });
+        after.push(Record {
+            owner: owner.clone(),
+            lock: *lock,
+        });
     }
     *held = after;
 }

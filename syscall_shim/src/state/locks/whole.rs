@@ -20,6 +20,9 @@ pub(super) fn take(held: &mut Vec<Whole>, file: &Arc<File>, exclusive: bool) -> 
     if held.iter().any(|lock| exclusive || lock.exclusive) {
         return false;
     }
-    held.push(Whole { by: Arc::downgrade(file), exclusive });
+    held.push(Whole {
+        by: Arc::downgrade(file),
+        exclusive,
+    });
     true
 }

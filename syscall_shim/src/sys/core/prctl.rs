@@ -8,7 +8,14 @@ use linux_abi::{Errno, Signal, SysResult};
 const CAP_LAST_CAP: u64 = 40;
 
 /// prctl(2)
-pub fn prctl<K: Kernel>(k: &K, option: i32, arg2: u64, arg3: u64, arg4: u64, arg5: u64) -> SysResult {
+pub fn prctl<K: Kernel>(
+    k: &K,
+    option: i32,
+    arg2: u64,
+    arg3: u64,
+    arg4: u64,
+    arg5: u64,
+) -> SysResult {
     let state = &k.process().prctl;
     let rest_is_zero = arg3 == 0 && arg4 == 0 && arg5 == 0;
     match u32::try_from(option).map_err(|_| Errno::EINVAL)? {
@@ -16,33 +23,59 @@ pub fn prctl<K: Kernel>(k: &K, option: i32, arg2: u64, arg3: u64, arg4: u64, arg
         raw::PR_GET_NAME => UserPtr::new(arg2).write(k, &k.thread_name()).map(|()| 0),
         raw::PR_SET_DUMPABLE => set_if(arg2 <= 1, &state.dumpable, arg2),
         raw::PR_GET_DUMPABLE => Ok(state.dumpable.load(Relaxed) as usize),
-        raw::PR_SET_PDEATHSIG => set_if(arg2 == 0 || Signal::new(arg2).is_ok(), &state.death_signal, arg2),
+        raw::PR_SET_PDEATHSIG => set_if(
+            arg2 == 0 || Signal::new(arg2).is_ok(),
+            &state.death_signal,
+            arg2,
+        ),
         raw::PR_GET_PDEATHSIG => get_word(k, arg2, &state.death_signal),
         raw::PR_SET_KEEPCAPS => set_if(arg2 <= 1, &state.keep_caps, arg2),
         raw::PR_GET_KEEPCAPS => Ok(state.keep_caps.load(Relaxed) as usize),
         raw::PR_SET_NO_NEW_PRIVS => set_if(arg2 == 1 && rest_is_zero, &state.no_new_privs, 1),
-        raw::PR_GET_NO_NEW_PRIVS if arg2 == 0 && rest_is_zero => Ok(state.no_new_privs.load(Relaxed) as usize),
+        raw::PR_GET_NO_NEW_PRIVS if arg2 == 0 && rest_is_zero => {
+            Ok(state.no_new_privs.load(Relaxed) as usize)
+        }
         raw::PR_SET_TIMERSLACK => set_timer_slack(k, arg2),
         raw::PR_GET_TIMERSLACK => Ok(state.timer_slack.load(Relaxed) as usize),
         raw::PR_SET_CHILD_SUBREAPER => set_if(true, &state.subreaper, u64::from(arg2 != 0)),
         raw::PR_GET_CHILD_SUBREAPER => get_word(k, arg2, &state.subreaper),
         raw::PR_SET_THP_DISABLE => set_if(rest_is_zero, &state.thp_disable, u64::from(arg2 != 0)),
-        raw::PR_GET_THP_DISABLE if arg2 == 0 && rest_is_zero => Ok(state.thp_disable.load(Relaxed) as usize),
+        raw::PR_GET_THP_DISABLE if arg2 == 0 && rest_is_zero => {
+            Ok(state.thp_disable.load(Relaxed) as usize)
+        }
         raw::PR_SET_SECUREBITS => set_securebits(k, arg2),
         raw::PR_GET_SECUREBITS => Ok(state.securebits.load(Relaxed) as usize),
-        raw::PR_CAPBSET_READ => if arg2 <= CAP_LAST_CAP { Ok(1) } else { Err(Errno::EINVAL) },
+        raw::PR_CAPBSET_READ => {
+            if arg2 <= CAP_LAST_CAP {
+                Ok(1)
+            } else {
+                Err(Errno::EINVAL)
+            }
+        }
         raw::PR_CAP_AMBIENT => ambient(arg2, arg3, arg4, arg5),
         raw::PR_SET_VMA => set_vma(k, arg2, arg5),
         // Whoever may trace is moot without ptrace(2); programs only announce it.
         PR_SET_PTRACER => Ok(0),
         raw::PR_GET_TSC => UserPtr::new(arg2).write(k, &raw::PR_TSC_ENABLE).map(|()| 0),
-        raw::PR_SET_TSC => if arg2 == u64::from(raw::PR_TSC_ENABLE) { Ok(0) } else { part(k, "prctl: PR_SET_TSC") },
+        raw::PR_SET_TSC => {
+            if arg2 == u64::from(raw::PR_TSC_ENABLE) {
+                Ok(0)
+            } else {
+                part(k, "prctl: PR_SET_TSC")
+            }
+        }
         raw::PR_GET_SECCOMP => Ok(0),
         raw::PR_SET_SECCOMP => part(k, "prctl: PR_SET_SECCOMP"),
         raw::PR_SET_MM => part(k, "prctl: PR_SET_MM"),
         raw::PR_MCE_KILL_GET => Ok(raw::PR_MCE_KILL_DEFAULT as usize),
         // "Not affected": the boundary that such attacks would cross is the machine's.
-        raw::PR_GET_SPECULATION_CTRL if rest_is_zero => if arg2 <= 2 { Ok(0) } else { Err(Errno::ENODEV) },
+        raw::PR_GET_SPECULATION_CTRL if rest_is_zero => {
+            if arg2 <= 2 {
+                Ok(0)
+            } else {
+                Err(Errno::ENODEV)
+            }
+        }
         raw::PR_GET_TID_ADDRESS => Err(Errno::EINVAL),
         _ => Err(Errno::EINVAL),
     }
@@ -65,7 +98,9 @@ fn set_if(valid: bool, place: &AtomicU32, value: u64) -> SysResult {
 }
 
 fn get_word<K: Kernel>(k: &K, addr: u64, place: &AtomicU32) -> SysResult {
-    UserPtr::new(addr).write(k, &place.load(Relaxed)).map(|()| 0)
+    UserPtr::new(addr)
+        .write(k, &place.load(Relaxed))
+        .map(|()| 0)
 }
 
 /// `PR_SET_NAME`: cut at 15 bytes.
@@ -76,7 +111,11 @@ fn set_name<K: Kernel>(k: &K, addr: u64) -> SysResult {
         Err(other) => return Err(other),
     }
     let mut name = [0; 16];
-    for (slot, byte) in name.iter_mut().take(15).zip(text.iter().take_while(|byte| **byte != 0)) {
+    for (slot, byte) in name
+        .iter_mut()
+        .take(15)
+        .zip(text.iter().take_while(|byte| **byte != 0))
+    {
         *slot = *byte;
     }
     k.set_thread_name(name);
@@ -84,7 +123,11 @@ fn set_name<K: Kernel>(k: &K, addr: u64) -> SysResult {
 }
 
 fn set_timer_slack<K: Kernel>(k: &K, slack: u64) -> SysResult {
-    let slack = if slack == 0 { crate::state::DEFAULT_TIMER_SLACK } else { slack };
+    let slack = if slack == 0 {
+        crate::state::DEFAULT_TIMER_SLACK
+    } else {
+        slack
+    };
     k.process().prctl.timer_slack.store(slack, Relaxed);
     Ok(0)
 }

@@ -24,7 +24,11 @@ pub fn getrandom<K: Kernel>(k: &K, buf: Buffer, len: usize, flags: u32) -> SysRe
         let written = k.write_some(buf.at(done).addr(), part);
         done += written;
         if written < step {
-            return if done > 0 { Ok(done) } else { Err(Errno::EFAULT) };
+            return if done > 0 {
+                Ok(done)
+            } else {
+                Err(Errno::EFAULT)
+            };
         }
         // A very long request ends early on a signal, but never before the first 256 bytes.
         if done < len && k.signal_pending() {

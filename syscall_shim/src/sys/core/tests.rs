@@ -53,7 +53,10 @@ fn arch_prctl_reaches_the_fs_base_only() {
 #[test]
 fn prctl_cuts_names_and_remembers_settings() {
     let k = Mock::new();
-    assert_eq!(k.call("prctl", [15, k.text("a-name-that-is-too-long")]), Ok(0));
+    assert_eq!(
+        k.call("prctl", [15, k.text("a-name-that-is-too-long")]),
+        Ok(0)
+    );
     assert_eq!(k.calls.lock()[0], "name a-name-that-is-\0");
     let at = k.alloc(16);
     assert_eq!(k.call("prctl", [16, at]), Ok(0));

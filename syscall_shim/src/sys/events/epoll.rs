@@ -4,12 +4,16 @@ use crate::kernel::Kernel;
 use crate::sys::signals::{not_restarted, with_sigmask};
 use crate::user::UserPtr;
 use linux_abi::raw::general::EPOLL_CTL_DEL;
-use linux_abi::{Errno, EpollEvent, FdFlags, SigSet, SysResult, Timespec};
+use linux_abi::{EpollEvent, Errno, FdFlags, SigSet, SysResult, Timespec};
 use vfs::{Epoll, File};
 
 /// epoll_create(2): the size is a relic, but has to be positive.
 pub fn epoll_create<K: Kernel>(k: &K, size: i32) -> SysResult {
-    if size <= 0 { Err(Errno::EINVAL) } else { epoll_create1(k, 0) }
+    if size <= 0 {
+        Err(Errno::EINVAL)
+    } else {
+        epoll_create1(k, 0)
+    }
 }
 
 /// epoll_create1(2)
@@ -22,8 +26,18 @@ pub fn epoll_create1<K: Kernel>(k: &K, flags: u32) -> SysResult {
 }
 
 /// epoll_ctl(2)
-pub fn epoll_ctl<K: Kernel>(k: &K, epfd: Fd, op: u32, fd: Fd, event: UserPtr<EpollEvent>) -> SysResult {
-    let event = if op == EPOLL_CTL_DEL { EpollEvent::default() } else { event.read(k)? };
+pub fn epoll_ctl<K: Kernel>(
+    k: &K,
+    epfd: Fd,
+    op: u32,
+    fd: Fd,
+    event: UserPtr<EpollEvent>,
+) -> SysResult {
+    let event = if op == EPOLL_CTL_DEL {
+        EpollEvent::default()
+    } else {
+        event.read(k)?
+    };
     let instance = k.files().get(epfd)?;
     let target = k.files().get(fd)?;
     if target.is_path() {
@@ -32,7 +46,10 @@ pub fn epoll_ctl<K: Kernel>(k: &K, epfd: Fd, op: u32, fd: Fd, event: UserPtr<Epo
     if !target.is_pollable() {
         return Err(Errno::EPERM);
     }
-    let event = vfs::EpollEvent { events: event.events, data: event.data };
+    let event = vfs::EpollEvent {
+        events: event.events,
+        data: event.data,
+    };
     epoll_of(&instance)?.ctl(op, fd, &target, event).map(|()| 0)
 }
 
@@ -63,7 +80,9 @@ pub fn epoll_pwait<K: Kernel>(
     size: usize,
 ) -> SysResult {
     let timeout = Timeout::from_ms(k, timeout);
-    with_sigmask(k, sigmask, size, || wait_until(k, epfd, events, maxevents, timeout))
+    with_sigmask(k, sigmask, size, || {
+        wait_until(k, epfd, events, maxevents, timeout)
+    })
 }
 
 /// epoll_pwait2(2)
@@ -77,7 +96,9 @@ pub fn epoll_pwait2<K: Kernel>(
     size: usize,
 ) -> SysResult {
     let timeout = Timeout::from_timespec(k, timeout)?;
-    with_sigmask(k, sigmask, size, || wait_until(k, epfd, events, maxevents, timeout))
+    with_sigmask(k, sigmask, size, || {
+        wait_until(k, epfd, events, maxevents, timeout)
+    })
 }
 
 fn wait_until<K: Kernel>(
@@ -88,7 +109,10 @@ fn wait_until<K: Kernel>(
     timeout: Timeout,
 ) -> SysResult {
     const LARGEST: usize = i32::MAX as usize / size_of::<EpollEvent>();
-    let max = usize::try_from(maxevents).ok().filter(|max| (1..=LARGEST).contains(max)).ok_or(Errno::EINVAL)?;
+    let max = usize::try_from(maxevents)
+        .ok()
+        .filter(|max| (1..=LARGEST).contains(max))
+        .ok_or(Errno::EINVAL)?;
     if !k.access_ok(events.addr(), (max * size_of::<EpollEvent>()) as u64) {
         return Err(Errno::EFAULT);
     }
@@ -97,13 +121,22 @@ fn wait_until<K: Kernel>(
     let collect = || {
         let mut count = 0;
         epoll.collect(max, &mut |event| {
-            events.at(count).write(k, &EpollEvent { events: event.events, data: event.data })?;
+            events.at(count).write(
+                k,
+                &EpollEvent {
+                    events: event.events,
+                    data: event.data,
+                },
+            )?;
             count += 1;
             Ok(())
         })
     };
     let mut answer = collect();
-    let Some(list) = file.wait_list().filter(|_| answer == Ok(0) && !timeout.is_zero()) else {
+    let Some(list) = file
+        .wait_list()
+        .filter(|_| answer == Ok(0) && !timeout.is_zero())
+    else {
         return answer;
     };
     k.wait(&[list], timeout.deadline(), &mut || {

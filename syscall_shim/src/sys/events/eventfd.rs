@@ -10,6 +10,8 @@ pub fn eventfd<K: Kernel>(k: &K, initval: u32) -> SysResult {
 pub fn eventfd2<K: Kernel>(k: &K, initval: u32, flags: u32) -> SysResult {
     let flags = EventfdFlags::from_bits(flags).ok_or(Errno::EINVAL)?;
     let file = vfs::eventfd(initval, flags.bits())?;
-    let fd = k.files().insert(file, flags.contains(EventfdFlags::EFD_CLOEXEC))?;
+    let fd = k
+        .files()
+        .insert(file, flags.contains(EventfdFlags::EFD_CLOEXEC))?;
     Ok(fd as usize)
 }

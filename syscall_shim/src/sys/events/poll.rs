@@ -49,7 +49,10 @@ impl Watch {
         fds.read_slice(k, &mut entries)?;
         let open = |entry: &Pollfd| k.files().get(entry.fd).ok().filter(|file| !file.is_path());
         let files = entries.iter().map(open).collect();
-        Ok(Self { fds: entries, files })
+        Ok(Self {
+            fds: entries,
+            files,
+        })
     }
 
     /// Looks at all files: how many have something to report.
@@ -71,7 +74,8 @@ impl Watch {
     fn write<K: Kernel>(&self, k: &K, fds: UserPtr<Pollfd>) -> Result<(), Errno> {
         const REVENTS: u64 = 6;
         for (at, entry) in self.fds.iter().enumerate() {
-            UserPtr::<u16>::new(fds.at(at).addr().wrapping_add(REVENTS)).write(k, &entry.revents)?;
+            UserPtr::<u16>::new(fds.at(at).addr().wrapping_add(REVENTS))
+                .write(k, &entry.revents)?;
         }
         Ok(())
     }
@@ -85,7 +89,11 @@ fn poll_until<K: Kernel>(k: &K, fds: UserPtr<Pollfd>, nfds: u32, timeout: Timeou
     let mut ready = watch.look();
     if ready == 0 && !timeout.is_zero() {
         let files = watch.files.clone();
-        let lists: Vec<&WaitList> = files.iter().flatten().filter_map(|file| file.wait_list()).collect();
+        let lists: Vec<&WaitList> = files
+            .iter()
+            .flatten()
+            .filter_map(|file| file.wait_list())
+            .collect();
         k.wait(&lists, timeout.deadline(), &mut || {
             ready = watch.look();
             ready > 0

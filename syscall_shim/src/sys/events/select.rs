@@ -50,7 +50,11 @@ pub fn pselect6<K: Kernel>(
 }
 
 /// The events of each of the three sets.
-const MEANING: [PollEvents; 3] = [PollEvents::SELECT_READ, PollEvents::SELECT_WRITE, PollEvents::SELECT_EXCEPT];
+const MEANING: [PollEvents; 3] = [
+    PollEvents::SELECT_READ,
+    PollEvents::SELECT_WRITE,
+    PollEvents::SELECT_EXCEPT,
+];
 
 /// The three sets, as words of 64 bits.
 struct Sets {
@@ -76,13 +80,18 @@ impl Sets {
     }
 
     fn contains(&self, set: usize, fd: usize) -> bool {
-        self.words.get(set).and_then(|words| words.get(fd / 64)).is_some_and(|word| word >> (fd % 64) & 1 != 0)
+        self.words
+            .get(set)
+            .and_then(|words| words.get(fd / 64))
+            .is_some_and(|word| word >> (fd % 64) & 1 != 0)
     }
 
     /// The open files that are in any of the sets. EBADF if one is not open.
     fn files<K: Kernel>(&self, k: &K, count: usize) -> Result<Vec<(usize, Arc<File>)>, Errno> {
         let asked = (0..count).filter(|fd| (0..3).any(|set| self.contains(set, *fd)));
-        asked.map(|fd| k.files().get(fd as i32).map(|file| (fd, file))).collect()
+        asked
+            .map(|fd| k.files().get(fd as i32).map(|file| (fd, file)))
+            .collect()
     }
 
     /// The sets of those that are ready, and how many bits they have.
@@ -120,7 +129,10 @@ fn select_until<K: Kernel>(k: &K, nfds: i32, at: [u64; 3], timeout: Timeout) -> 
     let files = sets.files(k, count)?;
     let (mut ready, mut bits) = sets.look(&files);
     if bits == 0 && !timeout.is_zero() {
-        let lists: Vec<&WaitList> = files.iter().filter_map(|(_, file)| file.wait_list()).collect();
+        let lists: Vec<&WaitList> = files
+            .iter()
+            .filter_map(|(_, file)| file.wait_list())
+            .collect();
         k.wait(&lists, timeout.deadline(), &mut || {
             (ready, bits) = sets.look(&files);
             bits > 0

@@ -11,7 +11,13 @@ pub fn signalfd<K: Kernel>(k: &K, fd: Fd, mask: UserPtr<SigSet>, size: usize) ->
 }
 
 /// signalfd(2): -1 makes a new one, else the mask of an old one is changed.
-pub fn signalfd4<K: Kernel>(k: &K, fd: Fd, mask: UserPtr<SigSet>, size: usize, flags: u32) -> SysResult {
+pub fn signalfd4<K: Kernel>(
+    k: &K,
+    fd: Fd,
+    mask: UserPtr<SigSet>,
+    size: usize,
+    flags: u32,
+) -> SysResult {
     if size != SIGSET_SIZE {
         return Err(Errno::EINVAL);
     }

@@ -19,10 +19,19 @@ impl Timeout {
     }
 
     pub(super) fn from_ns<K: Kernel>(k: &K, ns: Option<u64>) -> Self {
-        Self(ns.map(|ns| if ns == 0 { 0 } else { k.monotonic().saturating_add(ns) }))
+        Self(ns.map(|ns| {
+            if ns == 0 {
+                0
+            } else {
+                k.monotonic().saturating_add(ns)
+            }
+        }))
     }
 
-    pub(super) fn from_timespec<K: Kernel>(k: &K, timeout: UserPtr<Timespec>) -> Result<Self, Errno> {
+    pub(super) fn from_timespec<K: Kernel>(
+        k: &K,
+        timeout: UserPtr<Timespec>,
+    ) -> Result<Self, Errno> {
         let ns = timeout.read_if(k)?.map(|time| time.to_ns()).transpose()?;
         Ok(Self::from_ns(k, ns))
     }
@@ -32,9 +41,19 @@ impl Timeout {
         let Some(Timeval { sec, usec }) = timeout.read_if(k)? else {
             return Ok(Self(None));
         };
-        let sec = sec.checked_add(usec.div_euclid(1_000_000)).ok_or(Errno::EINVAL)?;
-        let ns = Timeval { sec, usec: usec.rem_euclid(1_000_000) }.to_ns()?;
-        if usec < 0 { Err(Errno::EINVAL) } else { Ok(Self::from_ns(k, Some(ns))) }
+        let sec = sec
+            .checked_add(usec.div_euclid(1_000_000))
+            .ok_or(Errno::EINVAL)?;
+        let ns = Timeval {
+            sec,
+            usec: usec.rem_euclid(1_000_000),
+        }
+        .to_ns()?;
+        if usec < 0 {
+            Err(Errno::EINVAL)
+        } else {
+            Ok(Self::from_ns(k, Some(ns)))
+        }
     }
 
     /// "Only look".
@@ -50,6 +69,10 @@ impl Timeout {
     /// What is left, in nanoseconds: the calls that Linux lets update their timeout store it there.
     pub(super) fn left<K: Kernel>(self, k: &K) -> Option<i64> {
         let deadline = self.0?;
-        Some(if deadline == 0 { 0 } else { signed(deadline.saturating_sub(k.monotonic())) })
+        Some(if deadline == 0 {
+            0
+        } else {
+            signed(deadline.saturating_sub(k.monotonic()))
+        })
     }
 }

@@ -15,7 +15,10 @@ pub fn timerfd_create<K: Kernel>(k: &K, clockid: u32, flags: u32) -> SysResult {
 }
 
 fn seen(spec: TimerSpec) -> Itimerspec {
-    itimerspec(Interval { value: spec.value, interval: spec.interval })
+    itimerspec(Interval {
+        value: spec.value,
+        interval: spec.interval,
+    })
 }
 
 /// timerfd_settime(2)

@@ -37,5 +37,6 @@ fn flags_mean_effective(flags: u32) -> bool {
 
 /// Whether both kinds of ids are the same, as they nearly always are.
 fn real_is_effective<K: Kernel>(k: &K) -> bool {
-    k.process().with_identity(|id| id.ruid == id.fsuid && id.rgid == id.fsgid)
+    k.process()
+        .with_identity(|id| id.ruid == id.fsuid && id.rgid == id.fsgid)
 }

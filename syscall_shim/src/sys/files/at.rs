@@ -16,8 +16,15 @@ impl Base {
     /// An absolute path does not look at `dirfd`, which may then be anything.
     pub(super) fn new<K: Kernel>(k: &K, dirfd: Fd, path: &[u8]) -> Result<Self, Errno> {
         let relative = path.first() != Some(&b'/');
-        let dir = if relative && dirfd != AT_FDCWD { Some(k.files().get(dirfd)?) } else { None };
-        Ok(Self { dir, cred: k.process().file_credentials() })
+        let dir = if relative && dirfd != AT_FDCWD {
+            Some(k.files().get(dirfd)?)
+        } else {
+            None
+        };
+        Ok(Self {
+            dir,
+            cred: k.process().file_credentials(),
+        })
     }
 
     /// Another identity than the one that files are accessed by: access(2).
@@ -27,7 +34,11 @@ impl Base {
     }
 
     pub(super) fn at<'a, K: Kernel>(&'a self, k: &'a K) -> At<'a> {
-        At { fs: k.fs(), cred: &self.cred, dir: self.dir.as_ref().map(|file| file.place()) }
+        At {
+            fs: k.fs(),
+            cred: &self.cred,
+            dir: self.dir.as_ref().map(|file| file.place()),
+        }
     }
 
     pub(super) fn cred(&self) -> &Credentials {
@@ -61,9 +72,17 @@ pub(super) fn with_place<K: Kernel, R>(
 
 /// The lookup of a call that follows unless `AT_SYMLINK_NOFOLLOW`. EINVAL for flags that are not in `allowed`.
 pub(super) fn lookup_flags(flags: u32, allowed: AtFlags) -> Result<LookupFlags, Errno> {
-    let flags = AtFlags::from_bits(flags).filter(|flags| allowed.contains(*flags)).ok_or(Errno::EINVAL)?;
+    let flags = AtFlags::from_bits(flags)
+        .filter(|flags| allowed.contains(*flags))
+        .ok_or(Errno::EINVAL)?;
     let mut lookup = LookupFlags::empty();
-    lookup.set(LookupFlags::FOLLOW, !flags.contains(AtFlags::AT_SYMLINK_NOFOLLOW));
-    lookup.set(LookupFlags::EMPTY_PATH, flags.contains(AtFlags::AT_EMPTY_PATH));
+    lookup.set(
+        LookupFlags::FOLLOW,
+        !flags.contains(AtFlags::AT_SYMLINK_NOFOLLOW),
+    );
+    lookup.set(
+        LookupFlags::EMPTY_PATH,
+        flags.contains(AtFlags::AT_EMPTY_PATH),
+    );
     Ok(lookup)
 }

@@ -16,7 +16,11 @@ fn id(raw: u32) -> Option<u32> {
 /// A file that was not opened for its path only.
 fn open_file<K: Kernel>(k: &K, fd: Fd) -> Result<Arc<File>, Errno> {
     let file = k.files().get(fd)?;
-    if file.is_path() { Err(Errno::EBADF) } else { Ok(file) }
+    if file.is_path() {
+        Err(Errno::EBADF)
+    } else {
+        Ok(file)
+    }
 }
 
 /// umask(2)
@@ -32,7 +36,9 @@ pub fn chmod<K: Kernel>(k: &K, pathname: Path, mode: u32) -> SysResult {
 /// fchmod(2)
 pub fn fchmod<K: Kernel>(k: &K, fd: Fd, mode: u32) -> SysResult {
     let file = open_file(k, fd)?;
-    file.place().chmod(&k.process().file_credentials(), mode & 0o7777).map(|()| 0)
+    file.place()
+        .chmod(&k.process().file_credentials(), mode & 0o7777)
+        .map(|()| 0)
 }
 
 /// fchmodat(2), which has no flags: the C library does them.
@@ -43,7 +49,9 @@ pub fn fchmodat<K: Kernel>(k: &K, dirfd: Fd, pathname: Path, mode: u32) -> SysRe
 /// fchmodat2(2)
 pub fn fchmodat2<K: Kernel>(k: &K, dirfd: Fd, pathname: Path, mode: u32, flags: u32) -> SysResult {
     let lookup = lookup_flags(flags, AtFlags::AT_SYMLINK_NOFOLLOW | AtFlags::AT_EMPTY_PATH)?;
-    with_place(k, dirfd, pathname, lookup, |place, cred| place.chmod(cred, mode & 0o7777))?;
+    with_place(k, dirfd, pathname, lookup, |place, cred| {
+        place.chmod(cred, mode & 0o7777)
+    })?;
     Ok(0)
 }
 
@@ -60,11 +68,20 @@ pub fn lchown<K: Kernel>(k: &K, pathname: Path, owner: u32, group: u32) -> SysRe
 /// fchown(2)
 pub fn fchown<K: Kernel>(k: &K, fd: Fd, owner: u32, group: u32) -> SysResult {
     let file = open_file(k, fd)?;
-    file.place().chown(&k.process().file_credentials(), id(owner), id(group)).map(|()| 0)
+    file.place()
+        .chown(&k.process().file_credentials(), id(owner), id(group))
+        .map(|()| 0)
 }
 
 /// fchownat(2)
-pub fn fchownat<K: Kernel>(k: &K, dirfd: Fd, pathname: Path, owner: u32, group: u32, flags: u32) -> SysResult {
+pub fn fchownat<K: Kernel>(
+    k: &K,
+    dirfd: Fd,
+    pathname: Path,
+    owner: u32,
+    group: u32,
+    flags: u32,
+) -> SysResult {
     let lookup = lookup_flags(flags, AtFlags::AT_SYMLINK_NOFOLLOW | AtFlags::AT_EMPTY_PATH)?;
     change_owner(k, dirfd, pathname, owner, group, lookup)
 }
@@ -77,6 +94,8 @@ fn change_owner<K: Kernel>(
     group: u32,
     lookup: LookupFlags,
 ) -> SysResult {
-    with_place(k, dirfd, pathname, lookup, |place, cred| place.chown(cred, id(owner), id(group)))?;
+    with_place(k, dirfd, pathname, lookup, |place, cred| {
+        place.chown(cred, id(owner), id(group))
+    })?;
     Ok(0)
 }

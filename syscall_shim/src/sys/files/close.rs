@@ -18,6 +18,10 @@ pub fn close_range<K: Kernel>(k: &K, first: u32, last: u32, flags: u32) -> SysRe
     if flags.contains(CloseRangeFlags::CLOSE_RANGE_UNSHARE) {
         k.unshare_files()?;
     }
-    k.files().close_range(first, last, flags.contains(CloseRangeFlags::CLOSE_RANGE_CLOEXEC))?;
+    k.files().close_range(
+        first,
+        last,
+        flags.contains(CloseRangeFlags::CLOSE_RANGE_CLOEXEC),
+    )?;
     Ok(0)
 }

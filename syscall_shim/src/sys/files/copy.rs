@@ -38,7 +38,12 @@ pub(super) fn read_step<K: Kernel>(k: &K, file: &File, spot: Spot, buffer: &mut 
 }
 
 /// Writes all of `bytes` unless something stops it: how many, and what stopped it.
-pub(super) fn write_step<K: Kernel>(k: &K, file: &File, spot: Spot, bytes: &[u8]) -> (usize, Option<Errno>) {
+pub(super) fn write_step<K: Kernel>(
+    k: &K,
+    file: &File,
+    spot: Spot,
+    bytes: &[u8],
+) -> (usize, Option<Errno>) {
     let mut done = 0;
     while done < bytes.len() {
         let attempt = || {
@@ -60,7 +65,12 @@ pub(super) fn write_step<K: Kernel>(k: &K, file: &File, spot: Spot, bytes: &[u8]
 }
 
 /// Copies up to `len` bytes. The input must be seekable: what could not be written is read again some other time.
-pub(super) fn copy<K: Kernel>(k: &K, from: (&File, u64), to: (&File, Spot), len: usize) -> SysResult {
+pub(super) fn copy<K: Kernel>(
+    k: &K,
+    from: (&File, u64),
+    to: (&File, Spot),
+    len: usize,
+) -> SysResult {
     let (input, start) = from;
     let (output, mut spot) = to;
     let mut buffer = vec![0; len.min(STEP)];
@@ -94,7 +104,12 @@ fn start_of<K: Kernel>(k: &K, file: &File, offset: UserPtr<i64>) -> Result<u64, 
 }
 
 /// Puts the new start where the old one came from.
-fn store_start<K: Kernel>(k: &K, file: &File, offset: UserPtr<i64>, start: u64) -> Result<(), Errno> {
+fn store_start<K: Kernel>(
+    k: &K,
+    file: &File,
+    offset: UserPtr<i64>,
+    start: u64,
+) -> Result<(), Errno> {
     if offset.is_null() {
         file.seek(start as i64, SEEK_SET).map(drop)
     } else {
@@ -103,20 +118,35 @@ fn store_start<K: Kernel>(k: &K, file: &File, offset: UserPtr<i64>, start: u64) 
 }
 
 /// sendfile(2)
-pub fn sendfile<K: Kernel>(k: &K, out_fd: Fd, in_fd: Fd, offset: UserPtr<i64>, count: usize) -> SysResult {
+pub fn sendfile<K: Kernel>(
+    k: &K,
+    out_fd: Fd,
+    in_fd: Fd,
+    offset: UserPtr<i64>,
+    count: usize,
+) -> SysResult {
     let input = k.files().get(in_fd)?;
     let output = k.files().get(out_fd)?;
     if !input.is_readable() || !output.is_writable() {
         return Err(Errno::EBADF);
     }
     if !input.is_seekable() {
-        return Err(if offset.is_null() { Errno::EINVAL } else { Errno::ESPIPE });
+        return Err(if offset.is_null() {
+            Errno::EINVAL
+        } else {
+            Errno::ESPIPE
+        });
     }
     if output.flags() & O_APPEND != 0 || input.kind() == FileType::Directory {
         return Err(Errno::EINVAL);
     }
     let start = start_of(k, &input, offset)?;
-    let done = copy(k, (&input, start), (&output, Spot::Current), count.min(MAX_RW_COUNT))?;
+    let done = copy(
+        k,
+        (&input, start),
+        (&output, Spot::Current),
+        count.min(MAX_RW_COUNT),
+    )?;
     store_start(k, &input, offset, start + done as u64)?;
     Ok(done)
 }
@@ -149,7 +179,8 @@ pub fn copy_file_range<K: Kernel>(
     let from = start_of(k, &input, off_in)?;
     let to = start_of(k, &output, off_out)?;
     let len = len.min(MAX_RW_COUNT);
-    let same = input.metadata().ino == output.metadata().ino && input.metadata().dev == output.metadata().dev;
+    let same = input.metadata().ino == output.metadata().ino
+        && input.metadata().dev == output.metadata().dev;
     if same && from < to.saturating_add(len as u64) && to < from.saturating_add(len as u64) {
         return Err(Errno::EINVAL);
     }

@@ -2,7 +2,9 @@ use super::AT_FDCWD;
 use super::at::{with_path, with_place};
 use crate::kernel::Kernel;
 use crate::{Buffer, Fd, Path};
-use linux_abi::raw::general::{S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK};
+use linux_abi::raw::general::{
+    S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK,
+};
 use linux_abi::{Errno, SysResult};
 use vfs::{LookupFlags, NewNode, access};
 
@@ -24,7 +26,9 @@ pub fn fchdir<K: Kernel>(k: &K, fd: Fd) -> SysResult {
     if !metadata.is_dir() {
         return Err(Errno::ENOTDIR);
     }
-    k.process().file_credentials().check(&metadata, access::EXEC)?;
+    k.process()
+        .file_credentials()
+        .check(&metadata, access::EXEC)?;
     k.fs().set_cwd(file.place().clone()).map(|()| 0)
 }
 
@@ -58,7 +62,9 @@ pub fn mkdir<K: Kernel>(k: &K, pathname: Path, mode: u32) -> SysResult {
 
 /// mkdirat(2)
 pub fn mkdirat<K: Kernel>(k: &K, dirfd: Fd, pathname: Path, mode: u32) -> SysResult {
-    with_path(k, dirfd, pathname, |base, path| base.at(k).mkdir(path, mode))?;
+    with_path(k, dirfd, pathname, |base, path| {
+        base.at(k).mkdir(path, mode)
+    })?;
     Ok(0)
 }
 
@@ -86,6 +92,8 @@ pub fn mknodat<K: Kernel>(k: &K, dirfd: Fd, pathname: Path, mode: u32, dev: u32)
         S_IFLNK => return Err(Errno::EINVAL),
         _ => return Err(Errno::EINVAL),
     };
-    with_path(k, dirfd, pathname, |base, path| base.at(k).mknod(path, node, mode & 0o7777))?;
+    with_path(k, dirfd, pathname, |base, path| {
+        base.at(k).mknod(path, node, mode & 0o7777)
+    })?;
     Ok(0)
 }

@@ -20,8 +20,12 @@ pub fn fcntl<K: Kernel>(k: &K, fd: Fd, cmd: u32, arg: u64) -> SysResult {
     }
     let file = table.get(fd)?;
     match cmd {
-        raw::F_DUPFD => table.insert_from(arg as i32, file, false).map(|fd| fd as usize),
-        raw::F_DUPFD_CLOEXEC => table.insert_from(arg as i32, file, true).map(|fd| fd as usize),
+        raw::F_DUPFD => table
+            .insert_from(arg as i32, file, false)
+            .map(|fd| fd as usize),
+        raw::F_DUPFD_CLOEXEC => table
+            .insert_from(arg as i32, file, true)
+            .map(|fd| fd as usize),
         raw::F_DUPFD_QUERY => Ok(usize::from(Arc::ptr_eq(&file, &table.get(arg as i32)?))),
         raw::F_GETFL => Ok(file.flags() as usize),
         // What a descriptor opened with O_PATH is good for ends here.
@@ -35,8 +39,10 @@ pub fn fcntl<K: Kernel>(k: &K, fd: Fd, cmd: u32, arg: u64) -> SysResult {
         raw::F_OFD_SETLKW => record(k, &file, Command::SetWait, true, UserPtr::new(arg)),
         raw::F_GETPIPE_SZ | F_SETPIPE_SZ => pipe_size(k, &file, cmd, arg),
         raw::F_GET_SEALS => file.inode().seals().map(|seals| seals as usize),
-        raw::F_ADD_SEALS => add_seals(&file, arg),
-        raw::F_GET_RW_HINT | raw::F_GET_FILE_RW_HINT => UserPtr::new(arg).write(k, &0_u64).map(|()| 0),
+        raw::F_ADD_SEALS => add_seals(k, &file, arg),
+        raw::F_GET_RW_HINT | raw::F_GET_FILE_RW_HINT => {
+            UserPtr::new(arg).write(k, &0_u64).map(|()| 0)
+        }
         raw::F_SET_RW_HINT | raw::F_SET_FILE_RW_HINT => set_hint(k, arg),
         raw::F_GETLEASE => Ok(raw::F_UNLCK as usize),
         _ => signal_driven(k, cmd, arg),
@@ -50,7 +56,9 @@ fn signal_driven<K: Kernel>(k: &K, cmd: u32, arg: u64) -> SysResult {
         raw::F_SETOWN if arg == 0 => return Ok(0),
         raw::F_SETSIG if arg == 0 => return Ok(0),
         raw::F_SETSIG if Signal::new(arg).is_err() => return Err(Errno::EINVAL),
-        raw::F_SETOWN | raw::F_SETSIG | raw::F_SETOWN_EX | raw::F_GETOWN_EX => "fcntl: signal-driven I/O",
+        raw::F_SETOWN | raw::F_SETSIG | raw::F_SETOWN_EX | raw::F_GETOWN_EX => {
+            "fcntl: signal-driven I/O"
+        }
         raw::F_SETLEASE => "fcntl: leases",
         raw::F_NOTIFY => "fcntl: F_NOTIFY",
         _ => return Err(Errno::EINVAL),
@@ -68,10 +76,16 @@ fn pipe_size<K: Kernel>(k: &K, file: &File, cmd: u32, arg: u64) -> SysResult {
     pipe.set_capacity(arg as u32 as usize, privileged)
 }
 
-fn add_seals(file: &File, arg: u64) -> SysResult {
-    let seals = u32::try_from(arg).ok().and_then(SealFlags::from_bits).ok_or(Errno::EINVAL)?;
+fn add_seals<K: Kernel>(k: &K, file: &File, arg: u64) -> SysResult {
+    let seals = u32::try_from(arg)
+        .ok()
+        .and_then(SealFlags::from_bits)
+        .ok_or(Errno::EINVAL)?;
     if !file.is_writable() {
         return Err(Errno::EPERM);
+    }
+    if seals.contains(SealFlags::F_SEAL_WRITE) && k.is_mapped_writable(file) {
+        return Err(Errno::EBUSY);
     }
     file.inode().add_seals(seals.bits()).map(|()| 0)
 }
@@ -79,5 +93,9 @@ fn add_seals(file: &File, arg: u64) -> SysResult {
 /// A hint about how long data lives, of which there are six.
 fn set_hint<K: Kernel>(k: &K, arg: u64) -> SysResult {
     const LIFE_EXTREME: u64 = 5;
-    if UserPtr::<u64>::new(arg).read(k)? <= LIFE_EXTREME { Ok(0) } else { Err(Errno::EINVAL) }
+    if UserPtr::<u64>::new(arg).read(k)? <= LIFE_EXTREME {
+        Ok(0)
+    } else {
+        Err(Errno::EINVAL)
+    }
 }

@@ -34,8 +34,12 @@ fn entries<K: Kernel>(k: &K, fd: Fd, dirp: Buffer, count: u32, encode: Encode) -
     let mut filled = 0;
     let mut too_small = false;
     file.read_dir(&mut |entry: DirEntry<'_>| {
-        let dirent =
-            Dirent { ino: entry.ino, off: entry.next as i64, type_: entry.kind.dirent_type(), name: entry.name };
+        let dirent = Dirent {
+            ino: entry.ino,
+            off: entry.next as i64,
+            type_: entry.kind.dirent_type(),
+            name: entry.name,
+        };
         match out.get_mut(filled..).map(|rest| encode(&dirent, rest)) {
             Some(Ok(len)) => {
                 filled += len;

@@ -91,12 +91,19 @@ fn get<K: Kernel>(
     arg: UserPtr<Flock>,
 ) -> SysResult {
     let answer = match k.file_locks().conflict(file, owner, lock) {
-        None => Flock { type_: F_UNLCK, ..request },
+        None => Flock {
+            type_: F_UNLCK,
+            ..request
+        },
         Some((held, holder)) => Flock {
             type_: if held.exclusive { F_WRLCK } else { F_RDLCK },
             whence: raw::SEEK_SET as i16,
             start: held.start as i64,
-            len: if held.end == u64::MAX { 0 } else { (held.end - held.start) as i64 },
+            len: if held.end == u64::MAX {
+                0
+            } else {
+                (held.end - held.start) as i64
+            },
             pid: match holder {
                 RecordOwner::Process(pid) => pid,
                 RecordOwner::Description(_) => -1,
@@ -154,5 +161,9 @@ fn range(file: &File, request: &Flock) -> Result<RecordLock, Errno> {
     };
     let start = u64::try_from(start).map_err(|_| Errno::EINVAL)?;
     let end = end.map_or(u64::MAX, |end| end as u64);
-    Ok(RecordLock { start, end, exclusive: request.type_ == F_WRLCK })
+    Ok(RecordLock {
+        start,
+        end,
+        exclusive: request.type_ == F_WRLCK,
+    })
 }

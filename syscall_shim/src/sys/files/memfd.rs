@@ -17,7 +17,11 @@ pub fn memfd_create<K: Kernel>(k: &K, name: Path, flags: u32) -> SysResult {
         name => name?,
     };
     let cred = k.process().file_credentials();
-    let file = k.memfd_store().create(&name, flags.bits(), cred.uid, cred.gid)?;
-    let fd = k.files().insert(file, flags.contains(MemfdFlags::MFD_CLOEXEC))?;
+    let file = k
+        .memfd_store()
+        .create(&name, flags.bits(), cred.uid, cred.gid)?;
+    let fd = k
+        .files()
+        .insert(file, flags.contains(MemfdFlags::MFD_CLOEXEC))?;
     Ok(fd as usize)
 }

@@ -53,8 +53,8 @@ pub use sync::{fadvise64, fdatasync, fsync, readahead, sync, sync_file_range, sy
 pub use times::{futimesat, utime, utimensat, utimes};
 pub use vectored::{preadv, preadv2, pwritev, pwritev2, readv, writev};
 pub use xattr::{
-    fgetxattr, flistxattr, fremovexattr, fsetxattr, getxattr, lgetxattr, listxattr, llistxattr, lremovexattr,
-    lsetxattr, removexattr, setxattr,
+    fgetxattr, flistxattr, fremovexattr, fsetxattr, getxattr, lgetxattr, listxattr, llistxattr,
+    lremovexattr, lsetxattr, removexattr, setxattr,
 };
 
 /// `AT_FDCWD`: paths start from the working directory.

@@ -21,7 +21,11 @@ pub fn creat<K: Kernel>(k: &K, pathname: Path, mode: u32) -> SysResult {
 /// openat(2). Unknown flags are ignored, as they always were.
 pub fn openat<K: Kernel>(k: &K, dirfd: Fd, pathname: Path, flags: u32, mode: u32) -> SysResult {
     let flags = OpenFlags::from_bits_truncate(flags);
-    let how = vfs::OpenHow { flags: flags.bits(), mode: mode & 0o7777, resolve: None };
+    let how = vfs::OpenHow {
+        flags: flags.bits(),
+        mode: mode & 0o7777,
+        resolve: None,
+    };
     open_how(k, dirfd, pathname, how)
 }
 
@@ -33,7 +37,9 @@ fn open_how<K: Kernel>(k: &K, dirfd: Fd, pathname: Path, mut how: vfs::OpenHow) 
     }
     let file = with_path(k, dirfd, pathname, |base, path| base.at(k).open(path, &how))?;
     wait_open(k, &file)?;
-    let fd = k.files().insert(file, flags.contains(OpenFlags::O_CLOEXEC))?;
+    let fd = k
+        .files()
+        .insert(file, flags.contains(OpenFlags::O_CLOEXEC))?;
     Ok(fd as usize)
 }
 
@@ -50,7 +56,13 @@ fn wait_open<K: Kernel>(k: &K, file: &Arc<File>) -> Result<(), Errno> {
 }
 
 /// openat2(2): what open(2) ignores is an error here.
-pub fn openat2<K: Kernel>(k: &K, dirfd: Fd, pathname: Path, how: UserPtr<OpenHow>, size: usize) -> SysResult {
+pub fn openat2<K: Kernel>(
+    k: &K,
+    dirfd: Fd,
+    pathname: Path,
+    how: UserPtr<OpenHow>,
+    size: usize,
+) -> SysResult {
     if size < size_of::<OpenHow>() {
         return Err(Errno::EINVAL);
     }
@@ -59,10 +71,22 @@ pub fn openat2<K: Kernel>(k: &K, dirfd: Fd, pathname: Path, how: UserPtr<OpenHow
     }
     let value = how.read(k)?;
     require_zeros(k, how.at(1).cast(), size - size_of::<OpenHow>())?;
-    let flags = u32::try_from(value.flags).ok().and_then(OpenFlags::from_bits).ok_or(Errno::EINVAL)?;
+    let flags = u32::try_from(value.flags)
+        .ok()
+        .and_then(OpenFlags::from_bits)
+        .ok_or(Errno::EINVAL)?;
     check_mode(flags, value.mode)?;
     let resolve = resolution(value.resolve)?;
-    open_how(k, dirfd, pathname, vfs::OpenHow { flags: flags.bits(), mode: value.mode as u32, resolve: Some(resolve) })
+    open_how(
+        k,
+        dirfd,
+        pathname,
+        vfs::OpenHow {
+            flags: flags.bits(),
+            mode: value.mode as u32,
+            resolve: Some(resolve),
+        },
+    )
 }
 
 fn check_mode(flags: OpenFlags, mode: u64) -> Result<(), Errno> {
@@ -70,7 +94,8 @@ fn check_mode(flags: OpenFlags, mode: u64) -> Result<(), Errno> {
     if mode & !0o7777 != 0 || (!makes && mode != 0) {
         return Err(Errno::EINVAL);
     }
-    let path_flags = OpenFlags::O_PATH | OpenFlags::O_DIRECTORY | OpenFlags::O_NOFOLLOW | OpenFlags::O_CLOEXEC;
+    let path_flags =
+        OpenFlags::O_PATH | OpenFlags::O_DIRECTORY | OpenFlags::O_NOFOLLOW | OpenFlags::O_CLOEXEC;
     if flags.contains(OpenFlags::O_PATH) && !path_flags.contains(flags) {
         return Err(Errno::EINVAL);
     }
@@ -88,7 +113,10 @@ fn resolution(raw: u64) -> Result<LookupFlags, Errno> {
     }
     let pairs = [
         (ResolveFlags::RESOLVE_NO_XDEV, LookupFlags::NO_XDEV),
-        (ResolveFlags::RESOLVE_NO_MAGICLINKS, LookupFlags::NO_MAGICLINKS),
+        (
+            ResolveFlags::RESOLVE_NO_MAGICLINKS,
+            LookupFlags::NO_MAGICLINKS,
+        ),
         (ResolveFlags::RESOLVE_NO_SYMLINKS, LookupFlags::NO_SYMLINKS),
         (ResolveFlags::RESOLVE_BENEATH, LookupFlags::BENEATH),
         (ResolveFlags::RESOLVE_IN_ROOT, LookupFlags::IN_ROOT),

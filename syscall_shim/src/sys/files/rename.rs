@@ -10,7 +10,13 @@ pub fn rename<K: Kernel>(k: &K, oldpath: Path, newpath: Path) -> SysResult {
 }
 
 /// renameat(2)
-pub fn renameat<K: Kernel>(k: &K, olddirfd: Fd, oldpath: Path, newdirfd: Fd, newpath: Path) -> SysResult {
+pub fn renameat<K: Kernel>(
+    k: &K,
+    olddirfd: Fd,
+    oldpath: Path,
+    newdirfd: Fd,
+    newpath: Path,
+) -> SysResult {
     renameat2(k, olddirfd, oldpath, newdirfd, newpath, 0)
 }
 
@@ -34,7 +40,9 @@ pub fn renameat2<K: Kernel>(
     }
     with_path(k, olddirfd, oldpath, |old_base, old| {
         with_path(k, newdirfd, newpath, |new_base, new| {
-            old_base.at(k).rename(old, &new_base.at(k), new, flags.bits())
+            old_base
+                .at(k)
+                .rename(old, &new_base.at(k), new, flags.bits())
         })
     })?;
     Ok(0)

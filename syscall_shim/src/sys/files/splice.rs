@@ -45,7 +45,9 @@ pub fn splice<K: Kernel>(
 fn spot<K: Kernel>(k: &K, offset: UserPtr<i64>, is_pipe: bool) -> Result<Spot, Errno> {
     match offset.read_if(k)? {
         Some(_) if is_pipe => Err(Errno::ESPIPE),
-        Some(offset) => u64::try_from(offset).map(Spot::At).map_err(|_| Errno::EINVAL),
+        Some(offset) => u64::try_from(offset)
+            .map(Spot::At)
+            .map_err(|_| Errno::EINVAL),
         None => Ok(Spot::Current),
     }
 }

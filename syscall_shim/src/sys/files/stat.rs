@@ -29,8 +29,16 @@ fn stat_of(metadata: &Metadata) -> Stat {
     }
 }
 
-fn stat_path<K: Kernel>(k: &K, dirfd: Fd, path: Path, lookup: LookupFlags, to: UserPtr<Stat>) -> SysResult {
-    let metadata = with_path(k, dirfd, path, |base, path| base.at(k).metadata(path, lookup))?;
+fn stat_path<K: Kernel>(
+    k: &K,
+    dirfd: Fd,
+    path: Path,
+    lookup: LookupFlags,
+    to: UserPtr<Stat>,
+) -> SysResult {
+    let metadata = with_path(k, dirfd, path, |base, path| {
+        base.at(k).metadata(path, lookup)
+    })?;
     to.write(k, &stat_of(&metadata))?;
     Ok(0)
 }
@@ -53,7 +61,13 @@ pub fn fstat<K: Kernel>(k: &K, fd: Fd, statbuf: UserPtr<Stat>) -> SysResult {
 }
 
 /// fstatat(2)
-pub fn newfstatat<K: Kernel>(k: &K, dirfd: Fd, pathname: Path, statbuf: UserPtr<Stat>, flags: u32) -> SysResult {
+pub fn newfstatat<K: Kernel>(
+    k: &K,
+    dirfd: Fd,
+    pathname: Path,
+    statbuf: UserPtr<Stat>,
+    flags: u32,
+) -> SysResult {
     let allowed = AtFlags::AT_SYMLINK_NOFOLLOW | AtFlags::AT_NO_AUTOMOUNT | AtFlags::AT_EMPTY_PATH;
     let lookup = lookup_flags(flags, allowed)?;
     // How C libraries spell fstat(2).

@@ -31,7 +31,9 @@ fn statfs_of(place: &Place) -> Statfs {
 
 /// statfs(2)
 pub fn statfs<K: Kernel>(k: &K, pathname: Path, buf: UserPtr<Statfs>) -> SysResult {
-    let value = with_place(k, AT_FDCWD, pathname, LookupFlags::FOLLOW, |place, _| Ok(statfs_of(place)))?;
+    let value = with_place(k, AT_FDCWD, pathname, LookupFlags::FOLLOW, |place, _| {
+        Ok(statfs_of(place))
+    })?;
     buf.write(k, &value)?;
     Ok(0)
 }

@@ -10,14 +10,23 @@ const STATX_RESERVED: u32 = 0x8000_0000;
 const STATX_ATTR_MOUNT_ROOT: u64 = 0x2000;
 
 fn time(at: Timestamp) -> StatxTimestamp {
-    StatxTimestamp { sec: at.sec, nsec: at.nsec, reserved: 0 }
+    StatxTimestamp {
+        sec: at.sec,
+        nsec: at.nsec,
+        reserved: 0,
+    }
 }
 
 fn statx_of(metadata: &Metadata, place: &Place) -> Statx {
     Statx {
-        mask: (StatxMask::STATX_BASIC_STATS | StatxMask::STATX_BTIME | StatxMask::STATX_MNT_ID).bits(),
+        mask: (StatxMask::STATX_BASIC_STATS | StatxMask::STATX_BTIME | StatxMask::STATX_MNT_ID)
+            .bits(),
         blksize: metadata.blksize,
-        attributes: if place.is_mount_root() { STATX_ATTR_MOUNT_ROOT } else { 0 },
+        attributes: if place.is_mount_root() {
+            STATX_ATTR_MOUNT_ROOT
+        } else {
+            0
+        },
         attributes_mask: STATX_ATTR_MOUNT_ROOT,
         nlink: metadata.nlink,
         uid: metadata.uid,
@@ -52,13 +61,16 @@ pub fn statx<K: Kernel>(
     if mask & STATX_RESERVED != 0 || AtFlags::from_bits_retain(flags).contains(sync) {
         return Err(Errno::EINVAL);
     }
-    let allowed = AtFlags::AT_SYMLINK_NOFOLLOW | AtFlags::AT_NO_AUTOMOUNT | AtFlags::AT_EMPTY_PATH | sync;
+    let allowed =
+        AtFlags::AT_SYMLINK_NOFOLLOW | AtFlags::AT_NO_AUTOMOUNT | AtFlags::AT_EMPTY_PATH | sync;
     let lookup = lookup_flags(flags, allowed)?;
     let value = if lookup.contains(LookupFlags::EMPTY_PATH) && dirfd >= 0 && pathname.is_empty(k)? {
         let file = k.files().get(dirfd)?;
         statx_of(&file.metadata(), file.place())
     } else {
-        let place = with_path(k, dirfd, pathname, |base, path| base.at(k).resolve(path, lookup))?;
+        let place = with_path(k, dirfd, pathname, |base, path| {
+            base.at(k).resolve(path, lookup)
+        })?;
         statx_of(&place.inode.metadata(), &place)
     };
     statxbuf.write(k, &value)?;

@@ -44,7 +44,13 @@ pub fn syncfs<K: Kernel>(k: &K, fd: Fd) -> SysResult {
 }
 
 /// sync_file_range(2)
-pub fn sync_file_range<K: Kernel>(k: &K, fd: Fd, offset: i64, nbytes: i64, flags: u32) -> SysResult {
+pub fn sync_file_range<K: Kernel>(
+    k: &K,
+    fd: Fd,
+    offset: i64,
+    nbytes: i64,
+    flags: u32,
+) -> SysResult {
     const VALID: u32 = 7;
     if flags & !VALID != 0 || offset < 0 || nbytes < 0 || offset.checked_add(nbytes).is_none() {
         return Err(Errno::EINVAL);
@@ -71,7 +77,11 @@ pub fn fadvise64<K: Kernel>(k: &K, fd: Fd, _offset: i64, len: i64, advice: u32) 
     if file.kind() == FileType::Fifo {
         return Err(Errno::ESPIPE);
     }
-    if len < 0 || advice > POSIX_FADV_NOREUSE { Err(Errno::EINVAL) } else { Ok(0) }
+    if len < 0 || advice > POSIX_FADV_NOREUSE {
+        Err(Errno::EINVAL)
+    } else {
+        Ok(0)
+    }
 }
 
 /// readahead(2)
@@ -80,5 +90,9 @@ pub fn readahead<K: Kernel>(k: &K, fd: Fd, _offset: i64, _count: usize) -> SysRe
     if !file.is_readable() {
         return Err(Errno::EBADF);
     }
-    if file.kind() == FileType::Regular && file.ops().is_none() { Ok(0) } else { Err(Errno::EINVAL) }
+    if file.kind() == FileType::Regular && file.ops().is_none() {
+        Ok(0)
+    } else {
+        Err(Errno::EINVAL)
+    }
 }

@@ -19,21 +19,35 @@ fn from_timespec(time: Timespec) -> Result<TimeChange, Errno> {
     match time.nsec {
         UTIME_NOW => Ok(TimeChange::Now),
         UTIME_OMIT => Ok(TimeChange::Keep),
-        nsec @ 0..1_000_000_000 => Ok(TimeChange::To(Timestamp { sec: time.sec, nsec: nsec as u32 })),
+        nsec @ 0..1_000_000_000 => Ok(TimeChange::To(Timestamp {
+            sec: time.sec,
+            nsec: nsec as u32,
+        })),
         _ => Err(Errno::EINVAL),
     }
 }
 
 fn from_timeval(time: Timeval) -> Result<TimeChange, Errno> {
     match time.usec {
-        usec @ 0..1_000_000 => Ok(TimeChange::To(Timestamp { sec: time.sec, nsec: usec as u32 * 1000 })),
+        usec @ 0..1_000_000 => Ok(TimeChange::To(Timestamp {
+            sec: time.sec,
+            nsec: usec as u32 * 1000,
+        })),
         _ => Err(Errno::EINVAL),
     }
 }
 
-fn change<K: Kernel>(k: &K, dirfd: Fd, path: Path, lookup: LookupFlags, changes: Changes) -> SysResult {
+fn change<K: Kernel>(
+    k: &K,
+    dirfd: Fd,
+    path: Path,
+    lookup: LookupFlags,
+    changes: Changes,
+) -> SysResult {
     let [atime, mtime] = changes;
-    with_place(k, dirfd, path, lookup, |place, cred| place.utimens(cred, atime, mtime))?;
+    with_place(k, dirfd, path, lookup, |place, cred| {
+        place.utimens(cred, atime, mtime)
+    })?;
     Ok(0)
 }
 
@@ -66,7 +80,9 @@ pub fn utimensat<K: Kernel>(
 fn change_open<K: Kernel>(k: &K, fd: Fd, changes: Changes) -> SysResult {
     let file = k.files().get(fd)?;
     let [atime, mtime] = changes;
-    file.place().utimens(&k.process().file_credentials(), atime, mtime).map(|()| 0)
+    file.place()
+        .utimens(&k.process().file_credentials(), atime, mtime)
+        .map(|()| 0)
 }
 
 /// utimes(2)
@@ -75,7 +91,12 @@ pub fn utimes<K: Kernel>(k: &K, pathname: Path, times: UserPtr<[Timeval; 2]>) ->
 }
 
 /// futimesat(2)
-pub fn futimesat<K: Kernel>(k: &K, dirfd: Fd, pathname: Path, times: UserPtr<[Timeval; 2]>) -> SysResult {
+pub fn futimesat<K: Kernel>(
+    k: &K,
+    dirfd: Fd,
+    pathname: Path,
+    times: UserPtr<[Timeval; 2]>,
+) -> SysResult {
     let changes = match times.read_if(k)? {
         None => NOW,
         Some([atime, mtime]) => [from_timeval(atime)?, from_timeval(mtime)?],
@@ -89,6 +110,8 @@ pub fn futimesat<K: Kernel>(k: &K, dirfd: Fd, pathname: Path, times: UserPtr<[Ti
 /// utime(2)
 pub fn utime<K: Kernel>(k: &K, pathname: Path, times: UserPtr<Utimbuf>) -> SysResult {
     let to = |sec| TimeChange::To(Timestamp { sec, nsec: 0 });
-    let changes = times.read_if(k)?.map_or(NOW, |times| [to(times.actime), to(times.modtime)]);
+    let changes = times
+        .read_if(k)?
+        .map_or(NOW, |times| [to(times.actime), to(times.modtime)]);
     change(k, AT_FDCWD, pathname, LookupFlags::FOLLOW, changes)
 }

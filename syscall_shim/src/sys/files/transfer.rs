@@ -20,7 +20,11 @@ pub(crate) fn blocking<K: Kernel, R>(
 
 #[cold]
 #[inline(never)]
-fn wait<K: Kernel, R>(k: &K, file: &File, attempt: &mut dyn FnMut() -> Result<R, Errno>) -> Result<R, Errno> {
+fn wait<K: Kernel, R>(
+    k: &K,
+    file: &File,
+    attempt: &mut dyn FnMut() -> Result<R, Errno>,
+) -> Result<R, Errno> {
     let list = file.wait_list().ok_or(Errno::EAGAIN)?;
     let mut answer = Err(Errno::EAGAIN);
     // The attempt is the condition: so whatever it is that the operation needs, no wake-up for it is missed.
@@ -42,7 +46,11 @@ pub(super) fn read_into<K: Kernel>(k: &K, file: &File, buffers: &IoBuffers) -> S
 pub(super) fn write_from<K: Kernel>(k: &K, file: &File, buffers: &IoBuffers) -> SysResult {
     let wanted = buffers.total();
     match blocking(k, file, || file.write(&mut buffers.source(k))) {
-        Ok(count) if count < wanted && count > 0 && is_stream(file) => write_rest(k, file, buffers, count),
+        Ok(count) if count < wanted && count > 0 && is_stream(file) => {
+            write_rest(k, file, buffers, count)
+        }
+        // Writing nothing succeeds, also where nobody reads.
+        Err(Errno::EPIPE) if wanted == 0 && file.kind() == FileType::Fifo => Ok(0),
         Err(Errno::EPIPE) => Err(broken_pipe(k)),
         answer => answer,
     }
@@ -71,7 +79,10 @@ fn write_rest<K: Kernel>(k: &K, file: &File, buffers: &IoBuffers, mut done: usiz
 
 /// Files of which a blocking write takes everything.
 fn is_stream(file: &File) -> bool {
-    matches!(file.kind(), FileType::Fifo | FileType::CharDevice | FileType::Socket)
+    matches!(
+        file.kind(),
+        FileType::Fifo | FileType::CharDevice | FileType::Socket
+    )
 }
 
 /// Sends SIGPIPE to the calling thread, as every write to a pipe without readers does.
@@ -79,7 +90,13 @@ pub(super) fn broken_pipe<K: Kernel>(k: &K) -> Errno {
     let uid = k.process().with_identity(|id| id.ruid);
     let info = Siginfo::user(Signal::SIGPIPE, SI_USER, k.getpid(), uid);
     // To itself; there is nothing to do about a full queue, for this signal does not queue.
-    let _ = k.kill(KillTarget::Thread { tgid: None, tid: k.gettid() }, Some(&info));
+    let _ = k.kill(
+        KillTarget::Thread {
+            tgid: None,
+            tid: k.gettid(),
+        },
+        Some(&info),
+    );
     Errno::EPIPE
 }
 
@@ -92,7 +109,11 @@ pub(super) fn limit_size<K: Kernel>(
     position: Option<u64>,
 ) -> Result<(), Errno> {
     let limit = k.process().file_size_limit.load(Relaxed);
-    if limit == RLIM_INFINITY { Ok(()) } else { limit_size_to(k, file, buffers, position, limit) }
+    if limit == RLIM_INFINITY {
+        Ok(())
+    } else {
+        limit_size_to(k, file, buffers, position, limit)
+    }
 }
 
 #[cold]
@@ -123,6 +144,12 @@ fn limit_size_to<K: Kernel>(
 /// Beyond `RLIMIT_FSIZE`.
 pub(super) fn too_big<K: Kernel>(k: &K) -> Errno {
     let info = Siginfo::kernel(Signal::SIGXFSZ);
-    let _ = k.kill(KillTarget::Thread { tgid: None, tid: k.gettid() }, Some(&info));
+    let _ = k.kill(
+        KillTarget::Thread {
+            tgid: None,
+            tid: k.gettid(),
+        },
+        Some(&info),
+    );
     Errno::EFBIG
 }

@@ -29,7 +29,14 @@ pub fn writev<K: Kernel>(k: &K, fd: Fd, iov: UserPtr<Iovec>, iovcnt: usize) -> S
 }
 
 /// preadv(2). The offset comes in the first register whole; the second is for 32-bit programs.
-pub fn preadv<K: Kernel>(k: &K, fd: Fd, iov: UserPtr<Iovec>, iovcnt: usize, pos_l: u64, _pos_h: u64) -> SysResult {
+pub fn preadv<K: Kernel>(
+    k: &K,
+    fd: Fd,
+    iov: UserPtr<Iovec>,
+    iovcnt: usize,
+    pos_l: u64,
+    _pos_h: u64,
+) -> SysResult {
     let offset = positive(pos_l)?;
     let file = k.files().get(fd)?;
     let buffers = IoBuffers::vector(k, iov, iovcnt)?;
@@ -37,7 +44,14 @@ pub fn preadv<K: Kernel>(k: &K, fd: Fd, iov: UserPtr<Iovec>, iovcnt: usize, pos_
 }
 
 /// pwritev(2)
-pub fn pwritev<K: Kernel>(k: &K, fd: Fd, iov: UserPtr<Iovec>, iovcnt: usize, pos_l: u64, _pos_h: u64) -> SysResult {
+pub fn pwritev<K: Kernel>(
+    k: &K,
+    fd: Fd,
+    iov: UserPtr<Iovec>,
+    iovcnt: usize,
+    pos_l: u64,
+    _pos_h: u64,
+) -> SysResult {
     let offset = positive(pos_l)?;
     let file = k.files().get(fd)?;
     let mut buffers = IoBuffers::vector(k, iov, iovcnt)?;
@@ -46,7 +60,11 @@ pub fn pwritev<K: Kernel>(k: &K, fd: Fd, iov: UserPtr<Iovec>, iovcnt: usize, pos
 }
 
 fn positive(offset: u64) -> Result<u64, Errno> {
-    if i64::try_from(offset).is_ok() { Ok(offset) } else { Err(Errno::EINVAL) }
+    if i64::try_from(offset).is_ok() {
+        Ok(offset)
+    } else {
+        Err(Errno::EINVAL)
+    }
 }
 
 /// Flags that need nothing done: everything is in memory, and written when it is written.
@@ -81,11 +99,21 @@ pub fn preadv2<K: Kernel>(
 }
 
 /// `RWF_NOWAIT`: EAGAIN goes to the program.
-fn read_now<K: Kernel>(k: &K, fd: Fd, iov: UserPtr<Iovec>, iovcnt: usize, offset: u64) -> SysResult {
+fn read_now<K: Kernel>(
+    k: &K,
+    fd: Fd,
+    iov: UserPtr<Iovec>,
+    iovcnt: usize,
+    offset: u64,
+) -> SysResult {
     let file = k.files().get(fd)?;
     let buffers = IoBuffers::vector(k, iov, iovcnt)?;
     let mut sink = buffers.sink(k);
-    if offset == OWN_POSITION { file.read(&mut sink) } else { file.read_at(positive(offset)?, &mut sink) }
+    if offset == OWN_POSITION {
+        file.read(&mut sink)
+    } else {
+        file.read_at(positive(offset)?, &mut sink)
+    }
 }
 
 /// pwritev2(2)
@@ -98,7 +126,11 @@ pub fn pwritev2<K: Kernel>(
     pos_h: u64,
     flags: u32,
 ) -> SysResult {
-    check_flags(k, flags, RwFlags::RWF_HIPRI | RwFlags::RWF_DSYNC | RwFlags::RWF_SYNC)?;
+    check_flags(
+        k,
+        flags,
+        RwFlags::RWF_HIPRI | RwFlags::RWF_DSYNC | RwFlags::RWF_SYNC,
+    )?;
     if pos_l == OWN_POSITION {
         return writev(k, fd, iov, iovcnt);
     }

@@ -21,7 +21,11 @@ fn check_set<K: Kernel>(k: &K, name: UserPath, size: usize, flags: u32) -> Resul
         return Err(Errno::EINVAL);
     }
     check_name(k, name)?;
-    if size > XATTR_SIZE_MAX as usize { Err(Errno::E2BIG) } else { Ok(()) }
+    if size > XATTR_SIZE_MAX as usize {
+        Err(Errno::E2BIG)
+    } else {
+        Ok(())
+    }
 }
 
 fn exists<K: Kernel>(k: &K, path: Path, lookup: LookupFlags) -> Result<(), Errno> {
@@ -29,39 +33,76 @@ fn exists<K: Kernel>(k: &K, path: Path, lookup: LookupFlags) -> Result<(), Errno
 }
 
 fn is_open<K: Kernel>(k: &K, fd: Fd) -> Result<(), Errno> {
-    if k.files().get(fd)?.is_path() { Err(Errno::EBADF) } else { Ok(()) }
+    if k.files().get(fd)?.is_path() {
+        Err(Errno::EBADF)
+    } else {
+        Ok(())
+    }
 }
 
 /// setxattr(2)
-pub fn setxattr<K: Kernel>(k: &K, path: Path, name: Path, _value: Buffer, size: usize, flags: u32) -> SysResult {
+pub fn setxattr<K: Kernel>(
+    k: &K,
+    path: Path,
+    name: Path,
+    _value: Buffer,
+    size: usize,
+    flags: u32,
+) -> SysResult {
     check_set(k, name, size, flags)?;
     exists(k, path, LookupFlags::FOLLOW)?;
     Err(Errno::EOPNOTSUPP)
 }
 
 /// lsetxattr(2)
-pub fn lsetxattr<K: Kernel>(k: &K, path: Path, name: Path, _value: Buffer, size: usize, flags: u32) -> SysResult {
+pub fn lsetxattr<K: Kernel>(
+    k: &K,
+    path: Path,
+    name: Path,
+    _value: Buffer,
+    size: usize,
+    flags: u32,
+) -> SysResult {
     check_set(k, name, size, flags)?;
     exists(k, path, LookupFlags::empty())?;
     Err(Errno::EOPNOTSUPP)
 }
 
 /// fsetxattr(2)
-pub fn fsetxattr<K: Kernel>(k: &K, fd: Fd, name: Path, _value: Buffer, size: usize, flags: u32) -> SysResult {
+pub fn fsetxattr<K: Kernel>(
+    k: &K,
+    fd: Fd,
+    name: Path,
+    _value: Buffer,
+    size: usize,
+    flags: u32,
+) -> SysResult {
     is_open(k, fd)?;
     check_set(k, name, size, flags)?;
     Err(Errno::EOPNOTSUPP)
 }
 
 /// getxattr(2)
-pub fn getxattr<K: Kernel>(k: &K, path: Path, name: Path, _value: Buffer, _size: usize) -> SysResult {
+pub fn getxattr<K: Kernel>(
+    k: &K,
+    path: Path,
+    name: Path,
+    _value: Buffer,
+    _size: usize,
+) -> SysResult {
     exists(k, path, LookupFlags::FOLLOW)?;
     check_name(k, name)?;
     Err(Errno::EOPNOTSUPP)
 }
 
 /// lgetxattr(2)
-pub fn lgetxattr<K: Kernel>(k: &K, path: Path, name: Path, _value: Buffer, _size: usize) -> SysResult {
+pub fn lgetxattr<K: Kernel>(
+    k: &K,
+    path: Path,
+    name: Path,
+    _value: Buffer,
+    _size: usize,
+) -> SysResult {
     exists(k, path, LookupFlags::empty())?;
     check_name(k, name)?;
     Err(Errno::EOPNOTSUPP)

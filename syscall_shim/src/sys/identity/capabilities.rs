@@ -12,7 +12,9 @@ fn words<K: Kernel>(k: &K, header: UserPtr<CapHeader>, version: u32) -> Result<u
         raw::_LINUX_CAPABILITY_VERSION_1 => Ok(1),
         raw::_LINUX_CAPABILITY_VERSION_2 | raw::_LINUX_CAPABILITY_VERSION_3 => Ok(2),
         _ => {
-            header.cast::<u32>().write(k, &raw::_LINUX_CAPABILITY_VERSION_3)?;
+            header
+                .cast::<u32>()
+                .write(k, &raw::_LINUX_CAPABILITY_VERSION_3)?;
             Err(Errno::EINVAL)
         }
     }
@@ -35,7 +37,14 @@ pub fn capget<K: Kernel>(k: &K, header: UserPtr<CapHeader>, data: UserPtr<CapDat
     let privileged = k.process().with_identity(|id| id.is_privileged());
     for (at, all) in ALL.iter().enumerate().take(words) {
         let held = if privileged { *all } else { 0 };
-        data.at(at).write(k, &CapData { effective: held, permitted: held, inheritable: 0 })?;
+        data.at(at).write(
+            k,
+            &CapData {
+                effective: held,
+                permitted: held,
+                inheritable: 0,
+            },
+        )?;
     }
     Ok(0)
 }
@@ -49,7 +58,11 @@ pub fn capset<K: Kernel>(k: &K, header: UserPtr<CapHeader>, data: UserPtr<CapDat
     }
     let privileged = k.process().with_identity(|id| id.is_privileged());
     for (at, all) in ALL.iter().enumerate().take(words) {
-        let CapData { effective, permitted, .. } = data.at(at).read(k)?;
+        let CapData {
+            effective,
+            permitted,
+            ..
+        } = data.at(at).read(k)?;
         let held = if privileged { *all } else { 0 };
         if permitted & all & !held != 0 || effective & all & !permitted != 0 {
             return Err(Errno::EPERM);

@@ -24,7 +24,10 @@ pub fn setgroups<K: Kernel>(k: &K, size: i32, list: UserPtr<u32>) -> SysResult {
     if !k.process().with_identity(|id| id.is_privileged()) {
         return Err(Errno::EPERM);
     }
-    let size = usize::try_from(size).ok().filter(|size| *size <= NGROUPS_MAX).ok_or(Errno::EINVAL)?;
+    let size = usize::try_from(size)
+        .ok()
+        .filter(|size| *size <= NGROUPS_MAX)
+        .ok_or(Errno::EINVAL)?;
     let mut groups = vec![0; size];
     list.read_slice(k, &mut groups)?;
     groups.sort_unstable();

@@ -25,15 +25,29 @@ enum Kind {
 impl Kind {
     fn get(self, id: &Identity) -> Ids {
         match self {
-            Self::User => Ids { real: id.ruid, effective: id.euid, saved: id.suid, fs: id.fsuid },
-            Self::Group => Ids { real: id.rgid, effective: id.egid, saved: id.sgid, fs: id.fsgid },
+            Self::User => Ids {
+                real: id.ruid,
+                effective: id.euid,
+                saved: id.suid,
+                fs: id.fsuid,
+            },
+            Self::Group => Ids {
+                real: id.rgid,
+                effective: id.egid,
+                saved: id.sgid,
+                fs: id.fsgid,
+            },
         }
     }
 
     fn put(self, id: &mut Identity, ids: Ids) {
         match self {
-            Self::User => (id.ruid, id.euid, id.suid, id.fsuid) = (ids.real, ids.effective, ids.saved, ids.fs),
-            Self::Group => (id.rgid, id.egid, id.sgid, id.fsgid) = (ids.real, ids.effective, ids.saved, ids.fs),
+            Self::User => {
+                (id.ruid, id.euid, id.suid, id.fsuid) = (ids.real, ids.effective, ids.saved, ids.fs)
+            }
+            Self::Group => {
+                (id.rgid, id.egid, id.sgid, id.fsgid) = (ids.real, ids.effective, ids.saved, ids.fs)
+            }
         }
     }
 }
@@ -49,7 +63,11 @@ fn look<K: Kernel>(k: &K, kind: Kind) -> Ids {
 }
 
 /// Applies `rule` to the ids; it is told whether the caller is privileged.
-fn change<K: Kernel>(k: &K, kind: Kind, rule: impl FnOnce(&mut Ids, bool) -> Result<(), Errno>) -> SysResult {
+fn change<K: Kernel>(
+    k: &K,
+    kind: Kind,
+    rule: impl FnOnce(&mut Ids, bool) -> Result<(), Errno>,
+) -> SysResult {
     k.process().change_identity(|id| {
         let mut ids = kind.get(id);
         rule(&mut ids, id.is_privileged())?;
@@ -185,12 +203,22 @@ pub fn setresgid<K: Kernel>(k: &K, rgid: u32, egid: u32, sgid: u32) -> SysResult
 }
 
 /// getresuid(2)
-pub fn getresuid<K: Kernel>(k: &K, ruid: UserPtr<u32>, euid: UserPtr<u32>, suid: UserPtr<u32>) -> SysResult {
+pub fn getresuid<K: Kernel>(
+    k: &K,
+    ruid: UserPtr<u32>,
+    euid: UserPtr<u32>,
+    suid: UserPtr<u32>,
+) -> SysResult {
     get_res(k, Kind::User, [ruid, euid, suid])
 }
 
 /// getresgid(2)
-pub fn getresgid<K: Kernel>(k: &K, rgid: UserPtr<u32>, egid: UserPtr<u32>, sgid: UserPtr<u32>) -> SysResult {
+pub fn getresgid<K: Kernel>(
+    k: &K,
+    rgid: UserPtr<u32>,
+    egid: UserPtr<u32>,
+    sgid: UserPtr<u32>,
+) -> SysResult {
     get_res(k, Kind::Group, [rgid, egid, sgid])
 }
 

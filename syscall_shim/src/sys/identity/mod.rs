@@ -12,8 +12,8 @@ mod usage;
 pub use capabilities::{capget, capset};
 pub use groups::{getgroups, setgroups};
 pub use ids::{
-    getegid, geteuid, getgid, getresgid, getresuid, getuid, setfsgid, setfsuid, setgid, setregid, setresgid,
-    setresuid, setreuid, setuid,
+    getegid, geteuid, getgid, getresgid, getresuid, getuid, setfsgid, setfsuid, setgid, setregid,
+    setresgid, setresuid, setreuid, setuid,
 };
 pub use limits::{getrlimit, prlimit64, setrlimit};
 pub use personality::personality;

@@ -23,7 +23,11 @@ pub fn getpgrp<K: Kernel>(k: &K) -> SysResult {
 }
 
 fn own<K: Kernel>(k: &K, pid: i32) -> Result<(), Errno> {
-    if pid == 0 || pid == k.getpid() { Ok(()) } else { Err(Errno::ESRCH) }
+    if pid == 0 || pid == k.getpid() {
+        Ok(())
+    } else {
+        Err(Errno::ESRCH)
+    }
 }
 
 /// getpgid(2)
@@ -47,7 +51,9 @@ pub fn setpgid<K: Kernel>(k: &K, pid: i32, pgid: i32) -> SysResult {
     let state = k.process();
     let wanted = if pgid == 0 { k.getpid() } else { pgid };
     // A session leader stays where it is, and no group exists but its own.
-    if state.sid.load(Relaxed) == k.getpid() || (wanted != k.getpid() && wanted != state.pgid.load(Relaxed)) {
+    if state.sid.load(Relaxed) == k.getpid()
+        || (wanted != k.getpid() && wanted != state.pgid.load(Relaxed))
+    {
         return Err(Errno::EPERM);
     }
     state.pgid.store(wanted, Relaxed);

@@ -100,7 +100,14 @@ fn capabilities_are_all_or_none() {
         assert_eq!(k.load::<CapData>(data).effective, effective);
         assert_eq!(k.call("capset", [header, data]), Ok(0));
         let all = k.value(&[u32::MAX; 6]);
-        assert_eq!(k.call("capset", [header, all]), if effective == 0 { Err(Errno::EPERM) } else { Ok(0) });
+        assert_eq!(
+            k.call("capset", [header, all]),
+            if effective == 0 {
+                Err(Errno::EPERM)
+            } else {
+                Ok(0)
+            }
+        );
     }
     let k = Mock::new();
     let unknown = k.value(&CapHeader { version: 1, pid: 0 });
@@ -113,7 +120,13 @@ fn limits() {
     let k = plain_user();
     let at = k.alloc(16);
     assert_eq!(k.call("getrlimit", [7, at]), Ok(0));
-    assert_eq!(k.load::<Rlimit64>(at), Rlimit64 { cur: 1024, max: 1 << 20 });
+    assert_eq!(
+        k.load::<Rlimit64>(at),
+        Rlimit64 {
+            cur: 1024,
+            max: 1 << 20
+        }
+    );
     let new = |cur, max| k.value(&Rlimit64 { cur, max });
     assert_eq!(k.call("setrlimit", [7, new(64, 128)]), Ok(0));
     assert_eq!(k.calls.lock()[0], "limits_changed");
@@ -131,7 +144,10 @@ fn priorities() {
     assert_eq!(k.call("getpriority", [0, 0]), Ok(20));
     assert_eq!(k.call("setpriority", [0, 0, 5]), Ok(0));
     assert_eq!(k.call("getpriority", [0, 42]), Ok(15));
-    assert_eq!(k.call("setpriority", [0, 0, -1_i64 as u64]), Err(Errno::EACCES));
+    assert_eq!(
+        k.call("setpriority", [0, 0, -1_i64 as u64]),
+        Err(Errno::EACCES)
+    );
     assert_eq!(k.call("getpriority", [0, 9]), Err(Errno::ESRCH));
     assert_eq!(k.call("getpriority", [3, 0]), Err(Errno::EINVAL));
     assert_eq!(k.call("ioprio_get", [1, 0]), Ok(2 << 13 | 4));
@@ -145,7 +161,10 @@ fn usage_and_personality() {
     let at = k.alloc(144);
     assert_eq!(k.call("getrusage", [0, at]), Ok(0));
     let usage: Rusage = k.load(at);
-    assert_eq!((usage.utime.sec, usage.utime.usec, usage.maxrss), (1, 500_000, 77));
+    assert_eq!(
+        (usage.utime.sec, usage.utime.usec, usage.maxrss),
+        (1, 500_000, 77)
+    );
     assert_eq!(k.call("getrusage", [2, at]), Err(Errno::EINVAL));
     assert_eq!(k.call("personality", [0xffff_ffff]), Ok(0));
     assert_eq!(k.call("personality", [0x004_0000]), Ok(0));

@@ -8,7 +8,9 @@ pub fn madvise<K: Kernel>(k: &K, addr: u64, len: u64, advice: u32) -> SysResult 
     let advice = Advice::from_raw(advice).ok_or(Errno::EINVAL)?;
     match advice {
         // Without memory failure handling and page merging, as Linux built without them.
-        Advice::HwPoison | Advice::SoftOffline | Advice::Mergeable | Advice::Unmergeable => return Err(Errno::EINVAL),
+        Advice::HwPoison | Advice::SoftOffline | Advice::Mergeable | Advice::Unmergeable => {
+            return Err(Errno::EINVAL);
+        }
         Advice::Collapse => {
             k.unsupported_part("madvise: MADV_COLLAPSE");
             return Err(Errno::EINVAL);

@@ -5,7 +5,10 @@ use linux_abi::{Errno, MlockallFlags, SysResult, USER_END};
 /// mlock(2) and its kin take any address: the range is widened to whole pages.
 fn widen(addr: u64, len: u64) -> Result<(u64, u64), Errno> {
     let start = addr - addr % PAGE;
-    let len = len.checked_add(addr % PAGE).and_then(pages).ok_or(Errno::EINVAL)?;
+    let len = len
+        .checked_add(addr % PAGE)
+        .and_then(pages)
+        .ok_or(Errno::EINVAL)?;
     match start.checked_add(len) {
         None => Err(Errno::EINVAL),
         Some(end) if end > USER_END => Err(Errno::ENOMEM),

@@ -34,7 +34,11 @@ fn range(addr: u64, len: u64, beyond: Errno) -> Result<u64, Errno> {
         return Err(Errno::EINVAL);
     }
     let len = pages(len).ok_or(beyond)?;
-    if addr.checked_add(len).is_none_or(|end| end > USER_END) { Err(beyond) } else { Ok(len) }
+    if addr.checked_add(len).is_none_or(|end| end > USER_END) {
+        Err(beyond)
+    } else {
+        Ok(len)
+    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,10 @@ use linux_abi::{Errno, Prot, SysResult};
 
 /// mprotect(2)
 pub fn mprotect<K: Kernel>(k: &K, addr: u64, len: u64, prot: u64) -> SysResult {
-    let prot = u32::try_from(prot).ok().and_then(Prot::from_bits).ok_or(Errno::EINVAL)?;
+    let prot = u32::try_from(prot)
+        .ok()
+        .and_then(Prot::from_bits)
+        .ok_or(Errno::EINVAL)?;
     let both_ways = Prot::PROT_GROWSDOWN | Prot::PROT_GROWSUP;
     // Nothing grows up on this machine.
     if prot.contains(both_ways) || prot.contains(Prot::PROT_GROWSUP) {

@@ -15,18 +15,37 @@ fn mmap_rounds_and_checks() {
     assert_eq!(map(0, 0, PRIVATE_ANONYMOUS, 0), Err(Errno::EINVAL));
     assert_eq!(map(0, 4096, PRIVATE_ANONYMOUS, 1), Err(Errno::EINVAL));
     assert_eq!(map(0, u64::MAX, PRIVATE_ANONYMOUS, 0), Err(Errno::ENOMEM));
-    assert_eq!(map(0, 4096, u64::from(raw::MAP_ANONYMOUS), 0), Err(Errno::EINVAL));
-    assert_eq!(map(1, 4096, PRIVATE_ANONYMOUS | FIXED, 0), Err(Errno::EINVAL));
-    assert_eq!(map(0x7fff_ffff_f000, 4096, PRIVATE_ANONYMOUS | FIXED, 0), Err(Errno::ENOMEM));
-    assert_eq!(map(0, 4096, u64::from(raw::MAP_PRIVATE), 0), Err(Errno::EBADF));
-    assert_eq!(map(0, 4096, PRIVATE_ANONYMOUS | u64::from(raw::MAP_HUGETLB), 0), Err(Errno::ENOMEM));
+    assert_eq!(
+        map(0, 4096, u64::from(raw::MAP_ANONYMOUS), 0),
+        Err(Errno::EINVAL)
+    );
+    assert_eq!(
+        map(1, 4096, PRIVATE_ANONYMOUS | FIXED, 0),
+        Err(Errno::EINVAL)
+    );
+    assert_eq!(
+        map(0x7fff_ffff_f000, 4096, PRIVATE_ANONYMOUS | FIXED, 0),
+        Err(Errno::ENOMEM)
+    );
+    assert_eq!(
+        map(0, 4096, u64::from(raw::MAP_PRIVATE), 0),
+        Err(Errno::EBADF)
+    );
+    assert_eq!(
+        map(0, 4096, PRIVATE_ANONYMOUS | u64::from(raw::MAP_HUGETLB), 0),
+        Err(Errno::ENOMEM)
+    );
 }
 
 #[test]
 fn mmap_looks_at_the_files_access_mode() {
     let k = Mock::new();
     let path = k.text("/f");
-    let read_only = (k.open("/f", raw::O_CREAT), k.call("open", [path, 0, 0]).unwrap() as u64).1;
+    let read_only = (
+        k.open("/f", raw::O_CREAT),
+        k.call("open", [path, 0, 0]).unwrap() as u64,
+    )
+        .1;
     let write_only = k.call("open", [path, u64::from(raw::O_WRONLY), 0]).unwrap() as u64;
     let map = |prot, flags: u32, fd| k.call("mmap", [0, 4096, prot, u64::from(flags), fd, 0]);
     assert_eq!(map(1, raw::MAP_SHARED, read_only), Ok(0x7000_0000));
@@ -35,7 +54,10 @@ fn mmap_looks_at_the_files_access_mode() {
     assert_eq!(map(1, raw::MAP_PRIVATE, write_only), Err(Errno::EACCES));
     let root = k.call("open", [k.text("/"), 0, 0]).unwrap() as u64;
     assert_eq!(map(1, raw::MAP_PRIVATE, root), Err(Errno::ENODEV));
-    assert_eq!(map(1, raw::MAP_SHARED_VALIDATE | raw::MAP_SYNC, read_only), Err(Errno::EOPNOTSUPP));
+    assert_eq!(
+        map(1, raw::MAP_SHARED_VALIDATE | raw::MAP_SYNC, read_only),
+        Err(Errno::EOPNOTSUPP)
+    );
 }
 
 #[test]
@@ -44,14 +66,29 @@ fn munmap_and_mprotect_check_the_range() {
     assert_eq!(k.call("munmap", [0x1000, 1]), Ok(0));
     assert_eq!(k.call("munmap", [0x1001, 1]), Err(Errno::EINVAL));
     assert_eq!(k.call("munmap", [0x1000, 0]), Err(Errno::EINVAL));
-    assert_eq!(k.call("munmap", [0x7fff_ffff_f000, 4096]), Err(Errno::EINVAL));
+    assert_eq!(
+        k.call("munmap", [0x7fff_ffff_f000, 4096]),
+        Err(Errno::EINVAL)
+    );
     assert_eq!(k.call("mprotect", [0x1000, 0, 1]), Ok(0));
     assert_eq!(k.call("mprotect", [0x1000, 4097, 7]), Ok(0));
-    assert_eq!(k.call("mprotect", [0x1000, 4096, 0x100]), Err(Errno::EINVAL));
-    assert_eq!(k.call("mprotect", [0x1000, u64::MAX - 4096, 1]), Err(Errno::ENOMEM));
+    assert_eq!(
+        k.call("mprotect", [0x1000, 4096, 0x100]),
+        Err(Errno::EINVAL)
+    );
+    assert_eq!(
+        k.call("mprotect", [0x1000, u64::MAX - 4096, 1]),
+        Err(Errno::ENOMEM)
+    );
     assert_eq!(k.call("pkey_mprotect", [0x1000, 4096, 1, u64::MAX]), Ok(0));
-    assert_eq!(k.call("pkey_mprotect", [0x1000, 4096, 1, 0]), Err(Errno::EINVAL));
-    assert_eq!(k.calls.lock()[1], "mprotect 0x1000 0x2000 Prot(PROT_READ | PROT_WRITE | PROT_EXEC)");
+    assert_eq!(
+        k.call("pkey_mprotect", [0x1000, 4096, 1, 0]),
+        Err(Errno::EINVAL)
+    );
+    assert_eq!(
+        k.calls.lock()[1],
+        "mprotect 0x1000 0x2000 Prot(PROT_READ | PROT_WRITE | PROT_EXEC)"
+    );
 }
 
 #[test]
@@ -60,25 +97,58 @@ fn mremap_refuses_what_contradicts_itself() {
     let remap = |old, old_len, new_len, flags: u32, new| {
         k.call("mremap", [old, old_len, new_len, u64::from(flags), new])
     };
-    assert_eq!(remap(0x4000, 4096, 8192, raw::MREMAP_MAYMOVE, 0), Ok(0x4000));
-    assert_eq!(remap(0x4001, 4096, 8192, raw::MREMAP_MAYMOVE, 0), Err(Errno::EINVAL));
-    assert_eq!(remap(0x4000, 4096, 0, raw::MREMAP_MAYMOVE, 0), Err(Errno::EINVAL));
-    assert_eq!(remap(0x4000, 4096, 8192, raw::MREMAP_FIXED, 0x8000), Err(Errno::EINVAL));
+    assert_eq!(
+        remap(0x4000, 4096, 8192, raw::MREMAP_MAYMOVE, 0),
+        Ok(0x4000)
+    );
+    assert_eq!(
+        remap(0x4001, 4096, 8192, raw::MREMAP_MAYMOVE, 0),
+        Err(Errno::EINVAL)
+    );
+    assert_eq!(
+        remap(0x4000, 4096, 0, raw::MREMAP_MAYMOVE, 0),
+        Err(Errno::EINVAL)
+    );
+    assert_eq!(
+        remap(0x4000, 4096, 8192, raw::MREMAP_FIXED, 0x8000),
+        Err(Errno::EINVAL)
+    );
     let fixed = raw::MREMAP_FIXED | raw::MREMAP_MAYMOVE;
     assert_eq!(remap(0x4000, 4096, 8192, fixed, 0x3000), Err(Errno::EINVAL));
     assert_eq!(remap(0x4000, 4096, 8192, fixed, 0x8000), Ok(0x4000));
     assert_eq!(remap(0x4000, 0, 8192, 0, 0), Err(Errno::EINVAL));
-    assert_eq!(remap(0x4000, 4096, 8192, raw::MREMAP_MAYMOVE | raw::MREMAP_DONTUNMAP, 0), Err(Errno::EINVAL));
+    assert_eq!(
+        remap(
+            0x4000,
+            4096,
+            8192,
+            raw::MREMAP_MAYMOVE | raw::MREMAP_DONTUNMAP,
+            0
+        ),
+        Err(Errno::EINVAL)
+    );
 }
 
 #[test]
 fn advice_and_residency() {
     let k = Mock::new();
-    assert_eq!(k.call("madvise", [0x1000, 4096, u64::from(raw::MADV_DONTNEED)]), Ok(0));
+    assert_eq!(
+        k.call("madvise", [0x1000, 4096, u64::from(raw::MADV_DONTNEED)]),
+        Ok(0)
+    );
     assert_eq!(k.call("madvise", [0x1000, 4096, 999]), Err(Errno::EINVAL));
     assert_eq!(k.call("madvise", [0x1001, 4096, 4]), Err(Errno::EINVAL));
-    assert_eq!(k.call("msync", [0x1000, 4096, u64::from(raw::MS_SYNC)]), Ok(0));
-    assert_eq!(k.call("msync", [0x1000, 4096, u64::from(raw::MS_SYNC | raw::MS_ASYNC)]), Err(Errno::EINVAL));
+    assert_eq!(
+        k.call("msync", [0x1000, 4096, u64::from(raw::MS_SYNC)]),
+        Ok(0)
+    );
+    assert_eq!(
+        k.call(
+            "msync",
+            [0x1000, 4096, u64::from(raw::MS_SYNC | raw::MS_ASYNC)]
+        ),
+        Err(Errno::EINVAL)
+    );
     let vec = k.alloc(600);
     assert_eq!(k.call("mincore", [0x1000, 600 * 4096 - 1, vec]), Ok(0));
     assert!(k.load_bytes(vec, 600).iter().all(|byte| *byte == 1));

@@ -5,14 +5,22 @@ use linux_abi::raw::general as raw;
 use linux_abi::{Errno, Rusage, Siginfo, SysResult, WaitFlags};
 
 /// wait4(2)
-pub fn wait4<K: Kernel>(k: &K, pid: i32, status: UserPtr<i32>, options: u32, usage: UserPtr<Rusage>) -> SysResult {
+pub fn wait4<K: Kernel>(
+    k: &K,
+    pid: i32,
+    status: UserPtr<i32>,
+    options: u32,
+    usage: UserPtr<Rusage>,
+) -> SysResult {
     let allowed = WaitFlags::WNOHANG
         | WaitFlags::WUNTRACED
         | WaitFlags::WCONTINUED
         | WaitFlags::__WNOTHREAD
         | WaitFlags::__WCLONE
         | WaitFlags::__WALL;
-    let flags = WaitFlags::from_bits(options).filter(|flags| allowed.contains(*flags)).ok_or(Errno::EINVAL)?;
+    let flags = WaitFlags::from_bits(options)
+        .filter(|flags| allowed.contains(*flags))
+        .ok_or(Errno::EINVAL)?;
     let target = match pid {
         1.. => WaitTarget::Pid(pid),
         0 => WaitTarget::Group(0),
@@ -53,7 +61,10 @@ pub fn waitid<K: Kernel>(
     };
     let waited = k.wait_child(target, flags)?;
     // Nobody yet (WNOHANG): signo and pid are zero.
-    info.write_if(k, &waited.map_or_else(Siginfo::default, |waited| waited.info))?;
+    info.write_if(
+        k,
+        &waited.map_or_else(Siginfo::default, |waited| waited.info),
+    )?;
     if let Some(waited) = waited {
         usage.write_if(k, &rusage(&waited.usage))?;
     }

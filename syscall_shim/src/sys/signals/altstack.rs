@@ -26,7 +26,12 @@ fn checked(new: StackT) -> Result<StackT, Errno> {
     let flags = SsFlags::from_bits(new.flags).ok_or(Errno::EINVAL)?;
     let mode = flags - SsFlags::SS_AUTODISARM;
     if mode == SsFlags::SS_DISABLE {
-        return Ok(StackT { sp: 0, size: 0, pad: 0, ..new });
+        return Ok(StackT {
+            sp: 0,
+            size: 0,
+            pad: 0,
+            ..new
+        });
     }
     // SS_ONSTACK is taken as "use it", as Linux does for old programs.
     if !mode.is_empty() && mode != SsFlags::SS_ONSTACK {
@@ -35,5 +40,9 @@ fn checked(new: StackT) -> Result<StackT, Errno> {
     if new.size < MINSIGSTKSZ {
         return Err(Errno::ENOMEM);
     }
-    Ok(StackT { flags: (flags & SsFlags::SS_AUTODISARM).bits(), pad: 0, ..new })
+    Ok(StackT {
+        flags: (flags & SsFlags::SS_AUTODISARM).bits(),
+        pad: 0,
+        ..new
+    })
 }

@@ -1,4 +1,4 @@
-use crate::kernel::{KillTarget, Kernel};
+use crate::kernel::{Kernel, KillTarget};
 use linux_abi::{Errno, SI_TKILL, SI_USER, Siginfo, Signal, SysResult};
 
 /// The signal to send; none for 0, which only asks. EINVAL for what is no signal.
@@ -35,7 +35,15 @@ pub fn tgkill<K: Kernel>(k: &K, tgid: i32, tid: i32, sig: u64) -> SysResult {
     if tgid <= 0 || tid <= 0 {
         return Err(Errno::EINVAL);
     }
-    send(k, KillTarget::Thread { tgid: Some(tgid), tid }, sig, SI_TKILL)
+    send(
+        k,
+        KillTarget::Thread {
+            tgid: Some(tgid),
+            tid,
+        },
+        sig,
+        SI_TKILL,
+    )
 }
 
 /// tkill(2)

@@ -23,7 +23,11 @@ pub(crate) const SIGSET_SIZE: usize = size_of::<SigSet>();
 
 /// For calls that a handler interrupts whatever `SA_RESTART` says.
 pub(crate) fn not_restarted(errno: Errno) -> Errno {
-    if errno == Errno::ERESTARTSYS { Errno::ERESTARTNOHAND } else { errno }
+    if errno == Errno::ERESTARTSYS {
+        Errno::ERESTARTNOHAND
+    } else {
+        errno
+    }
 }
 
 /// Runs `wait` under the signal mask at `mask`, if there is one: ppoll(2), pselect(2), epoll_pwait(2).
@@ -42,7 +46,10 @@ pub(crate) fn with_sigmask<K: Kernel, R>(
     k.set_temporary_sigmask(mask.read(k)?.without(SigSet::UNBLOCKABLE));
     let answer = wait();
     // An interruption leaves the mask to the signal's delivery, which runs the handler under it.
-    if !matches!(answer, Err(Errno::EINTR | Errno::ERESTARTNOHAND | Errno::ERESTARTSYS)) {
+    if !matches!(
+        answer,
+        Err(Errno::EINTR | Errno::ERESTARTNOHAND | Errno::ERESTARTSYS)
+    ) {
         k.restore_sigmask();
     }
     answer

@@ -30,7 +30,9 @@ pub fn sched_setaffinity<K: Kernel>(k: &K, pid: i32, size: usize, mask: Buffer) 
     if !k.thread_exists(pid) {
         return Err(Errno::ESRCH);
     }
-    let existing = 1_u64.checked_shl(k.cpu_count() as u32).map_or(u64::MAX, |bit| bit - 1);
+    let existing = 1_u64
+        .checked_shl(k.cpu_count() as u32)
+        .map_or(u64::MAX, |bit| bit - 1);
     match u64::from_le_bytes(bytes) & existing {
         0 => Err(Errno::EINVAL),
         wanted => k.sched_setaffinity(pid, wanted).map(|()| 0),

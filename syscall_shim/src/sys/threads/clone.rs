@@ -9,7 +9,14 @@ const CSIGNAL: u64 = 0xff;
 const SMALLEST_ARGS: usize = 64;
 
 /// clone(2)
-pub fn clone<K: Kernel>(k: &K, flags: u64, stack: u64, parent_tid: u64, child_tid: u64, tls: u64) -> SysResult {
+pub fn clone<K: Kernel>(
+    k: &K,
+    flags: u64,
+    stack: u64,
+    parent_tid: u64,
+    child_tid: u64,
+    tls: u64,
+) -> SysResult {
     // Only 32 bits of flags exist here; the rest is clone3's.
     let low = flags & 0xffff_ffff;
     let flags = CloneFlags::from_bits_truncate(low & !CSIGNAL);
@@ -34,7 +41,11 @@ pub fn clone3<K: Kernel>(k: &K, args: UserPtr<CloneArgs>, size: usize) -> SysRes
     let args = read_args(k, args, size)?;
     if args.set_tid != 0 || args.set_tid_size != 0 {
         k.unsupported_part("clone3: set_tid");
-        return Err(if (args.set_tid == 0) == (args.set_tid_size == 0) { Errno::EPERM } else { Errno::EINVAL });
+        return Err(if (args.set_tid == 0) == (args.set_tid_size == 0) {
+            Errno::EPERM
+        } else {
+            Errno::EINVAL
+        });
     }
     let flags = CloneFlags::from_bits(args.flags).ok_or(Errno::EINVAL)?;
     if flags.contains(CloneFlags::CLONE_DETACHED) || args.exit_signal & !CSIGNAL != 0 {
@@ -86,7 +97,11 @@ fn stack_top<K: Kernel>(k: &K, args: &CloneArgs) -> Result<Option<u64>, Errno> {
 }
 
 fn exit_signal(number: u64) -> Result<Option<Signal>, Errno> {
-    if number == 0 { Ok(None) } else { Signal::new(number).map(Some) }
+    if number == 0 {
+        Ok(None)
+    } else {
+        Signal::new(number).map(Some)
+    }
 }
 
 fn start<K: Kernel>(k: &K, request: &CloneRequest) -> SysResult {
@@ -96,7 +111,8 @@ fn start<K: Kernel>(k: &K, request: &CloneRequest) -> SysResult {
 
 /// The rules of clone(2) about which flags need which.
 fn check<K: Kernel>(k: &K, flags: CloneFlags) -> Result<(), Errno> {
-    let needs = |flag: CloneFlags, needed: CloneFlags| !flags.contains(flag) || flags.contains(needed);
+    let needs =
+        |flag: CloneFlags, needed: CloneFlags| !flags.contains(flag) || flags.contains(needed);
     let consistent = needs(CloneFlags::CLONE_THREAD, CloneFlags::CLONE_SIGHAND)
         && needs(CloneFlags::CLONE_SIGHAND, CloneFlags::CLONE_VM)
         && !flags.contains(CloneFlags::CLONE_SIGHAND | CloneFlags::CLONE_CLEAR_SIGHAND)

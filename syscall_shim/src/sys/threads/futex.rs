@@ -17,10 +17,25 @@ struct Args {
 }
 
 /// futex(2)
-pub fn futex<K: Kernel>(k: &K, uaddr: u64, op: u32, val: u32, timeout: u64, uaddr2: u64, val3: u32) -> SysResult {
+pub fn futex<K: Kernel>(
+    k: &K,
+    uaddr: u64,
+    op: u32,
+    val: u32,
+    timeout: u64,
+    uaddr2: u64,
+    val3: u32,
+) -> SysResult {
     let private = op & raw::FUTEX_PRIVATE_FLAG != 0;
     let word = |addr| FutexWord { addr, private };
-    let args = Args { op, word: word(uaddr), second: word(uaddr2), val, fourth: timeout, val3 };
+    let args = Args {
+        op,
+        word: word(uaddr),
+        second: word(uaddr2),
+        val,
+        fourth: timeout,
+        val3,
+    };
     match op & raw::FUTEX_CMD_MASK as u32 {
         raw::FUTEX_WAIT => wait(k, &args, raw::FUTEX_BITSET_MATCH_ANY),
         raw::FUTEX_WAIT_BITSET => wait(k, &args, val3),
@@ -48,7 +63,11 @@ fn check<K: Kernel>(k: &K, word: FutexWord) -> Result<(), Errno> {
     if !word.addr.is_multiple_of(4) {
         return Err(Errno::EINVAL);
     }
-    if k.access_ok(word.addr, 4) { Ok(()) } else { Err(Errno::EFAULT) }
+    if k.access_ok(word.addr, 4) {
+        Ok(())
+    } else {
+        Err(Errno::EFAULT)
+    }
 }
 
 fn wait<K: Kernel>(k: &K, args: &Args, bitset: u32) -> SysResult {
@@ -75,7 +94,16 @@ fn deadline<K: Kernel>(k: &K, args: &Args) -> Result<Option<u64>, Errno> {
         return Ok(Some(k.monotonic().saturating_add(time)));
     }
     let realtime = args.op & raw::FUTEX_CLOCK_REALTIME != 0;
-    monotonic_deadline(k, if realtime { Clock::Realtime } else { Clock::Monotonic }, time).map(Some)
+    monotonic_deadline(
+        k,
+        if realtime {
+            Clock::Realtime
+        } else {
+            Clock::Monotonic
+        },
+        time,
+    )
+    .map(Some)
 }
 
 /// The timeout is a point in time: of CLOCK_REALTIME, or with `FUTEX_LOCK_PI2` of the clock that the flag names.
@@ -83,8 +111,16 @@ fn lock_pi<K: Kernel>(k: &K, args: &Args, try_only: bool) -> SysResult {
     check(k, args.word)?;
     let old_form = args.op & raw::FUTEX_CMD_MASK as u32 == raw::FUTEX_LOCK_PI;
     let realtime = old_form || args.op & raw::FUTEX_CLOCK_REALTIME != 0;
-    let clock = if realtime { Clock::Realtime } else { Clock::Monotonic };
-    let timeout = if try_only { None } else { UserPtr::<Timespec>::new(args.fourth).read_if(k)? };
+    let clock = if realtime {
+        Clock::Realtime
+    } else {
+        Clock::Monotonic
+    };
+    let timeout = if try_only {
+        None
+    } else {
+        UserPtr::<Timespec>::new(args.fourth).read_if(k)?
+    };
     let deadline = match timeout {
         Some(timeout) => Some(monotonic_deadline(k, clock, timeout.to_ns()?)?),
         None => None,
@@ -117,7 +153,13 @@ fn wake_op<K: Kernel>(k: &K, args: &Args) -> SysResult {
     let op = decode_op(args.val3)?;
     check(k, args.word)?;
     check(k, args.second)?;
-    k.futex_wake_op(args.word, args.val.max(1), args.second, (args.fourth as u32).max(1), op)
+    k.futex_wake_op(
+        args.word,
+        args.val.max(1),
+        args.second,
+        (args.fourth as u32).max(1),
+        op,
+    )
 }
 
 /// `FUTEX_OP` of futex(2): operation, comparison and two signed 12-bit numbers.
@@ -126,7 +168,11 @@ fn decode_op(encoded: u32) -> Result<WakeOp, Errno> {
     let twelve = |bits: u32| (bits << 20) as i32 >> 20;
     let operation = encoded >> 28;
     let argument = twelve(encoded >> 12);
-    let op_arg = if operation & SHIFT_ARGUMENT == 0 { argument as u32 } else { 1_u32.wrapping_shl(argument as u32) };
+    let op_arg = if operation & SHIFT_ARGUMENT == 0 {
+        argument as u32
+    } else {
+        1_u32.wrapping_shl(argument as u32)
+    };
     let op = match operation & !SHIFT_ARGUMENT {
         0 => FutexOp::Set,
         1 => FutexOp::Add,
@@ -144,5 +190,11 @@ fn decode_op(encoded: u32) -> Result<WakeOp, Errno> {
         5 => (Ordering::Less, true),
         _ => return Err(Errno::ENOSYS),
     };
-    Ok(WakeOp { op, op_arg, compare, negate, cmp_arg: twelve(encoded) })
+    Ok(WakeOp {
+        op,
+        op_arg,
+        compare,
+        negate,
+        cmp_arg: twelve(encoded),
+    })
 }

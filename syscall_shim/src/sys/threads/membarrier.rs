@@ -21,6 +21,9 @@ pub fn membarrier<K: Kernel>(k: &K, cmd: i32, flags: u32, _cpu: i32) -> SysResul
     if cmd == QUERY {
         return Ok(COMMANDS.iter().fold(0, |all, (bit, _)| all | *bit as usize));
     }
-    let (_, command) = COMMANDS.iter().find(|(bit, _)| *bit == cmd).ok_or(Errno::EINVAL)?;
+    let (_, command) = COMMANDS
+        .iter()
+        .find(|(bit, _)| *bit == cmd)
+        .ok_or(Errno::EINVAL)?;
     k.membarrier(*command).map(|()| 0)
 }

@@ -13,8 +13,8 @@ pub use clone::{clone, clone3};
 pub use futex::futex;
 pub use membarrier::membarrier;
 pub use policy::{
-    sched_get_priority_max, sched_get_priority_min, sched_getparam, sched_getscheduler, sched_rr_get_interval,
-    sched_setparam, sched_setscheduler,
+    sched_get_priority_max, sched_get_priority_min, sched_getparam, sched_getscheduler,
+    sched_rr_get_interval, sched_setparam, sched_setscheduler,
 };
 pub use register::{get_robust_list, rseq, set_robust_list, set_tid_address};
 pub use sched_attr::{sched_getattr, sched_setattr};

@@ -23,11 +23,20 @@ pub(super) fn check_thread<K: Kernel>(k: &K, pid: i32) -> Result<(), Errno> {
     if pid < 0 {
         return Err(Errno::EINVAL);
     }
-    if k.thread_exists(pid) { Ok(()) } else { Err(Errno::ESRCH) }
+    if k.thread_exists(pid) {
+        Ok(())
+    } else {
+        Err(Errno::ESRCH)
+    }
 }
 
 /// sched_setscheduler(2)
-pub fn sched_setscheduler<K: Kernel>(k: &K, pid: i32, policy: u32, param: UserPtr<i32>) -> SysResult {
+pub fn sched_setscheduler<K: Kernel>(
+    k: &K,
+    pid: i32,
+    policy: u32,
+    param: UserPtr<i32>,
+) -> SysResult {
     if param.is_null() || (policy as i32) < 0 {
         return Err(Errno::EINVAL);
     }

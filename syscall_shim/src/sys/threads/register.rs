@@ -17,7 +17,12 @@ pub fn set_robust_list<K: Kernel>(k: &K, head: u64, size: usize) -> SysResult {
 }
 
 /// get_robust_list(2)
-pub fn get_robust_list<K: Kernel>(k: &K, pid: i32, head: UserPtr<u64>, size: UserPtr<u64>) -> SysResult {
+pub fn get_robust_list<K: Kernel>(
+    k: &K,
+    pid: i32,
+    head: UserPtr<u64>,
+    size: UserPtr<u64>,
+) -> SysResult {
     let tid = if pid == 0 { k.gettid() } else { pid };
     let list = k.get_robust_list(tid)?;
     size.write(k, &(size_of::<RobustListHead>() as u64))?;

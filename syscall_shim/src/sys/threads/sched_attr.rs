@@ -10,7 +10,12 @@ use linux_abi::{Errno, PAGE_SIZE, SchedAttr, SysResult};
 const SIZE: u32 = size_of::<SchedAttr>() as u32;
 
 /// sched_setattr(2)
-pub fn sched_setattr<K: Kernel>(k: &K, pid: i32, attr: UserPtr<SchedAttr>, flags: u32) -> SysResult {
+pub fn sched_setattr<K: Kernel>(
+    k: &K,
+    pid: i32,
+    attr: UserPtr<SchedAttr>,
+    flags: u32,
+) -> SysResult {
     if attr.is_null() || pid < 0 || flags != 0 {
         return Err(Errno::EINVAL);
     }
@@ -24,7 +29,11 @@ pub fn sched_setattr<K: Kernel>(k: &K, pid: i32, attr: UserPtr<SchedAttr>, flags
         return Err(Errno::E2BIG);
     }
     let value = attr.read(k)?;
-    require_zeros(k, attr.cast::<u8>().at(SIZE as usize), (size - SIZE) as usize)?;
+    require_zeros(
+        k,
+        attr.cast::<u8>().at(SIZE as usize),
+        (size - SIZE) as usize,
+    )?;
     if value.flags & !u64::from(raw::SCHED_FLAG_ALL) != 0 {
         return Err(Errno::EINVAL);
     }
@@ -35,7 +44,13 @@ pub fn sched_setattr<K: Kernel>(k: &K, pid: i32, attr: UserPtr<SchedAttr>, flags
 }
 
 /// sched_getattr(2)
-pub fn sched_getattr<K: Kernel>(k: &K, pid: i32, attr: UserPtr<SchedAttr>, size: u32, flags: u32) -> SysResult {
+pub fn sched_getattr<K: Kernel>(
+    k: &K,
+    pid: i32,
+    attr: UserPtr<SchedAttr>,
+    size: u32,
+    flags: u32,
+) -> SysResult {
     if attr.is_null() || flags != 0 || size < SIZE || size as usize > PAGE_SIZE {
         return Err(Errno::EINVAL);
     }

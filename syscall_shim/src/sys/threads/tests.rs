@@ -9,9 +9,16 @@ fn clone_passes_a_thread_on() {
     let k = Mock::new();
     assert_eq!(k.call("clone", [THREAD, 0x8000, 1, 2, 3]), Ok(43));
     let asked = k.calls.lock()[0].clone();
-    assert!(asked.contains("stack: Some(32768)") && asked.contains("tls: 3") && asked.contains("exit_signal: None"));
+    assert!(
+        asked.contains("stack: Some(32768)")
+            && asked.contains("tls: 3")
+            && asked.contains("exit_signal: None")
+    );
     assert_eq!(k.call("clone", [0x1_0000, 0, 0, 0, 0]), Err(Errno::EINVAL));
-    assert_eq!(k.call("clone", [0x1000_0000 | 17, 0, 0, 0, 0]), Err(Errno::EPERM));
+    assert_eq!(
+        k.call("clone", [0x1000_0000 | 17, 0, 0, 0, 0]),
+        Err(Errno::EPERM)
+    );
     assert_eq!(*k.complaints.lock(), ["clone: new namespaces"]);
     assert_eq!(k.call("clone", [17, 0, 0, 0, 0]), Ok(43));
     assert!(k.calls.lock()[1].contains("exit_signal: Some(Signal(17))"));
@@ -20,19 +27,37 @@ fn clone_passes_a_thread_on() {
 #[test]
 fn clone3_checks_its_structure() {
     let k = Mock::new();
-    let args = CloneArgs { flags: THREAD, stack: 0x10000, stack_size: 0x1000, ..CloneArgs::default() };
+    let args = CloneArgs {
+        flags: THREAD,
+        stack: 0x10000,
+        stack_size: 0x1000,
+        ..CloneArgs::default()
+    };
     let at = k.value(&args);
     assert_eq!(k.call("clone3", [at, 88]), Ok(43));
     assert!(k.calls.lock()[0].contains("stack: Some(69632)"));
     assert_eq!(k.call("clone3", [at, 64]), Ok(43));
     assert_eq!(k.call("clone3", [at, 63]), Err(Errno::EINVAL));
     assert_eq!(k.call("clone3", [at, 5000]), Err(Errno::E2BIG));
-    let longer = k.bytes(&[linux_abi::zerocopy::IntoBytes::as_bytes(&args), &[0; 7], &[1]].concat());
+    let longer = k.bytes(
+        &[
+            linux_abi::zerocopy::IntoBytes::as_bytes(&args),
+            &[0; 7],
+            &[1],
+        ]
+        .concat(),
+    );
     assert_eq!(k.call("clone3", [longer, 95]), Ok(43));
     assert_eq!(k.call("clone3", [longer, 96]), Err(Errno::E2BIG));
-    let bad = k.value(&CloneArgs { stack_size: 0, ..args });
+    let bad = k.value(&CloneArgs {
+        stack_size: 0,
+        ..args
+    });
     assert_eq!(k.call("clone3", [bad, 88]), Err(Errno::EINVAL));
-    let signal = k.value(&CloneArgs { exit_signal: 17, ..args });
+    let signal = k.value(&CloneArgs {
+        exit_signal: 17,
+        ..args
+    });
     assert_eq!(k.call("clone3", [signal, 88]), Err(Errno::EINVAL));
 }
 
@@ -41,7 +66,9 @@ fn futex_operations_are_told_apart() {
     let k = Mock::new();
     let word = k.value(&5_u32);
     let second = k.value(&Timespec { sec: 1, nsec: 0 });
-    let call = |op: u64, val: u64, timeout, word2, val3| k.call("futex", [word, op, val, timeout, word2, val3]);
+    let call = |op: u64, val: u64, timeout, word2, val3| {
+        k.call("futex", [word, op, val, timeout, word2, val3])
+    };
     assert_eq!(call(0x80, 4, 0, 0, 0), Err(Errno::EAGAIN));
     assert_eq!(call(0x80, 5, 0, 0, 0), Ok(0));
     assert_eq!(call(0x80, 5, second, 0, 0), Err(Errno::ETIMEDOUT));
@@ -79,7 +106,10 @@ fn futex_wake_op_is_decoded() {
     let k = Mock::new();
     // Add 1 (shifted: 1 << 3), wake the second if the old value was at least -2.
     let encoded: u32 = 9 << 28 | 5 << 24 | 3 << 12 | 0xffe;
-    assert_eq!(k.call("futex", [0x10000, 5, 1, 2, 0x10004, u64::from(encoded)]), Ok(3));
+    assert_eq!(
+        k.call("futex", [0x10000, 5, 1, 2, 0x10004, u64::from(encoded)]),
+        Ok(3)
+    );
     let asked = k.calls.lock()[0].clone();
     assert_eq!(
         asked,
@@ -96,7 +126,10 @@ fn registrations() {
     assert_eq!(k.call("set_robust_list", [at, 23]), Err(Errno::EINVAL));
     assert_eq!(k.call("get_robust_list", [0, at, at + 8]), Ok(0));
     assert_eq!((k.load::<u64>(at), k.load::<u64>(at + 8)), (0x77, 24));
-    assert_eq!(k.call("get_robust_list", [7, at, at + 8]), Err(Errno::ESRCH));
+    assert_eq!(
+        k.call("get_robust_list", [7, at, at + 8]),
+        Err(Errno::ESRCH)
+    );
     assert_eq!(k.call("rseq", [at, 32, 0, 0x5305_3053]), Ok(0));
     assert_eq!(k.call("rseq", [at + 8, 32, 0, 0]), Err(Errno::EINVAL));
     assert_eq!(k.call("rseq", [at, 31, 0, 0]), Err(Errno::EINVAL));
@@ -112,13 +145,22 @@ fn affinity_ignores_processors_that_are_not() {
     let mask = k.value(&[u64::MAX; 16]);
     assert_eq!(k.call("sched_getaffinity", [0, 128, mask]), Ok(8));
     assert_eq!(k.load::<u64>(mask), 3);
-    assert_eq!(k.call("sched_getaffinity", [0, 4, mask]), Err(Errno::EINVAL));
-    assert_eq!(k.call("sched_getaffinity", [9, 128, mask]), Err(Errno::ESRCH));
+    assert_eq!(
+        k.call("sched_getaffinity", [0, 4, mask]),
+        Err(Errno::EINVAL)
+    );
+    assert_eq!(
+        k.call("sched_getaffinity", [9, 128, mask]),
+        Err(Errno::ESRCH)
+    );
     let one = k.value(&0xfe_u64);
     assert_eq!(k.call("sched_setaffinity", [0, 8, one]), Ok(0));
     assert_eq!(k.calls.lock()[0], "sched_setaffinity 0x2");
     let none = k.value(&0xf0_u64);
-    assert_eq!(k.call("sched_setaffinity", [0, 8, none]), Err(Errno::EINVAL));
+    assert_eq!(
+        k.call("sched_setaffinity", [0, 8, none]),
+        Err(Errno::EINVAL)
+    );
     assert_eq!(k.call("getcpu", [one, none, 0]), Ok(0));
     assert_eq!((k.load::<u32>(one), k.load::<u32>(none)), (1, 0));
     assert_eq!(k.call("sched_yield", []), Ok(0));
@@ -131,8 +173,14 @@ fn only_the_normal_policies() {
     assert_eq!(k.call("sched_setscheduler", [0, 0, zero]), Ok(0));
     assert_eq!(k.call("sched_setscheduler", [0, 3, zero]), Ok(0));
     assert_eq!(k.call("sched_setscheduler", [0, 1, ten]), Err(Errno::EPERM));
-    assert_eq!(k.call("sched_setscheduler", [0, 1, zero]), Err(Errno::EINVAL));
-    assert_eq!(k.call("sched_setscheduler", [0, 0, ten]), Err(Errno::EINVAL));
+    assert_eq!(
+        k.call("sched_setscheduler", [0, 1, zero]),
+        Err(Errno::EINVAL)
+    );
+    assert_eq!(
+        k.call("sched_setscheduler", [0, 0, ten]),
+        Err(Errno::EINVAL)
+    );
     assert_eq!(k.call("sched_getscheduler", [9]), Err(Errno::ESRCH));
     assert_eq!(k.call("sched_getscheduler", [u64::MAX]), Err(Errno::EINVAL));
     assert_eq!(k.call("sched_setparam", [0, zero]), Ok(0));
@@ -147,13 +195,23 @@ fn only_the_normal_policies() {
 #[test]
 fn scheduling_attributes() {
     let k = Mock::new();
-    let attr = k.value(&SchedAttr { size: 48, nice: 5, ..SchedAttr::default() });
+    let attr = k.value(&SchedAttr {
+        size: 48,
+        nice: 5,
+        ..SchedAttr::default()
+    });
     assert_eq!(k.call("sched_setattr", [0, attr, 0]), Ok(0));
     assert_eq!(k.call("sched_setattr", [0, attr, 1]), Err(Errno::EINVAL));
-    let small = k.value(&SchedAttr { size: 20, ..SchedAttr::default() });
+    let small = k.value(&SchedAttr {
+        size: 20,
+        ..SchedAttr::default()
+    });
     assert_eq!(k.call("sched_setattr", [0, small, 0]), Err(Errno::E2BIG));
     assert_eq!(k.load::<u32>(small), 48);
     assert_eq!(k.call("sched_getattr", [0, attr, 48, 0]), Ok(0));
     assert_eq!(k.load::<SchedAttr>(attr).nice, 5);
-    assert_eq!(k.call("sched_getattr", [0, attr, 47, 0]), Err(Errno::EINVAL));
+    assert_eq!(
+        k.call("sched_getattr", [0, attr, 47, 0]),
+        Err(Errno::EINVAL)
+    );
 }

@@ -29,7 +29,11 @@ fn cpu_clock(id: i32) -> Result<Clock, Errno> {
         return Err(Errno::EINVAL);
     }
     let pid = !(id >> 3);
-    Ok(if id & PER_THREAD != 0 { Clock::ThreadCpu(pid) } else { Clock::ProcessCpu(pid) })
+    Ok(if id & PER_THREAD != 0 {
+        Clock::ThreadCpu(pid)
+    } else {
+        Clock::ProcessCpu(pid)
+    })
 }
 
 /// clock_gettime(2)
@@ -59,7 +63,10 @@ pub(crate) fn monotonic_deadline<K: Kernel>(k: &K, clock: Clock, time: u64) -> R
 }
 
 /// The deadline of a relative timeout, which is EINVAL out of range; no pointer, no deadline.
-pub(crate) fn deadline_after<K: Kernel>(k: &K, timeout: UserPtr<Timespec>) -> Result<Option<u64>, Errno> {
+pub(crate) fn deadline_after<K: Kernel>(
+    k: &K,
+    timeout: UserPtr<Timespec>,
+) -> Result<Option<u64>, Errno> {
     match timeout.read_if(k)? {
         Some(timeout) => Ok(Some(k.monotonic().saturating_add(timeout.to_ns()?))),
         None => Ok(None),

@@ -21,7 +21,10 @@ fn timeval(ns: u64) -> Timeval {
 }
 
 fn itimerval(setting: Interval) -> Itimerval {
-    Itimerval { interval: timeval(setting.interval), value: timeval(setting.value) }
+    Itimerval {
+        interval: timeval(setting.interval),
+        value: timeval(setting.value),
+    }
 }
 
 /// getitimer(2)
@@ -32,9 +35,17 @@ pub fn getitimer<K: Kernel>(k: &K, which: u32, value: UserPtr<Itimerval>) -> Sys
 }
 
 /// setitimer(2). No new value means zero, an old kindness of Linux.
-pub fn setitimer<K: Kernel>(k: &K, which: u32, new: UserPtr<Itimerval>, old: UserPtr<Itimerval>) -> SysResult {
+pub fn setitimer<K: Kernel>(
+    k: &K,
+    which: u32,
+    new: UserPtr<Itimerval>,
+    old: UserPtr<Itimerval>,
+) -> SysResult {
     let new = new.read_if(k)?.unwrap_or_default();
-    let new = Interval { value: new.value.to_ns()?, interval: new.interval.to_ns()? };
+    let new = Interval {
+        value: new.value.to_ns()?,
+        interval: new.interval.to_ns()?,
+    };
     let before = k.setitimer(kind(which)?, Some(new))?;
     old.write_if(k, &itimerval(before))?;
     Ok(0)
@@ -42,7 +53,10 @@ pub fn setitimer<K: Kernel>(k: &K, which: u32, new: UserPtr<Itimerval>, old: Use
 
 /// alarm(2): whole seconds, and the rest of the old one rounded to the nearest, but never to 0.
 pub fn alarm<K: Kernel>(k: &K, seconds: u32) -> SysResult {
-    let new = Interval { value: u64::from(seconds) * SECOND, interval: 0 };
+    let new = Interval {
+        value: u64::from(seconds) * SECOND,
+        interval: 0,
+    };
     let before = k.setitimer(ItimerKind::Real, Some(new))?.value;
     let rounded = (before + SECOND / 2) / SECOND;
     Ok(if before > 0 { rounded.max(1) } else { 0 } as usize)

@@ -4,7 +4,11 @@ use crate::user::UserPtr;
 use linux_abi::{Errno, SysResult, Timespec};
 
 /// nanosleep(2): measures CLOCK_MONOTONIC, as Linux does.
-pub fn nanosleep<K: Kernel>(k: &K, duration: UserPtr<Timespec>, rem: UserPtr<Timespec>) -> SysResult {
+pub fn nanosleep<K: Kernel>(
+    k: &K,
+    duration: UserPtr<Timespec>,
+    rem: UserPtr<Timespec>,
+) -> SysResult {
     let duration = duration.read(k)?.to_ns()?;
     sleep_for(k, duration, rem)
 }
@@ -21,7 +25,9 @@ pub fn clock_nanosleep<K: Kernel>(
     let clock = clock_from_id(clockid)?;
     match clock {
         Clock::ThreadCpu(0) => return Err(Errno::EINVAL),
-        Clock::MonotonicRaw | Clock::RealtimeCoarse | Clock::MonotonicCoarse => return Err(Errno::EOPNOTSUPP),
+        Clock::MonotonicRaw | Clock::RealtimeCoarse | Clock::MonotonicCoarse => {
+            return Err(Errno::EOPNOTSUPP);
+        }
         Clock::ProcessCpu(_) | Clock::ThreadCpu(_) => {
             k.unsupported_part("clock_nanosleep: CPU-time clocks");
             return Err(Errno::EOPNOTSUPP);
@@ -49,5 +55,7 @@ fn sleep_for<K: Kernel>(k: &K, duration: u64, rem: UserPtr<Timespec>) -> SysResu
 }
 
 fn sleep_until<K: Kernel>(k: &K, deadline: u64) -> Result<(), Errno> {
-    k.wait(&[], Some(deadline), &mut || false).map(drop).map_err(crate::sys::signals::not_restarted)
+    k.wait(&[], Some(deadline), &mut || false)
+        .map(drop)
+        .map_err(crate::sys::signals::not_restarted)
 }

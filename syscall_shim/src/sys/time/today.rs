@@ -26,7 +26,10 @@ pub fn time<K: Kernel>(k: &K, tloc: UserPtr<i64>) -> SysResult {
 pub fn times<K: Kernel>(k: &K, buf: UserPtr<Tms>) -> SysResult {
     let ticks = |ns: u64| (ns / (SECOND / USER_HZ)) as i64;
     if !buf.is_null() {
-        let (own, children) = (k.getrusage(UsageOf::Process), k.getrusage(UsageOf::Children));
+        let (own, children) = (
+            k.getrusage(UsageOf::Process),
+            k.getrusage(UsageOf::Children),
+        );
         let value = Tms {
             utime: ticks(own.user),
             stime: ticks(own.system),

@@ -1,6 +1,5 @@
-"""threading, queue, concurrent.futures, asyncio, signal, select."""
+"""threading, queue, concurrent.futures, signal, select."""
 
-import asyncio
 import concurrent.futures
 import os
 import queue
@@ -47,26 +46,6 @@ print(sum(results))
 with concurrent.futures.ThreadPoolExecutor(8) as pool:
     print(sum(pool.map(lambda n: sum(range(n)), range(300))))
 
-
-async def ticker(name: str, delay: float, out: list) -> str:
-    for i in range(3):
-        await asyncio.sleep(delay)
-        out.append((name, i))
-    return name
-
-
-async def everything() -> None:
-    out: list = []
-    print(await asyncio.gather(ticker("a", 0.01, out), ticker("b", 0.015, out)), len(out))
-    try:
-        await asyncio.wait_for(asyncio.sleep(10), 0.05)
-    except asyncio.TimeoutError:
-        print("timed out")
-    loop = asyncio.get_running_loop()
-    print(await loop.run_in_executor(None, lambda: threading.current_thread() is threading.main_thread()))
-
-
-asyncio.run(everything())
 
 hits: list = []
 signal.signal(signal.SIGALRM, lambda number, frame: hits.append(number))
