@@ -13,6 +13,8 @@ from compat import native
 from compat.errors import CompatError
 
 KVM_DEVICE = "/dev/kvm"
+# Less does not hold the kernel's own tables; more does not fit its map of physical memory.
+MEMORY_MIN, MEMORY_MAX = 8 << 20, 128 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +56,20 @@ def kvm_trouble() -> str | None:
         return f"{KVM_DEVICE} does not exist: no virtualization, or the kvm module is not loaded"
     if os.access(KVM_DEVICE, os.R_OK | os.W_OK):
         return None
+    status = os.stat(KVM_DEVICE)
+    if status.st_gid == 0 or status.st_mode & 0o060 != 0o060:
+        return f"no permission on {KVM_DEVICE}: it belongs to root alone"
+    group = _group_name(status.st_gid)
+    return f"no permission on {KVM_DEVICE}: join the group {group} (sudo usermod -aG {group} $USER, then log in again)"
+
+
+def _group_name(number: int) -> str:
     import grp
 
-    group = grp.getgrgid(os.stat(KVM_DEVICE).st_gid).gr_name
-    if group == "root":
-        return f"no permission on {KVM_DEVICE}: it belongs to root alone"
-    return f"no permission on {KVM_DEVICE}: join the group {group} (sudo usermod -aG {group} $USER, then log in again)"
+    try:
+        return grp.getgrgid(number).gr_name
+    except KeyError:
+        return str(number)
 
 
 def monitor_arguments(request: RunRequest) -> list[str]:

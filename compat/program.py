@@ -50,7 +50,9 @@ def find_program(name: str) -> Program:
         raise UnsupportedProgramError(f"{path} is a standalone file: it runs by itself", f"run it as {path}")
     kind = Kind.IMAGE if image_version(path) is not None else Kind.PROGRAM
     if kind is Kind.PROGRAM and not os.access(path, os.X_OK):
-        raise UnsupportedProgramError(f"{path} is not executable", f"chmod +x {path}")
+        raise UnsupportedProgramError(
+            f"{path} is not executable, and no whole image either", f"if it is a program: chmod +x {path}"
+        )
     return Program(typed=name, path=path, kind=kind, exe=path, arg0=name)
 
 

@@ -110,10 +110,14 @@ fn argument(text: &str) -> Result<(&str, &str), String> {
         .ok_or_else(|| format!("argument {text:?} is not \"name: Type\""))
 }
 
-/// The static table.
+/// The static tables: what the kernel needs, and what only documentation and tests read.
 fn info(rows: &[Row]) -> Result<String, String> {
-    let mut out = format!(
+    let mut calls = format!(
         "/// Every system call, by number.\npub static TABLE: [Call; {}] = [\n",
+        rows.len()
+    );
+    let mut details = format!(
+        "/// The rest of what is known, row by row.\npub static DETAILS: [Details; {}] = [\n",
         rows.len()
     );
     for row in rows {
@@ -130,19 +134,25 @@ fn info(rows: &[Row]) -> Result<String, String> {
             .errno
             .as_ref()
             .map_or("None".into(), |e| format!("Some(linux_abi::Errno::{e})"));
+        let why = if row.level == Level::Refused {
+            &row.note
+        } else {
+            ""
+        };
         let _ = writeln!(
-            out,
-            "    Call {{ nr: {}, name: {:?}, component: {:?}, level: Level::{:?}, args: &[{args}], errno: {errno}, note: {:?}, test: {:?} }},",
-            row.nr,
-            row.name,
+            calls,
+            "    Call {{ nr: {}, name: {:?}, level: Level::{:?}, errno: {errno}, note: {why:?} }},",
+            row.nr, row.name, row.level,
+        );
+        let _ = writeln!(
+            details,
+            "    Details {{ component: {:?}, args: &[{args}], note: {:?}, test: {:?} }},",
             row.component,
-            row.level,
             row.note,
             row.test.as_deref().unwrap_or("")
         );
     }
-    out.push_str("];\n");
-    Ok(out)
+    Ok(format!("{calls}];\n{details}];\n"))
 }
 
 /// One function per implemented call that turns registers into typed arguments.

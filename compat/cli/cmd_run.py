@@ -10,7 +10,7 @@ import click
 
 from compat.cli.options import parse_additions, parse_cwd, parse_environment
 from compat.errors import CompatError
-from compat.launch import RunRequest, launch
+from compat.launch import MEMORY_MAX, MEMORY_MIN, RunRequest, launch
 from compat.program import ABI_VERSION, Kind, Program, find_program, image_version
 from compat.units import parse_size
 from compat.wrap_request import Addition, WrapRequest
@@ -60,7 +60,7 @@ def command(
       127  no such program, or a library or interpreter of it is missing
        70  an error inside compat: a bug
     """
-    memory = parse_size(mem) if mem is not None else None
+    memory = _memory(mem) if mem is not None else None
     found = find_program(program)
     if found.kind is Kind.IMAGE:
         if additions:
@@ -83,6 +83,13 @@ def command(
             platform=platform,
         )
     )
+
+
+def _memory(text: str) -> int:
+    size = parse_size(text)
+    if not MEMORY_MIN <= size <= MEMORY_MAX:
+        raise CompatError(f"-m {text}: a machine has at least 8M and at most 128G of memory")
+    return size
 
 
 def _passed_on(kind: Kind) -> list[str]:

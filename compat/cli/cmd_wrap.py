@@ -39,10 +39,17 @@ def command(
     keep_ids: bool,
     lean: bool,
 ) -> None:
-    """Make an image of PROGRAM, with everything that it needs.
+    r"""Make an image of PROGRAM, with everything that it needs.
 
     PROGRAM is an x86-64 Linux executable or a script; a bare name is searched in PATH. ARGS after -- become the
     arguments that the image uses when it is run without any.
+
+    A standalone file hands all its arguments to the program and takes no options. From its environment it reads:
+
+    \b
+      COMPAT_MEM=SIZE           memory of the machine, for example 64M or 2G (default 512M)
+      COMPAT_ENV_NAME=VALUE     sets NAME for the program
+      LANG, LANGUAGE, LC_*, TZ  passed on; TERM and COLORTERM too, on a terminal
     """
     from compat.cli.report import print_report, watch
     from compat.errors import CompatError

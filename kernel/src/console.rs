@@ -12,7 +12,10 @@ pub struct Message {
 
 impl Message {
     pub const fn new() -> Self {
-        Self { buffer: [0; 1024], len: 0 }
+        Self {
+            buffer: [0; 1024],
+            len: 0,
+        }
     }
 
     pub fn send(&mut self) {
@@ -51,7 +54,9 @@ macro_rules! say {
 pub fn exit(value: u32) -> ! {
     loop {
         // SAFETY: the write ends the machine; nothing runs after it.
-        unsafe { asm!("out dx, eax", in("dx") boot_abi::EXIT_PORT, in("eax") value, options(nostack)) };
+        unsafe {
+            asm!("out dx, eax", in("dx") boot_abi::EXIT_PORT, in("eax") value, options(nostack))
+        };
         crate::gate::halt();
     }
 }

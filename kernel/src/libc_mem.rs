@@ -72,7 +72,9 @@ pub unsafe extern "C" fn memcmp(a: *const u8, b: *const u8, len: usize) -> i32 {
     let mut at = 0;
     // SAFETY: the caller's contract; `at` stays below len.
     unsafe {
-        while at + 8 <= len && a.add(at).cast::<u64>().read_unaligned() == b.add(at).cast::<u64>().read_unaligned() {
+        while at + 8 <= len
+            && a.add(at).cast::<u64>().read_unaligned() == b.add(at).cast::<u64>().read_unaligned()
+        {
             at += 8;
         }
         while at < len {

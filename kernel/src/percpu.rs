@@ -62,7 +62,13 @@ const _: () = assert!(SYSCALL_ENTRY == 8, "trampolines jump through %gs:8");
 
 impl PerCpu {
     pub const fn new() -> Self {
-        const EMPTY: ReturnFrame = ReturnFrame { rip: 0, cs: 0x33, rflags: USER_FLAGS, rsp: 0, ss: 0x2b };
+        const EMPTY: ReturnFrame = ReturnFrame {
+            rip: 0,
+            cs: 0x33,
+            rflags: USER_FLAGS,
+            rsp: 0,
+            ss: 0x2b,
+        };
         Self {
             this: 0,
             syscall_entry: 0,
@@ -87,7 +93,12 @@ impl PerCpu {
     ///
     /// # Safety
     /// `block` must stay where it is for ever and belong to the executing CPU alone.
-    pub unsafe fn install(block: *mut PerCpu, cpu: u32, entries: Entries, kstack_top: u64) -> (u64, u64) {
+    pub unsafe fn install(
+        block: *mut PerCpu,
+        cpu: u32,
+        entries: Entries,
+        kstack_top: u64,
+    ) -> (u64, u64) {
         // SAFETY: the caller gives a valid block that nobody else uses yet.
         let this = unsafe { &mut *block };
         this.this = block as u64;
@@ -98,7 +109,10 @@ impl PerCpu {
         this.irq_entry_frame.rip = entries.interrupt;
         this.exc_return = &raw const this.exc_frame as u64;
         this.irq_return = &raw const this.irq_entry_frame as u64;
-        let tops = (block as u64 + EXC_TOP as u64, &raw const this.irq_stack as u64 + RING0_STACK as u64);
+        let tops = (
+            block as u64 + EXC_TOP as u64,
+            &raw const this.irq_stack as u64 + RING0_STACK as u64,
+        );
         // SAFETY: CR4.FSGSBASE was set at boot; GS is the kernel's own.
         unsafe { asm!("wrgsbase {}", in(reg) this.this, options(nostack, preserves_flags)) };
         tops
@@ -154,7 +168,8 @@ pub fn has_current() -> bool {
 /// The scheduler: `thread` runs from now on, with its kernel stack.
 pub fn set_current(thread: &Thread, kstack_top: u64) {
     let this = this();
-    this.current.store(core::ptr::from_ref(thread).cast_mut(), Ordering::Relaxed);
+    this.current
+        .store(core::ptr::from_ref(thread).cast_mut(), Ordering::Relaxed);
     // SAFETY: only this CPU's kernel code and its entry assembly touch the field, never at the same time.
     unsafe { *this.kstack_top.get() = kstack_top };
 }

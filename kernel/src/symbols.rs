@@ -19,13 +19,23 @@ const MAX_TABLE: u64 = 8 << 20;
 /// `symbol+0x12 (/lib/libc.so.6+0x3456)`, as far as it is known.
 pub fn describe(space: &Arc<AddressSpace>, address: u64) -> String {
     let area = space.lock().areas.find(address).cloned();
-    let Some(area) = area else { return format!("{address:#x} (not mapped)") };
+    let Some(area) = area else {
+        return format!("{address:#x} (not mapped)");
+    };
     let Backing::File { file, offset } = &area.backing else {
         return format!("{address:#x} ({})", kind(&area));
     };
     let at = offset + (address - area.start);
-    let path = file.place.as_ref().map(|place| String::from_utf8_lossy(&place.path(place).bytes).into_owned());
-    let path = file.place.as_ref().and_then(root_path).or(path).unwrap_or_default();
+    let path = file
+        .place
+        .as_ref()
+        .map(|place| String::from_utf8_lossy(&place.path(place).bytes).into_owned());
+    let path = file
+        .place
+        .as_ref()
+        .and_then(root_path)
+        .or(path)
+        .unwrap_or_default();
     match symbol(&file.inode, at) {
         Some((name, past)) => format!("{name}+{past:#x} ({path}+{at:#x})"),
         None => format!("{path}+{at:#x}"),
@@ -53,11 +63,19 @@ fn read(inode: &InodeRef, at: u64, len: u64) -> Option<Vec<u8>> {
 }
 
 fn word(bytes: &[u8], at: usize) -> Option<u64> {
-    bytes.get(at..at + 8)?.try_into().ok().map(u64::from_le_bytes)
+    bytes
+        .get(at..at + 8)?
+        .try_into()
+        .ok()
+        .map(u64::from_le_bytes)
 }
 
 fn half(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes.get(at..at + 4)?.try_into().ok().map(u32::from_le_bytes)
+    bytes
+        .get(at..at + 4)?
+        .try_into()
+        .ok()
+        .map(u32::from_le_bytes)
 }
 
 /// The function that holds file offset `at`, and how far into it that is.
@@ -66,13 +84,23 @@ fn symbol(inode: &InodeRef, at: u64) -> Option<(String, u64)> {
     let vaddr = to_vaddr(inode, &header, at)?;
     let count = u64::from(half(&header, 60)? & 0xffff);
     let sections = read(inode, word(&header, 40)?, count * SECTION_HEADER as u64)?;
-    let tables = |kind| sections.chunks_exact(SECTION_HEADER).find(move |section| half(section, 4) == Some(kind));
+    let tables = |kind| {
+        sections
+            .chunks_exact(SECTION_HEADER)
+            .find(move |section| half(section, 4) == Some(kind))
+    };
     let table = tables(SHT_SYMTAB).or_else(|| tables(SHT_DYNSYM))?;
-    let strings = sections.chunks_exact(SECTION_HEADER).nth(half(table, 40)? as usize)?;
+    let strings = sections
+        .chunks_exact(SECTION_HEADER)
+        .nth(half(table, 40)? as usize)?;
     let symbols = read(inode, word(table, 24)?, word(table, 32)?)?;
     let best = symbols
         .chunks_exact(SYMBOL)
-        .filter(|symbol| symbol.get(4).is_some_and(|info| matches!(info & 15, 2 | 10)))
+        .filter(|symbol| {
+            symbol
+                .get(4)
+                .is_some_and(|info| matches!(info & 15, 2 | 10))
+        })
         .filter_map(|symbol| Some((word(symbol, 8)?, half(symbol, 0)?)))
         .filter(|(value, _)| *value <= vaddr)
         .max_by_key(|(value, _)| *value)?;
@@ -85,8 +113,13 @@ fn symbol(inode: &InodeRef, at: u64) -> Option<(String, u64)> {
 fn to_vaddr(inode: &InodeRef, header: &[u8], at: u64) -> Option<u64> {
     let count = u64::from(half(header, 56)? & 0xffff);
     let programs = read(inode, word(header, 32)?, count * 56)?;
-    programs.chunks_exact(56).filter(|p| half(p, 0) == Some(1)).find_map(|p| {
-        let (offset, vaddr, size) = (word(p, 8)?, word(p, 16)?, word(p, 32)?);
-        (offset..offset.checked_add(size)?).contains(&at).then(|| vaddr.wrapping_add(at - offset))
-    })
+    programs
+        .chunks_exact(56)
+        .filter(|p| half(p, 0) == Some(1))
+        .find_map(|p| {
+            let (offset, vaddr, size) = (word(p, 8)?, word(p, 16)?, word(p, 32)?);
+            (offset..offset.checked_add(size)?)
+                .contains(&at)
+                .then(|| vaddr.wrapping_add(at - offset))
+        })
 }

@@ -9,7 +9,8 @@ use lexopt::prelude::{Long, Short, Value};
 use crate::error::{Error, Result};
 
 pub const DEFAULT_MEMORY: u64 = 512 << 20;
-const MAX_MEMORY: u64 = 1 << 40;
+/// Less does not hold the kernel's own tables; more does not fit its map of physical memory.
+const MEMORY: std::ops::RangeInclusive<u64> = 8 << 20..=128 << 30;
 const MAX_CPUS: u32 = 64;
 
 pub const HELP: &str = "\
@@ -110,17 +111,36 @@ fn program_arguments(parser: &mut lexopt::Parser) -> Result<Vec<Vec<u8>>> {
     Ok(rest.collect())
 }
 
-/// The arguments of an executable with an image: all are the program's.
+/// What the user's environment says about language and time; so do all names that start with `LC_`.
+const OF_USER: [&[u8]; 3] = [b"LANG", b"LANGUAGE", b"TZ"];
+/// `COMPAT_ENV_NAME=VALUE` sets NAME for the program.
+const FOR_PROGRAM: &[u8] = b"COMPAT_ENV_";
+const MEMORY_VARIABLE: &[u8] = b"COMPAT_MEM";
+
+/// An executable with an image takes no options: all arguments are the program's, and the environment says the rest.
 pub fn standalone(
     mut argv: impl Iterator<Item = OsString>,
-    memory: Option<OsString>,
+    environment: impl Iterator<Item = (OsString, OsString)>,
 ) -> Result<Options> {
-    Ok(Options {
+    let mut options = Options {
         arg0: argv.next().map(OsString::into_vec),
         args: argv.map(OsString::into_vec).collect(),
-        memory: memory.map_or(Ok(DEFAULT_MEMORY), |text| memory_size(&text))?,
         ..Options::default()
-    })
+    };
+    let mut for_program = Vec::new();
+    for (name, value) in environment {
+        let (name, value_bytes) = (name.as_bytes(), value.as_bytes());
+        if name == MEMORY_VARIABLE {
+            options.memory = memory_size(&value)?;
+        } else if let Some(name) = name.strip_prefix(FOR_PROGRAM).filter(|n| !n.is_empty()) {
+            for_program.push([name, b"=", value_bytes].concat());
+        } else if OF_USER.contains(&name) || name.starts_with(b"LC_") {
+            options.env.push([name, b"=", value_bytes].concat());
+        }
+    }
+    // Last, since the last of one name counts.
+    options.env.extend(for_program);
+    Ok(options)
 }
 
 fn usage(error: lexopt::Error) -> Error {
@@ -141,10 +161,15 @@ fn memory_size(text: &std::ffi::OsStr) -> Result<u64> {
         .ok()
         .and_then(|n| n.parse().ok())
         .ok_or_else(bad)?;
-    let size = number
-        .checked_mul(unit)
-        .filter(|size| (1..=MAX_MEMORY).contains(size));
-    size.ok_or_else(|| Error::Usage(format!("memory size out of range: '{}'", text.display())))
+    let size = number.checked_mul(unit);
+    size.filter(|size| MEMORY.contains(size)).ok_or_else(|| {
+        Error::Usage(format!(
+            "a machine has at least {}M and at most {}G of memory, not '{}'",
+            MEMORY.start() >> 20,
+            MEMORY.end() >> 30,
+            text.display()
+        ))
+    })
 }
 
 fn cpu_count(text: &std::ffi::OsStr) -> Result<u32> {
@@ -208,6 +233,8 @@ mod tests {
             &["--mem", "x", "i"][..],
             &["--mem", "", "i"],
             &["--mem", "0", "i"],
+            &["--mem", "8191K", "i"],
+            &["--mem", "129G", "i"],
             &["--mem", "99999999999G", "i"],
             &["--cpus", "0", "i"],
             &["--cpus", "65", "i"],
@@ -221,11 +248,23 @@ mod tests {
     }
 
     #[test]
-    fn standalone_takes_everything() {
+    fn standalone_takes_all_arguments_and_some_of_the_environment() {
         let argv = ["./hello", "--mem", "1"].map(OsString::from);
-        let options = standalone(argv.into_iter(), Some("8M".into())).unwrap();
+        let environment = [
+            ("COMPAT_ENV_TZ", "UTC"),
+            ("COMPAT_ENV_A", "1=2"),
+            ("TZ", "CET"),
+            ("LC_ALL", "C"),
+            ("HOME", "/root"),
+            ("COMPAT_ENV_", "x"),
+            ("COMPAT_MEM", "8M"),
+        ]
+        .map(|(name, value)| (OsString::from(name), OsString::from(value)));
+        let options = standalone(argv.into_iter(), environment.into_iter()).unwrap();
         assert_eq!(options.arg0.as_deref(), Some(b"./hello".as_slice()));
         assert_eq!(options.args, [b"--mem".to_vec(), b"1".to_vec()]);
         assert_eq!(options.memory, 8 << 20);
+        let expected: [&[u8]; 4] = [b"TZ=CET", b"LC_ALL=C", b"TZ=UTC", b"A=1=2"];
+        assert_eq!(options.env, expected);
     }
 }

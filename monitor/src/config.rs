@@ -62,13 +62,20 @@ pub fn build(options: &Options, streams: &Streams) -> Result<Vec<u8>> {
     Ok(blob.into_bytes())
 }
 
-/// A program on a terminal must know which; else nothing of the host's environment reaches it.
-fn inherited(options: &Options, streams: &Streams) -> Option<Vec<u8>> {
-    let given = options.env.iter().any(|v| v.starts_with(b"TERM="));
-    if given || !streams.any_terminal() {
-        return None;
+/// A program on a terminal must know which; nothing else of the host's environment reaches it from here.
+fn inherited(options: &Options, streams: &Streams) -> Vec<Vec<u8>> {
+    if !streams.any_terminal() {
+        return Vec::new();
     }
-    std::env::var_os("TERM").map(|term| [b"TERM=", term.as_encoded_bytes()].concat())
+    let names = ["TERM", "COLORTERM"].into_iter();
+    names
+        .filter_map(|name| {
+            let prefix = [name.as_bytes(), b"="].concat();
+            let given = options.env.iter().any(|v| v.starts_with(&prefix));
+            let value = std::env::var_os(name).filter(|_| !given)?;
+            Some([&prefix, value.as_encoded_bytes()].concat())
+        })
+        .collect()
 }
 
 fn stream_record(streams: &Streams) -> [u8; 8] {

@@ -46,7 +46,16 @@ fn everything_given_reaches_the_blob() {
     assert_eq!(find(&records, abi::HOSTNAME), [b"box"]);
     assert_eq!(
         find(&records, abi::STREAMS),
-        [[STREAM_PIPE, STREAM_TTY, STREAM_PIPE, SAME_OUTPUT, 24, 0, 80, 0]]
+        [[
+            STREAM_PIPE,
+            STREAM_TTY,
+            STREAM_PIPE,
+            SAME_OUTPUT,
+            24,
+            0,
+            80,
+            0
+        ]]
     );
     assert_eq!(find(&records, abi::SEED)[0].len(), SEED_LEN);
     let position = |tag| records.iter().position(|(t, _)| *t == tag);

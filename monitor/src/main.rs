@@ -56,7 +56,7 @@ fn refuse(error: &Error) -> u8 {
 fn command() -> Result<Command> {
     let mut argv = std::env::args_os();
     if source::embedded()?.is_some() {
-        return args::standalone(argv, std::env::var_os("COMPAT_MEM"))
+        return args::standalone(argv, std::env::vars_os())
             .map(|options| Command::Run(Box::new(options)));
     }
     argv.next();

@@ -23,4 +23,4 @@ pub mod user;
 
 pub use decode::{Buffer, Fd, FromReg, Path, Regs};
 pub use kernel::Kernel;
-pub use table::{Call, Level, TABLE, dispatch, lookup};
+pub use table::{Call, DETAILS, Details, Level, TABLE, dispatch, lookup};

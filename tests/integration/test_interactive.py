@@ -131,7 +131,8 @@ def test_python_keyboard_interrupt(python: Terminal) -> None:
     python.type(b"\x03")
     python.expect(b"KeyboardInterrupt")
     python.expect(b">>> ")
-    # At the prompt it abandons the line.
+    # At the prompt it abandons the line. Between the prompt and its wait for a key Python would miss the signal.
+    time.sleep(0.3)
     python.type(b"half a line\x03")
     python.expect(b"KeyboardInterrupt")
     python.expect(b">>> ")

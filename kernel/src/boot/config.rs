@@ -27,23 +27,44 @@ impl Config {
     /// The image's records, overridden by the run-time ones.
     #[must_use]
     pub fn read(image: &[u8], run: &[u8]) -> Self {
-        let mut config = Self { cwd: b"/".to_vec(), hostname: b"compat".to_vec(), umask: 0o022, streams: [config::STREAM_PIPE; 3], ..Self::default() };
+        let mut config = Self {
+            cwd: b"/".to_vec(),
+            hostname: b"compat".to_vec(),
+            umask: 0o022,
+            streams: [config::STREAM_PIPE; 3],
+            ..Self::default()
+        };
         let mut arg0 = Vec::new();
         let replaces_args = Records::new(run).any(|(tag, _)| tag == config::ARG);
-        for (tag, data) in Records::new(image).filter(|(tag, _)| *tag != config::ARG || !replaces_args).chain(Records::new(run)) {
+        for (tag, data) in Records::new(image)
+            .filter(|(tag, _)| *tag != config::ARG || !replaces_args)
+            .chain(Records::new(run))
+        {
             match tag {
                 config::ARG0 => arg0 = data.to_vec(),
                 _ => config.apply(tag, data),
             }
         }
-        let arg0 = if arg0.is_empty() { config.exe.clone() } else { arg0 };
+        let arg0 = if arg0.is_empty() {
+            config.exe.clone()
+        } else {
+            arg0
+        };
         config.args.insert(0, arg0);
         config
     }
 
     fn apply(&mut self, tag: u32, data: &[u8]) {
-        let word = |at: usize| data.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_le_bytes);
-        let half = |at: usize| data.get(at..at + 2).and_then(|b| b.try_into().ok()).map_or(0, u16::from_le_bytes);
+        let word = |at: usize| {
+            data.get(at..at + 4)
+                .and_then(|b| b.try_into().ok())
+                .map_or(0, u32::from_le_bytes)
+        };
+        let half = |at: usize| {
+            data.get(at..at + 2)
+                .and_then(|b| b.try_into().ok())
+                .map_or(0, u16::from_le_bytes)
+        };
         match tag {
             config::EXE => self.exe = data.to_vec(),
             config::ARG => self.args.push(data.to_vec()),
@@ -55,7 +76,10 @@ impl Config {
             config::UMASK => self.umask = word(0) & 0o777,
             config::SEED => self.seed.extend_from_slice(data),
             config::STREAMS => {
-                self.streams.iter_mut().zip(data).for_each(|(slot, kind)| *slot = *kind);
+                self.streams
+                    .iter_mut()
+                    .zip(data)
+                    .for_each(|(slot, kind)| *slot = *kind);
                 self.stream_flags = data.get(3).copied().unwrap_or(0);
                 (self.rows, self.columns) = (half(4), half(6));
             }

@@ -28,25 +28,46 @@ const SCRIPT_DEPTH: usize = 5;
 const STACK_PREFILL: u64 = 64 << 10;
 
 /// Makes the first process and puts its thread into the queue.
-pub fn start_first(config: &Config, fs: Arc<FsContext>, std_files: [Option<Arc<dyn FileOps>>; 3]) -> Result<(), String> {
+pub fn start_first(
+    config: &Config,
+    fs: Arc<FsContext>,
+    std_files: [Option<Arc<dyn FileOps>>; 3],
+) -> Result<(), String> {
     let space = AddressSpace::new().map_err(|_| "not enough memory")?;
     let identity = Identity::new(config.uid, config.gid);
     let threads = crate::mm::frame::counts().1 / 8;
     let mut limits = Limits::new(threads);
-    limits.set(Resource::NOFILE, linux_abi::Rlimit64 { cur: 1024, max: 1 << 20 });
+    limits.set(
+        Resource::NOFILE,
+        linux_abi::Rlimit64 {
+            cur: 1024,
+            max: 1 << 20,
+        },
+    );
     let files = Arc::new(FdTable::new(1024));
     for (fd, ops) in (0..).zip(std_files) {
         let Some(ops) = ops else { continue };
         let kind = config.streams.get(fd as usize).copied();
         let file = std_file(&fs, ops, fd, kind == Some(boot_abi::config::STREAM_TTY));
-        files.replace(fd, file, false).map_err(|errno| format!("standard streams: {errno:?}"))?;
+        files
+            .replace(fd, file, false)
+            .map_err(|errno| format!("standard streams: {errno:?}"))?;
     }
     let pid = thread::new_id();
     let state = ProcessState::new(pid, identity, limits);
     let process = Process::new(pid, space, files, fs, state);
     let program = load(&process, config)?;
-    let frame = Frame { rip: program.entry, rsp: program.sp, cs: 0x33, ss: 0x2b, rflags: crate::gate::USER_FLAGS, orig_rax: u64::MAX, ..Frame::default() };
-    let thread = Thread::new(pid, &process, &frame, &[0; 16], Vector::initial(), 0).map_err(|_| "not enough memory")?;
+    let frame = Frame {
+        rip: program.entry,
+        rsp: program.sp,
+        cs: 0x33,
+        ss: 0x2b,
+        rflags: crate::gate::USER_FLAGS,
+        orig_rax: u64::MAX,
+        ..Frame::default()
+    };
+    let thread = Thread::new(pid, &process, &frame, &[0; 16], Vector::initial(), 0)
+        .map_err(|_| "not enough memory")?;
     *thread.name.lock() = comm(&config.exe);
     entry::set_init_process(process);
     thread.set_state(State::Runnable);
@@ -72,7 +93,10 @@ fn std_file(fs: &FsContext, ops: Arc<dyn FileOps>, fd: i32, is_tty: bool) -> Arc
 fn comm(path: &[u8]) -> [u8; 16] {
     let name = path.rsplit(|&b| b == b'/').next().unwrap_or(path);
     let mut comm = [0; 16];
-    comm.iter_mut().take(15).zip(name).for_each(|(slot, byte)| *slot = *byte);
+    comm.iter_mut()
+        .take(15)
+        .zip(name)
+        .for_each(|(slot, byte)| *slot = *byte);
     comm
 }
 
@@ -99,8 +123,13 @@ impl ReadAt for Source<'_> {
 
 fn open(fs: &FsContext, path: &[u8]) -> Result<Arc<File>, String> {
     let credentials = Credentials::default();
-    let how = OpenHow { flags: O_RDONLY, ..OpenHow::default() };
-    At::cwd(fs, &credentials).open(path, &how).map_err(|errno| format!("{}: {errno:?}", String::from_utf8_lossy(path)))
+    let how = OpenHow {
+        flags: O_RDONLY,
+        ..OpenHow::default()
+    };
+    At::cwd(fs, &credentials)
+        .open(path, &how)
+        .map_err(|errno| format!("{}: {errno:?}", String::from_utf8_lossy(path)))
 }
 
 /// Resolves `#!` lines: the file that is really run, and the arguments.
@@ -110,7 +139,9 @@ fn resolve(fs: &FsContext, config: &Config) -> Result<(Arc<File>, Vec<u8>, Vec<V
     for _ in 0..SCRIPT_DEPTH {
         let file = open(fs, &path)?;
         let mut head = [0; 256];
-        let len = file.read_at(0, &mut SliceSink::new(&mut head)).map_err(|errno| format!("{}: {errno:?}", String::from_utf8_lossy(&path)))?;
+        let len = file
+            .read_at(0, &mut SliceSink::new(&mut head))
+            .map_err(|errno| format!("{}: {errno:?}", String::from_utf8_lossy(&path)))?;
         match classify(&head[..len]) {
             FileKind::Script(script) => {
                 let mut new: Vec<Vec<u8>> = Vec::from([script.interp.to_vec()]);
@@ -146,12 +177,24 @@ fn load(process: &Arc<Process>, config: &Config) -> Result<Loaded, String> {
     };
     let stack_limit = process.state.limits.lock().current(Resource::STACK);
     let [stack, mmap, pie, brk, align_rnd] = random_words();
-    let entropy = Entropy { stack, mmap, pie, brk };
-    let layout = Layout::choose(&entropy, stack_limit, &program, interp.as_ref().map(|(_, plan)| plan))
-        .ok_or("the program does not fit into the address space")?;
+    let entropy = Entropy {
+        stack,
+        mmap,
+        pie,
+        brk,
+    };
+    let layout = Layout::choose(
+        &entropy,
+        stack_limit,
+        &program,
+        interp.as_ref().map(|(_, plan)| plan),
+    )
+    .ok_or("the program does not fit into the address space")?;
     let layout = align_to_image(layout, &file, &program);
     let space = &process.space;
-    let memory = |errno: Errno| format!("cannot map the program: {errno:?}; give the machine more memory with -m");
+    let memory = |errno: Errno| {
+        format!("cannot map the program: {errno:?}; give the machine more memory with -m")
+    };
     map_program(space, &file, &program, layout.program_bias).map_err(memory)?;
     if let Some((file, plan)) = &interp {
         map_program(space, file, plan, layout.interp_bias).map_err(memory)?;
@@ -164,7 +207,11 @@ fn load(process: &Arc<Process>, config: &Config) -> Result<Loaded, String> {
         minsigstksz: sigframe::min_stack(),
         hwcap: u64::from(__cpuid(1).edx),
         hwcap2: 2,
-        phdr: if program.phdr_vaddr == 0 { 0 } else { program.phdr_vaddr.wrapping_add(layout.program_bias) },
+        phdr: if program.phdr_vaddr == 0 {
+            0
+        } else {
+            program.phdr_vaddr.wrapping_add(layout.program_bias)
+        },
         phnum: u64::from(program.phnum),
         base: layout.interp_bias,
         entry,
@@ -189,7 +236,14 @@ fn load(process: &Arc<Process>, config: &Config) -> Result<Loaded, String> {
         auxv: &auxv,
     };
     let image = stack::build(&request).map_err(|error| format!("{error}"))?;
-    map_stack(space, layout.stack_top, stack_limit, program.exec_stack, &image).map_err(memory)?;
+    map_stack(
+        space,
+        layout.stack_top,
+        stack_limit,
+        program.exec_stack,
+        &image,
+    )
+    .map_err(memory)?;
     *process.exec.lock() = ExecInfo {
         exe: Some(file.place().clone()),
         args: image.args,
@@ -198,8 +252,13 @@ fn load(process: &Arc<Process>, config: &Config) -> Result<Loaded, String> {
         brk_start: layout.brk_start,
         stack_top: layout.stack_top,
     };
-    let start = interp.as_ref().map_or(entry, |(_, plan)| plan.entry.wrapping_add(layout.interp_bias));
-    Ok(Loaded { entry: start, sp: image.sp })
+    let start = interp.as_ref().map_or(entry, |(_, plan)| {
+        plan.entry.wrapping_add(layout.interp_bias)
+    });
+    Ok(Loaded {
+        entry: start,
+        sp: image.sp,
+    })
 }
 
 fn random_words() -> [u64; 5] {
@@ -216,7 +275,10 @@ fn random_words() -> [u64; 5] {
 fn align_to_image(mut layout: Layout, file: &File, program: &Program) -> Layout {
     use crate::mm::layout::HUGE_PAGE;
     let movable = program.placement == loader::elf::Placement::Pie && program.len() >= HUGE_PAGE;
-    let page = program.segments.first().and_then(|segment| file.inode().map_page(segment.offset / PAGE, false).ok());
+    let page = program
+        .segments
+        .first()
+        .and_then(|segment| file.inode().map_page(segment.offset / PAGE, false).ok());
     if let (true, Some(page)) = (movable, page) {
         let wanted = page.as_ptr() as u64 % HUGE_PAGE;
         let shift = layout.program_base.wrapping_sub(wanted) % HUGE_PAGE;
@@ -226,31 +288,59 @@ fn align_to_image(mut layout: Layout, file: &File, program: &Program) -> Layout 
     layout
 }
 
-fn map_program(space: &AddressSpace, file: &File, program: &Program, bias: u64) -> Result<(), Errno> {
+fn map_program(
+    space: &AddressSpace,
+    file: &File,
+    program: &Program,
+    bias: u64,
+) -> Result<(), Errno> {
     for segment in &program.segments {
         if let Some(part) = segment.file_part() {
             let backing = file_backing(file, file.inode().clone(), false, part.offset);
             let prot = Prot::from_bits_truncate(part.prot.bits());
-            space.map(MapAt::Fixed(part.vaddr.wrapping_add(bias)), part.len, prot, backing, MapFlags::empty())?;
+            space.map(
+                MapAt::Fixed(part.vaddr.wrapping_add(bias)),
+                part.len,
+                prot,
+                backing,
+                MapFlags::empty(),
+            )?;
         }
         if let Some(zero) = segment.zero_tail() {
             space.zero(zero.vaddr.wrapping_add(bias), zero.len)?;
         }
         if let Some(part) = segment.anon_part() {
             let prot = Prot::from_bits_truncate(part.prot.bits());
-            space.map(MapAt::Fixed(part.vaddr.wrapping_add(bias)), part.len, prot, Backing::Anonymous, MapFlags::empty())?;
+            space.map(
+                MapAt::Fixed(part.vaddr.wrapping_add(bias)),
+                part.len,
+                prot,
+                Backing::Anonymous,
+                MapFlags::empty(),
+            )?;
         }
     }
     Ok(())
 }
 
-fn map_stack(space: &AddressSpace, top: u64, limit: u64, exec: bool, image: &stack::StackImage) -> Result<(), Errno> {
+fn map_stack(
+    space: &AddressSpace,
+    top: u64,
+    limit: u64,
+    exec: bool,
+    image: &stack::StackImage,
+) -> Result<(), Errno> {
     let size = page_up(limit.clamp(1 << 20, 1 << 30)).max(page_up(top - image.sp) + (1 << 20));
     let start = page_down(top - size);
     let mut prot = Prot::PROT_READ | Prot::PROT_WRITE;
     prot.set(Prot::PROT_EXEC, exec);
-    space.map(MapAt::Fixed(start), top - start, prot, Backing::Anonymous, MapFlags::MAP_GROWSDOWN)?;
+    space.map(
+        MapAt::Fixed(start),
+        top - start,
+        prot,
+        Backing::Anonymous,
+        MapFlags::MAP_GROWSDOWN,
+    )?;
     space.prefill(image.sp - STACK_PREFILL..page_up(top))?;
     space.copy_in(image.sp, &image.bytes)
 }
-

@@ -49,17 +49,29 @@ extern "C" fn kernel_start_rust(start_info: u64) -> ! {
 fn start(start_info: u64) -> Result<(), String> {
     let info = StartInfo::read(start_info).ok_or("the monitor's start information is damaged")?;
     let map = init_memory(&info)?;
-    kernel_space::init(&map).map_err(|_| "not enough memory for the page tables: give the machine more with -m")?;
+    kernel_space::init(&map)
+        .map_err(|_| "not enough memory for the page tables: give the machine more with -m")?;
     task::frame::init_xsave();
     let config = Config::read(image().config, info.config);
+    if config.exe.is_empty() {
+        return Err(String::from(
+            "the image's configuration is damaged: it names no program",
+        ));
+    }
     let cmdline = String::from_utf8_lossy(info.cmdline);
     CMDLINE.call_once(|| cmdline.clone().into_owned());
     init_time(&cmdline);
     drivers::init(&cmdline, &config.seed);
-    let streams = tty::Streams { kinds: config.streams, flags: config.stream_flags, rows: config.rows, columns: config.columns };
+    let streams = tty::Streams {
+        kinds: config.streams,
+        flags: config.stream_flags,
+        rows: config.rows,
+        columns: config.columns,
+    };
     // Before the mounts: they ask for the terminal.
     let std_files = tty::open_std_files(&streams);
-    let files = files::mount(&config).map_err(|why| format!("the root file system cannot be mounted: {why:?}"))?;
+    let files = files::mount(&config)
+        .map_err(|why| format!("the root file system cannot be mounted: {why:?}"))?;
     let config = CONFIG.call_once(|| config);
     exec::start_first(config, files, std_files)
 }
@@ -70,8 +82,13 @@ fn init_memory(info: &StartInfo) -> Result<MemoryMap, String> {
     let image = Image::find(top)?;
     let kernel_end = kernel_space::kernel_end_phys();
     let mut taken = [(0, 0); 16];
-    let all = [(0, kernel_end), image.ranges[0], image.ranges[1]].into_iter().chain(info.handed);
-    taken.iter_mut().zip(all).for_each(|(slot, range)| *slot = range);
+    let all = [(0, kernel_end), image.ranges[0], image.ranges[1]]
+        .into_iter()
+        .chain(info.handed);
+    taken
+        .iter_mut()
+        .zip(all)
+        .for_each(|(slot, range)| *slot = range);
     taken.sort_unstable();
     let mut free = [(0, 0); 16];
     let mut count = 0;
@@ -81,16 +98,28 @@ fn init_memory(info: &StartInfo) -> Result<MemoryMap, String> {
     // SAFETY: RAM by the monitor's map, without the kernel, the image and what lies below them; mapped by the boot tables
     // below 4 GiB, and the allocator's bookkeeping comes from there.
     unsafe { frame::init(&free[..count]) }?;
-    let map = MemoryMap { top, image: image.ranges };
+    let map = MemoryMap {
+        top,
+        image: image.ranges,
+    };
     image::set(image);
     Ok(map)
 }
 
 /// Appends `range` without the (ascending) `taken` ranges to `free`.
-fn subtract(range: (u64, u64), taken: &[(u64, u64)], free: &mut [(u64, u64); 16], count: &mut usize) {
+fn subtract(
+    range: (u64, u64),
+    taken: &[(u64, u64)],
+    free: &mut [(u64, u64); 16],
+    count: &mut usize,
+) {
     let mut start = range.0.next_multiple_of(4096);
     let end = range.1 & !4095;
-    let gaps = taken.iter().copied().filter(|taken| taken.0 < taken.1).chain([(end, end)]);
+    let gaps = taken
+        .iter()
+        .copied()
+        .filter(|taken| taken.0 < taken.1)
+        .chain([(end, end)]);
     for (from, to) in gaps {
         let from = from & !4095;
         if from > start && start < end && *count < free.len() {
@@ -103,12 +132,16 @@ fn subtract(range: (u64, u64), taken: &[(u64, u64)], free: &mut [(u64, u64); 16]
 
 /// A `key=value` of the command line.
 fn option<'a>(cmdline: &'a str, key: &str) -> Option<&'a str> {
-    cmdline.split_ascii_whitespace().find_map(|word| word.strip_prefix(key)?.strip_prefix('='))
+    cmdline
+        .split_ascii_whitespace()
+        .find_map(|word| word.strip_prefix(key)?.strip_prefix('='))
 }
 
 fn init_time(cmdline: &str) {
     let khz = option(cmdline, boot_abi::KEY_TSC_KHZ).and_then(|text| text.parse().ok());
     let pair = option(cmdline, boot_abi::KEY_REALTIME).and_then(|text| text.split_once(':'));
-    let (tsc, realtime) = pair.and_then(|(tsc, ns)| Some((tsc.parse().ok()?, ns.parse().ok()?))).unwrap_or((0, 0));
+    let (tsc, realtime) = pair
+        .and_then(|(tsc, ns)| Some((tsc.parse().ok()?, ns.parse().ok()?)))
+        .unwrap_or((0, 0));
     time::init(khz, tsc, realtime);
 }

@@ -1,12 +1,10 @@
 //! `hvm_start_info`: the memory map, the command line, the run-time configuration (PVH, Xen's `arch-x86/hvm/start_info.h`).
 #![allow(unsafe_code)]
 
-use crate::mm::layout::phys_to_virt;
+use crate::mm::layout::{BOOT_MAPPED, phys_to_virt};
 
 const MAGIC: u32 = 0x336e_c578;
 const RAM: u32 = 1;
-/// The boot page tables map this much.
-const BOOT_MAPPED: u64 = 4 << 30;
 const MAX_RANGES: usize = 8;
 /// Bytes of an entry of the module list, and of the memory map.
 const MODULE_LEN: u64 = 32;
@@ -37,7 +35,9 @@ impl MemoryMap {
     /// Whether the 2 MiB at `phys` belong to the image.
     #[must_use]
     pub fn is_image(&self, phys: u64) -> bool {
-        self.image.iter().any(|&(start, end)| (start..end).contains(&phys))
+        self.image
+            .iter()
+            .any(|&(start, end)| (start..end).contains(&phys))
     }
 }
 
@@ -45,15 +45,23 @@ impl MemoryMap {
 fn bytes(phys: u64, len: u64) -> Option<&'static [u8]> {
     let end = phys.checked_add(len)?;
     // SAFETY: below 4 GiB the boot tables map everything; the monitor's tables are never written to.
-    (end <= BOOT_MAPPED).then(|| unsafe { core::slice::from_raw_parts(phys_to_virt(phys) as *const u8, len as usize) })
+    (end <= BOOT_MAPPED).then(|| unsafe {
+        core::slice::from_raw_parts(phys_to_virt(phys) as *const u8, len as usize)
+    })
 }
 
 fn u32_at(data: &[u8], at: usize) -> Option<u32> {
-    data.get(at..at + 4)?.try_into().ok().map(u32::from_le_bytes)
+    data.get(at..at + 4)?
+        .try_into()
+        .ok()
+        .map(u32::from_le_bytes)
 }
 
 fn u64_at(data: &[u8], at: usize) -> Option<u64> {
-    data.get(at..at + 8)?.try_into().ok().map(u64::from_le_bytes)
+    data.get(at..at + 8)?
+        .try_into()
+        .ok()
+        .map(u64::from_le_bytes)
 }
 
 impl StartInfo {
@@ -77,7 +85,10 @@ impl StartInfo {
         let mut config: &[u8] = &[];
         let mut handed = [(0, 0); MAX_HANDED];
         handed[0] = (at, at + 56);
-        handed[1] = (memory_map, memory_map + u64::from(u32_at(info, 48)?) * MEMORY_MAP_ENTRY);
+        handed[1] = (
+            memory_map,
+            memory_map + u64::from(u32_at(info, 48)?) * MEMORY_MAP_ENTRY,
+        );
         handed[2] = (cmdline_at, cmdline_at + cmdline.len() as u64);
         handed[3] = (module_list, module_list + list_len);
         for (i, module) in list.chunks_exact(MODULE_LEN as usize).enumerate() {
@@ -89,7 +100,12 @@ impl StartInfo {
             handed[4 + i] = (start, start + len);
         }
         handed.sort_unstable();
-        Some(Self { cmdline, config, ram, handed })
+        Some(Self {
+            cmdline,
+            config,
+            ram,
+            handed,
+        })
     }
 }
 
@@ -104,7 +120,9 @@ fn cmdline(at: u64) -> &'static [u8] {
 fn memory_ranges(at: u64, count: u32) -> Option<[(u64, u64); MAX_RANGES]> {
     let table = bytes(at, u64::from(count.min(128)) * MEMORY_MAP_ENTRY)?;
     let mut ranges = [(0, 0); MAX_RANGES];
-    let usable = table.chunks_exact(MEMORY_MAP_ENTRY as usize).filter(|entry| u32_at(entry, 16) == Some(RAM));
+    let usable = table
+        .chunks_exact(MEMORY_MAP_ENTRY as usize)
+        .filter(|entry| u32_at(entry, 16) == Some(RAM));
     for (slot, entry) in ranges.iter_mut().zip(usable) {
         let start = u64_at(entry, 0)?;
         *slot = (start, start.checked_add(u64_at(entry, 8)?)?);

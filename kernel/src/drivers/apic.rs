@@ -14,10 +14,13 @@ const LVT_TIMER: u64 = 0x320;
 const LVT_LINT0: u64 = 0x350;
 const INITIAL_COUNT: u64 = 0x380;
 const CURRENT_COUNT: u64 = 0x390;
+const DIVIDE_CONFIGURATION: u64 = 0x3e0;
 
 const SOFTWARE_ENABLE: u32 = 1 << 8;
 const MASKED: u32 = 1 << 16;
-/// KVM and QEMU count at 1 GHz, divided by 2 from reset.
+/// What the register holds from reset; yet QEMU divides by 1 until it is written.
+const DIVIDE_BY_2: u32 = 0b0000;
+/// KVM and QEMU count at 1 GHz, divided by 2.
 const NS_PER_COUNT: u64 = 2;
 
 /// The CPUs (a bit each) whose timers are set up.
@@ -44,6 +47,7 @@ pub fn arm_timer(ns: u64) {
     // A short program may never need the timer.
     let this_cpu = 1 << percpu::this().cpu;
     if TIMERS.fetch_or(this_cpu, Relaxed) & this_cpu == 0 {
+        write(DIVIDE_CONFIGURATION, DIVIDE_BY_2);
         write(LVT_TIMER, u32::from(IRQ_BASE + IRQ_TIMER));
     }
     // A count of 0 would stop the timer instead.

@@ -82,7 +82,8 @@
 
     .section .text.entry, "ax"
     .balign 64
-trap_entry:                         # from gate_lstar in ring 0
+    .globl trap_entry
+trap_entry:                         # from gate_lstar
     movq %gs:{TRAP_RIP}, %rcx
     .globl syscall_entry
 syscall_entry:                      # rax: number, rcx: where to go on; everything else is the program's
@@ -107,11 +108,14 @@ syscall_entry:                      # rax: number, rcx: where to go on; everythi
     movq 96(%rsp), %rdx
     movq 104(%rsp), %rsi
     movq 112(%rsp), %rdi
+    pushq 144(%rsp)
+    popfq
     .globl exit_jump
-exit_jump:                          # restartable: an interrupt in here begins it again
-    movq %gs:{KSTACK_TOP}, %rcx
-    cmpl $0, %gs:{PENDING}
-    jne exit_slow
+exit_jump:                          # restartable: an interrupt in here begins it again; nothing in it changes the flags
+    movl %gs:{PENDING}, %ecx
+    jrcxz 1f
+    jmp exit_slow
+1:  movq %gs:{KSTACK_TOP}, %rcx
     movq -16(%rcx), %rsp
     movq -40(%rcx), %rcx
     jmp *%rcx
@@ -119,6 +123,7 @@ exit_jump:                          # restartable: an interrupt in here begins i
 exit_jump_end:
 
 exit_slow:                          # the frame is still whole below the top of the stack
+    movq %gs:{KSTACK_TOP}, %rcx
     leaq -(FRAME + XMM)(%rcx), %rsp
     .globl return_to_program
 return_to_program:                  # rsp: at the xmm area; handles what is pending, then restores everything

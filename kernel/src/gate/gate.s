@@ -161,12 +161,12 @@ gate_spurious:
     # An unpatched `syscall`. On VT-x and SVM this is ring 0; on KVM on PVM the handler finds itself still in ring 3.
     .balign 16
     .globl gate_lstar
-gate_lstar:
-    movl %cs, %r11d
-    testb $3, %r11b
-    jnz syscall_entry
+gate_lstar:                         # changes no flag: the program gets them back
     movq %rcx, %gs:{TRAP_RIP}
-    leaq trap_entry(%rip), %rcx
-    movl $0x202, %r11d
+    movl %cs, %ecx
+    leal -0x10(%rcx), %ecx
+    jrcxz 1f
+    jmp trap_entry
+1:  leaq trap_entry(%rip), %rcx
     sysretq
     .text

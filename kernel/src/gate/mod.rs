@@ -67,8 +67,15 @@ struct IdtEntry {
 impl IdtEntry {
     /// An interrupt gate (IF off) to ring 0.
     fn new(handler: u64, ist: u64) -> Self {
-        let low = (handler & 0xffff) | 0x10 << 16 | ist << 32 | 0x8e << 40 | ((handler >> 16) & 0xffff) << 48;
-        Self { low, high: handler >> 32 }
+        let low = (handler & 0xffff)
+            | 0x10 << 16
+            | ist << 32
+            | 0x8e << 40
+            | ((handler >> 16) & 0xffff) << 48;
+        Self {
+            low,
+            high: handler >> 32,
+        }
     }
 }
 
@@ -99,7 +106,12 @@ pub unsafe fn install() {
     };
     // SAFETY: nothing else runs yet; the statics are this function's alone from here.
     unsafe {
-        let (rsp0, ist1) = PerCpu::install(addr_of_mut!(BOOT_CPU), 0, entries, addr_of!(boot_stack_top) as u64);
+        let (rsp0, ist1) = PerCpu::install(
+            addr_of_mut!(BOOT_CPU),
+            0,
+            entries,
+            addr_of!(boot_stack_top) as u64,
+        );
         let idt = &mut *addr_of_mut!(boot_idt);
         for (vector, entry) in idt.iter_mut().enumerate().take(22) {
             *entry = IdtEntry::new(addr_of!(gate_vectors) as u64 + 16 * vector as u64, 0);
@@ -107,7 +119,8 @@ pub unsafe fn install() {
         idt[6] = IdtEntry::new(addr_of!(gate_invalid_opcode) as u64, 0);
         idt[14] = IdtEntry::new(addr_of!(gate_page_fault) as u64, 0);
         for irq in 0..IRQ_COUNT {
-            idt[usize::from(IRQ_BASE + irq)] = IdtEntry::new(addr_of!(gate_irqs) as u64 + 32 * u64::from(irq), 1);
+            idt[usize::from(IRQ_BASE + irq)] =
+                IdtEntry::new(addr_of!(gate_irqs) as u64 + 32 * u64::from(irq), 1);
         }
         idt[usize::from(SPURIOUS_VECTOR)] = IdtEntry::new(addr_of!(gate_spurious) as u64, 1);
         let tss = &mut *addr_of_mut!(boot_tss);
@@ -115,7 +128,13 @@ pub unsafe fn install() {
         tss.ist = [ist1; 7];
         tss.io_map_base = core::mem::offset_of!(Tss, io_map) as u16;
         tss.io_map = [0xff; 33];
-        for port in [boot_abi::DEBUG_PORT, boot_abi::EXIT_PORT, boot_abi::EXIT_PORT + 1, boot_abi::EXIT_PORT + 2, boot_abi::EXIT_PORT + 3] {
+        for port in [
+            boot_abi::DEBUG_PORT,
+            boot_abi::EXIT_PORT,
+            boot_abi::EXIT_PORT + 1,
+            boot_abi::EXIT_PORT + 2,
+            boot_abi::EXIT_PORT + 3,
+        ] {
             tss.io_map[usize::from(port / 8)] &= !(1 << (port % 8));
         }
     }

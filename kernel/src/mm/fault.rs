@@ -38,7 +38,11 @@ pub enum Denied {
 
 impl From<Errno> for Denied {
     fn from(errno: Errno) -> Self {
-        if errno == Errno::ENOMEM { Self::OutOfMemory } else { Self::PastEnd }
+        if errno == Errno::ENOMEM {
+            Self::OutOfMemory
+        } else {
+            Self::PastEnd
+        }
     }
 }
 
@@ -46,9 +50,16 @@ impl AddressSpace {
     /// Makes the page at `address` usable for `access`.
     pub fn fault(&self, address: u64, access: Access) -> Result<(), Denied> {
         let mut inner = self.lock();
-        let area = inner.areas.find(address).filter(|area| !matches!(area.backing, Backing::Named(""))).ok_or(Denied::NoMapping)?.clone();
+        let area = inner
+            .areas
+            .find(address)
+            .filter(|area| !matches!(area.backing, Backing::Named("")))
+            .ok_or(Denied::NoMapping)?
+            .clone();
         let allowed = match access {
-            Access::Read => area.prot.intersects(Prot::PROT_READ | Prot::PROT_WRITE | Prot::PROT_EXEC),
+            Access::Read => area
+                .prot
+                .intersects(Prot::PROT_READ | Prot::PROT_WRITE | Prot::PROT_EXEC),
             Access::Write => area.prot.contains(Prot::PROT_WRITE),
             Access::Execute => area.prot.contains(Prot::PROT_EXEC),
         };
@@ -74,21 +85,28 @@ impl AddressSpace {
 
     fn is_ready(&self, page: u64, access: Access) -> bool {
         let inner = self.lock();
-        inner.table.get(page).is_some_and(|(entry, _)| entry.is_present() && (access != Access::Write || entry.is_writable()))
+        inner.table.get(page).is_some_and(|(entry, _)| {
+            entry.is_present() && (access != Access::Write || entry.is_writable())
+        })
     }
 }
 
 impl Inner {
     fn fault(&mut self, area: &Area, page: u64, access: Access) -> Result<(), Denied> {
         match self.table.get(page) {
-            Some((entry, huge)) if access == Access::Write && !entry.is_writable() => self.unshare(area, page, entry, huge),
+            Some((entry, huge)) if access == Access::Write && !entry.is_writable() => {
+                self.unshare(area, page, entry, huge)
+            }
             Some((entry, _)) if entry.is_present() => {
                 gate::invalidate_page(page); // a stale translation: the entry allows it
                 Ok(())
             }
             Some((entry, _)) => {
-                let own = area.backing.is_shared() || (entry.is_frame() && frame::is_exclusive(entry.pfn()));
-                self.table.set(page, entry.with(page_permissions(area, own))).map_err(|_| Denied::OutOfMemory)
+                let own = area.backing.is_shared()
+                    || (entry.is_frame() && frame::is_exclusive(entry.pfn()));
+                self.table
+                    .set(page, entry.with(page_permissions(area, own)))
+                    .map_err(|_| Denied::OutOfMemory)
             }
             None => Filler::new(self, area).fill_around(page, access == Access::Write),
         }
@@ -97,8 +115,13 @@ impl Inner {
     /// A write to a page that is mapped read-only in a writable mapping: it becomes the space's own, or (shared) the file's
     /// writable page.
     fn unshare(&mut self, area: &Area, page: u64, entry: Entry, huge: bool) -> Result<(), Denied> {
-        if entry.is_frame() && !huge && (area.backing.is_shared() || frame::is_exclusive(entry.pfn())) {
-            self.table.set(page, entry.with(page_permissions(area, true))).map_err(|_| Denied::OutOfMemory)?;
+        if entry.is_frame()
+            && !huge
+            && (area.backing.is_shared() || frame::is_exclusive(entry.pfn()))
+        {
+            self.table
+                .set(page, entry.with(page_permissions(area, true)))
+                .map_err(|_| Denied::OutOfMemory)?;
             gate::invalidate_page(page);
             return Ok(());
         }
@@ -106,8 +129,13 @@ impl Inner {
             let file = Filler::new(self, area).shared_page(page)?;
             Entry::new(file.phys(), FRAME | page_permissions(area, true))
         } else {
-            let source = if huge { entry.phys() + (page & (HUGE_PAGE - 1)) } else { entry.phys() };
-            let copy = copy_frame(super::layout::phys_to_virt(source & !HUGE)).ok_or(Denied::OutOfMemory)?;
+            let source = if huge {
+                entry.phys() + (page & (HUGE_PAGE - 1))
+            } else {
+                entry.phys()
+            };
+            let copy = copy_frame(super::layout::phys_to_virt(source & !HUGE))
+                .ok_or(Denied::OutOfMemory)?;
             Entry::new(copy.phys(), FRAME | page_permissions(area, true))
         };
         // A huge image page is split by this; then the old entry is replaced.
@@ -147,12 +175,7 @@ impl<'a> Filler<'a> {
         }
         let start = page & !(AROUND * PAGE - 1);
         let around = start.max(self.area.start)..(start + AROUND * PAGE).min(self.area.end);
-        let private_write = write && !self.area.backing.is_shared() && !matches!(self.area.backing, Backing::Anonymous);
-        if private_write {
-            // Only the touched page is copied; its neighbours are mapped as they are.
-            self.fill(page..page + PAGE, true)?;
-        }
-        match self.fill(around, write && !private_write) {
+        match self.fill(around, write) {
             // A neighbour past the end of the file, or no memory for one, is no trouble.
             Err(_) if self.inner.table.get(page).is_some() => Ok(()),
             other => other,
@@ -198,27 +221,42 @@ impl<'a> Filler<'a> {
         if let Some((pfn, left)) = block {
             (0..left as u32).for_each(|i| frame::put(Pfn(pfn.0 + i)));
         }
-        if starved || result.is_err() { Err(Denied::OutOfMemory) } else { Ok(()) }
+        if starved || result.is_err() {
+            Err(Denied::OutOfMemory)
+        } else {
+            Ok(())
+        }
     }
 
-    fn fill_file(&mut self, range: Range<u64>, inode: &dyn Inode, base: u64, copy: bool) -> Result<(), Denied> {
+    fn fill_file(
+        &mut self,
+        range: Range<u64>,
+        inode: &dyn Inode,
+        base: u64,
+        copy: bool,
+    ) -> Result<(), Denied> {
         let area = self.area;
         let first = (base + (range.start - area.start)) / PAGE;
         let writable = area.backing.is_shared() && area.prot.contains(Prot::PROT_WRITE);
         let resident = &mut self.inner.resident;
         let mut failed = None;
-        let result = self.inner.table.fill(range.start, (range.end - range.start) / PAGE, |i| {
-            match file_entry(area, inode, first + i, writable, copy) {
-                Ok(entry) => {
-                    *resident += u64::from(entry.is_frame());
-                    Some(entry)
-                }
-                Err(denied) => {
-                    failed = Some(denied);
-                    None
-                }
-            }
-        });
+        let result = self
+            .inner
+            .table
+            .fill(
+                range.start,
+                (range.end - range.start) / PAGE,
+                |i| match file_entry(area, inode, first + i, writable, copy) {
+                    Ok(entry) => {
+                        *resident += u64::from(entry.is_frame());
+                        Some(entry)
+                    }
+                    Err(denied) => {
+                        failed = Some(denied);
+                        None
+                    }
+                },
+            );
         match (failed, result) {
             (Some(denied), _) => Err(denied),
             (None, Err(_)) => Err(Denied::OutOfMemory),
@@ -229,7 +267,11 @@ impl<'a> Filler<'a> {
     /// A 2 MiB page around `page`, if the mapping covers it and nothing is there yet.
     fn try_huge(&mut self, page: u64) -> Result<bool, Denied> {
         let start = page & !(HUGE_PAGE - 1);
-        if start < self.area.start || start + HUGE_PAGE > self.area.end || !self.inner.table.is_huge_free(start) {
+        if self.area.stack
+            || start < self.area.start
+            || start + HUGE_PAGE > self.area.end
+            || !self.inner.table.is_huge_free(start)
+        {
             return Ok(false);
         }
         let entry = match &self.area.backing {
@@ -259,8 +301,13 @@ impl<'a> Filler<'a> {
 
     /// The writable page of a shared file mapping.
     fn shared_page(&mut self, page: u64) -> Result<Pfn, Denied> {
-        let Backing::File { file, offset } = &self.area.backing else { return Err(Denied::NoMapping) };
-        match file.inode.map_page((offset + (page - self.area.start)) / PAGE, true)? {
+        let Backing::File { file, offset } = &self.area.backing else {
+            return Err(Denied::NoMapping);
+        };
+        match file
+            .inode
+            .map_page((offset + (page - self.area.start)) / PAGE, true)?
+        {
             PageRef::Memory(page) => {
                 let pfn = frame_of(page.as_ptr());
                 frame::get(pfn);
@@ -273,15 +320,21 @@ impl<'a> Filler<'a> {
 
 /// A zeroed block of 16 frames where that many are wanted and there, else one frame.
 fn take_block(wanted: u64) -> Option<(Pfn, u64)> {
-    if wanted >= AROUND {
-        if let Some(pfn) = frame::alloc_zeroed(AROUND_ORDER, For::Program) {
-            return Some((pfn, AROUND));
-        }
+    if wanted >= AROUND
+        && let Some(pfn) = frame::alloc_zeroed(AROUND_ORDER, For::Program)
+    {
+        return Some((pfn, AROUND));
     }
     frame::alloc_zeroed(0, For::Program).map(|pfn| (pfn, 1))
 }
 
-fn file_entry(area: &Area, inode: &dyn Inode, index: u64, writable: bool, copy: bool) -> Result<Entry, Denied> {
+fn file_entry(
+    area: &Area,
+    inode: &dyn Inode,
+    index: u64,
+    writable: bool,
+    copy: bool,
+) -> Result<Entry, Denied> {
     let page = inode.map_page(index, writable)?;
     if copy {
         let pfn = copy_frame(page.as_ptr() as u64).ok_or(Denied::OutOfMemory)?;
@@ -293,7 +346,10 @@ fn file_entry(area: &Area, inode: &dyn Inode, index: u64, writable: bool, copy: 
             frame::get(pfn);
             Entry::new(pfn.phys(), FRAME | page_permissions(area, writable))
         }
-        PageRef::Image(bytes) => Entry::new(virt_to_phys(bytes.as_ptr() as u64), page_permissions(area, false)),
+        PageRef::Image(bytes) => Entry::new(
+            virt_to_phys(bytes.as_ptr() as u64),
+            page_permissions(area, false),
+        ),
     })
 }
 
@@ -343,13 +399,21 @@ impl AddressSpace {
         while done < into.len() {
             let at = address + done as u64;
             let here = ((PAGE - at % PAGE) as usize).min(into.len() - done);
-            if !self.is_ready(page_down(at), Access::Read) && self.fault(at, Access::Read).is_err() {
+            if !self.is_ready(page_down(at), Access::Read) && self.fault(at, Access::Read).is_err()
+            {
                 break;
             }
             let inner = self.lock();
-            let (Some((entry, huge)), Some(part)) = (inner.table.get(at), into.get_mut(done..done + here)) else { break };
+            let (Some((entry, huge)), Some(part)) =
+                (inner.table.get(at), into.get_mut(done..done + here))
+            else {
+                break;
+            };
             let mask = if huge { HUGE_PAGE - 1 } else { PAGE - 1 };
-            super::user::read_direct(super::layout::phys_to_virt((entry.phys() & !mask) + (at & mask)), part);
+            super::user::read_direct(
+                super::layout::phys_to_virt((entry.phys() & !mask) + (at & mask)),
+                part,
+            );
             done += here;
         }
         done
@@ -371,6 +435,7 @@ impl AddressSpace {
         if self.is_ready(page_down(address), Access::Write) {
             return Ok(());
         }
-        self.fault(address, Access::Write).map_err(|_| Errno::ENOMEM)
+        self.fault(address, Access::Write)
+            .map_err(|_| Errno::ENOMEM)
     }
 }

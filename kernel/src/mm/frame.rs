@@ -4,7 +4,7 @@
 //! neither it nor its bookkeeping has been touched, so it costs the host nothing.
 #![allow(unsafe_code)]
 
-use super::layout::{HUGE_PAGE, PAGE, phys_to_virt};
+use super::layout::{BOOT_MAPPED, HUGE_PAGE, PAGE, phys_to_virt};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use spin::Mutex;
 
@@ -56,8 +56,12 @@ struct Inner {
 // SAFETY: `infos` is only reached through the lock (or, for `refs`, through atomics).
 unsafe impl Send for Inner {}
 
-static INNER: Mutex<Inner> =
-    Mutex::new(Inner { heads: [NONE; MAX_ORDER as usize + 1], fresh: [(0, 0); MAX_RANGES], ranges: [(0, 0); MAX_RANGES], infos: core::ptr::null_mut() });
+static INNER: Mutex<Inner> = Mutex::new(Inner {
+    heads: [NONE; MAX_ORDER as usize + 1],
+    fresh: [(0, 0); MAX_RANGES],
+    ranges: [(0, 0); MAX_RANGES],
+    infos: core::ptr::null_mut(),
+});
 static INFOS: AtomicU64 = AtomicU64::new(0);
 static FREE: AtomicU64 = AtomicU64::new(0);
 static TOTAL: AtomicU64 = AtomicU64::new(0);
@@ -70,14 +74,24 @@ pub enum For {
 }
 
 /// Takes over the given physical ranges (page aligned, ascending, not overlapping). The bookkeeping array comes out of the
-/// largest one.
+/// largest one that the boot page tables map.
 ///
 /// # Safety
 /// Once at boot; nobody else may use the ranges, and they must be zero and mapped in the direct map.
 pub unsafe fn init(ranges: &[(u64, u64)]) -> Result<(), &'static str> {
-    let top = ranges.iter().map(|r| r.1).max().ok_or("the memory map has no RAM")?;
+    let top = ranges
+        .iter()
+        .map(|r| r.1)
+        .max()
+        .ok_or("the memory map has no RAM")?;
     let need = ((top / PAGE) * size_of::<Info>() as u64).next_multiple_of(PAGE);
-    let (largest, _) = ranges.iter().enumerate().max_by_key(|(_, r)| r.1 - r.0).ok_or("the memory map has no RAM")?;
+    let mapped = ranges
+        .iter()
+        .enumerate()
+        .filter(|(_, r)| r.1 <= BOOT_MAPPED);
+    let (largest, _) = mapped
+        .max_by_key(|(_, r)| r.1 - r.0)
+        .ok_or("the memory map has no RAM")?;
     let mut inner = INNER.lock();
     let mut total = 0;
     for (i, &(mut start, end)) in ranges.iter().enumerate().take(MAX_RANGES) {
@@ -171,7 +185,9 @@ impl Inner {
     /// Puts the fresh frames that alignment skipped on the free lists.
     fn push_run(&mut self, mut start: u32, end: u32) {
         while start < end {
-            let order = (start.trailing_zeros() as u8).min(MAX_ORDER).min((end - start).ilog2() as u8);
+            let order = (start.trailing_zeros() as u8)
+                .min(MAX_ORDER)
+                .min((end - start).ilog2() as u8);
             self.push(start, order, true);
             start += 1 << order;
         }
@@ -191,7 +207,9 @@ impl Inner {
     }
 
     fn is_ours(&self, pfn: u32) -> bool {
-        self.ranges.iter().any(|&(start, end)| (start..end).contains(&pfn))
+        self.ranges
+            .iter()
+            .any(|&(start, end)| (start..end).contains(&pfn))
     }
 }
 

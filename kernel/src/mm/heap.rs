@@ -8,7 +8,9 @@ use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::null_mut;
 use spin::Mutex;
 
-const CLASSES: [usize; 14] = [16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048];
+const CLASSES: [usize; 14] = [
+    16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048,
+];
 /// Frames taken at a time for small objects: 64 KiB.
 const REFILL_ORDER: u8 = 4;
 
@@ -22,12 +24,24 @@ unsafe impl Sync for Heap {}
 unsafe impl Send for Heap {}
 
 #[global_allocator]
-static HEAP: Heap = Heap { free: Mutex::new([null_mut(); CLASSES.len()]) };
+static HEAP: Heap = Heap {
+    free: Mutex::new([null_mut(); CLASSES.len()]),
+};
 
 fn class_of(layout: Layout) -> Option<usize> {
-    let size = layout.size().max(if layout.align() > 16 { layout.align().next_power_of_two() } else { 0 });
-    let size = if layout.align() > 16 { size.next_power_of_two() } else { size };
-    CLASSES.iter().position(|&class| class >= size && class.is_multiple_of(layout.align()))
+    let size = layout.size().max(if layout.align() > 16 {
+        layout.align().next_power_of_two()
+    } else {
+        0
+    });
+    let size = if layout.align() > 16 {
+        size.next_power_of_two()
+    } else {
+        size
+    };
+    CLASSES
+        .iter()
+        .position(|&class| class >= size && class.is_multiple_of(layout.align()))
 }
 
 fn order_of(layout: Layout) -> u8 {
@@ -40,11 +54,18 @@ unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let Some(class) = class_of(layout) else {
             let order = order_of(layout);
-            return if order > frame::MAX_ORDER { null_mut() } else { frame::alloc(order, For::Kernel).map_or(null_mut(), |(pfn, _)| pfn.virt() as *mut u8) };
+            return if order > frame::MAX_ORDER {
+                null_mut()
+            } else {
+                frame::alloc(order, For::Kernel)
+                    .map_or(null_mut(), |(pfn, _)| pfn.virt() as *mut u8)
+            };
         };
         let mut free = self.free.lock();
         if free[class].is_null() {
-            let Some((pfn, _)) = frame::alloc(REFILL_ORDER, For::Kernel) else { return null_mut() };
+            let Some((pfn, _)) = frame::alloc(REFILL_ORDER, For::Kernel) else {
+                return null_mut();
+            };
             free[class] = carve(pfn, CLASSES[class]);
         }
         let block = free[class];
@@ -56,7 +77,12 @@ unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         if class_of(layout).is_none() {
             let order = order_of(layout);
-            return if order > frame::MAX_ORDER { null_mut() } else { frame::alloc_zeroed(order, For::Kernel).map_or(null_mut(), |pfn| pfn.virt() as *mut u8) };
+            return if order > frame::MAX_ORDER {
+                null_mut()
+            } else {
+                frame::alloc_zeroed(order, For::Kernel)
+                    .map_or(null_mut(), |pfn| pfn.virt() as *mut u8)
+            };
         }
         // SAFETY: as for `alloc`; the block has room for `layout`.
         unsafe {

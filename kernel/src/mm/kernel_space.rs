@@ -52,20 +52,32 @@ pub fn init(map: &MemoryMap) -> Result<(), NoMemory> {
         p if p < data => NO_EXECUTE,
         _ => WRITABLE | NO_EXECUTE,
     };
-    table.fill(phys_to_virt(0), split_end / PAGE, |i| Some(Entry::new(i * PAGE, PRESENT | permissions(i * PAGE))))?;
+    table.fill(phys_to_virt(0), split_end / PAGE, |i| {
+        Some(Entry::new(i * PAGE, PRESENT | permissions(i * PAGE)))
+    })?;
     for phys in (split_end..map.top.next_multiple_of(HUGE_PAGE)).step_by(HUGE_PAGE as usize) {
         let write = if map.is_image(phys) { 0 } else { WRITABLE };
-        table.set_huge(phys_to_virt(phys), Entry::new(phys, PRESENT | NO_EXECUTE | write))?;
+        table.set_huge(
+            phys_to_virt(phys),
+            Entry::new(phys, PRESENT | NO_EXECUTE | write),
+        )?;
     }
     for phys in (0xfea0_0000..0x1_0000_0000u64).step_by(HUGE_PAGE as usize) {
-        table.set_huge(phys_to_virt(phys), Entry::new(phys, PRESENT | NO_EXECUTE | WRITABLE | UNCACHED))?;
+        table.set_huge(
+            phys_to_virt(phys),
+            Entry::new(phys, PRESENT | NO_EXECUTE | WRITABLE | UNCACHED),
+        )?;
     }
     // Reserve the stacks' upper table now, so that every address space shares it through the slot's one entry.
     table.fill(STACKS, 1, |_| None)?;
     // SAFETY: the table maps the kernel exactly as the boot tables do, with narrower permissions.
     unsafe { crate::gate::load_cr3(table.root()) };
     let entry = table.kernel_entry();
-    SPACE.call_once(|| KernelSpace { table: Mutex::new(table), entry, stacks: Mutex::new(Stacks::default()) });
+    SPACE.call_once(|| KernelSpace {
+        table: Mutex::new(table),
+        entry,
+        stacks: Mutex::new(Stacks::default()),
+    });
     Ok(())
 }
 
@@ -76,15 +88,6 @@ fn space() -> Result<&'static KernelSpace, NoMemory> {
 /// A page table for a program, with the kernel in it.
 pub fn new_page_table() -> Result<PageTable, NoMemory> {
     PageTable::new(space()?.entry)
-}
-
-/// Switches to the kernel's own root, which maps no program.
-pub fn activate() {
-    if let Ok(space) = space() {
-        let root = space.table.lock().root();
-        // SAFETY: the root maps the whole kernel.
-        unsafe { crate::gate::load_cr3(root) };
-    }
 }
 
 /// A kernel stack with a guard page below.
@@ -103,10 +106,15 @@ impl KernelStack {
         let mut table = space.table.lock();
         for i in 0..STACK_PAGES {
             let (pfn, _) = frame::alloc(0, For::Program).ok_or(NoMemory)?;
-            table.map_kernel(bottom + i * PAGE, Entry::new(pfn.phys(), PRESENT | WRITABLE | NO_EXECUTE | FRAME))?;
+            table.map_kernel(
+                bottom + i * PAGE,
+                Entry::new(pfn.phys(), PRESENT | WRITABLE | NO_EXECUTE | FRAME),
+            )?;
         }
         stacks.next += 1;
-        Ok(Self { top: bottom + STACK_PAGES * PAGE })
+        Ok(Self {
+            top: bottom + STACK_PAGES * PAGE,
+        })
     }
 
     #[must_use]
@@ -126,7 +134,9 @@ impl Drop for KernelStack {
 /// Whether `address` is the guard page of a kernel stack.
 #[must_use]
 pub fn is_guard_page(address: u64) -> bool {
-    address.checked_sub(STACKS).is_some_and(|at| at / PAGE % (STACK_PAGES + 1) == 0)
+    address
+        .checked_sub(STACKS)
+        .is_some_and(|at| (at / PAGE).is_multiple_of(STACK_PAGES + 1))
 }
 
 /// The frame behind a page-aligned direct-map address.

@@ -2,6 +2,8 @@
 
 pub const PAGE: u64 = 4096;
 pub const HUGE_PAGE: u64 = 2 << 20;
+/// The boot page tables map this much of the direct map.
+pub const BOOT_MAPPED: u64 = 4 << 30;
 
 /// Guest-physical memory as the kernel sees it.
 const DIRECT_MAP: u64 = 0x6600_0000_0000;

@@ -1,6 +1,6 @@
 //! The list of mappings of an address space: what `/proc/self/maps` shows. No page tables here.
 
-use super::layout::{KERNEL_END, KERNEL_START, PAGE, USER_END, USER_START};
+use super::layout::{KERNEL_END, KERNEL_START, USER_END, USER_START};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -13,7 +13,10 @@ use vfs::{InodeRef, Place};
 pub enum Backing {
     Anonymous,
     /// `offset` is the file position of the mapping's first byte.
-    File { file: Arc<FileBacking>, offset: u64 },
+    File {
+        file: Arc<FileBacking>,
+        offset: u64,
+    },
     /// The kernel's own slot, and regions it made for the program that have a name only.
     Named(&'static str),
 }
@@ -31,7 +34,10 @@ pub struct FileBacking {
 impl Backing {
     fn advanced(&self, by: u64) -> Self {
         match self {
-            Self::File { file, offset } => Self::File { file: file.clone(), offset: offset + by },
+            Self::File { file, offset } => Self::File {
+                file: file.clone(),
+                offset: offset + by,
+            },
             other => other.clone(),
         }
     }
@@ -40,7 +46,9 @@ impl Backing {
     fn continues(&self, len: u64, next: &Self) -> bool {
         match (self, next) {
             (Self::Anonymous, Self::Anonymous) => true,
-            (Self::File { file: a, offset: x }, Self::File { file: b, offset: y }) => Arc::ptr_eq(a, b) && x + len == *y,
+            (Self::File { file: a, offset: x }, Self::File { file: b, offset: y }) => {
+                Arc::ptr_eq(a, b) && x + len == *y
+            }
             _ => false,
         }
     }
@@ -58,7 +66,7 @@ pub struct Area {
     pub end: u64,
     pub prot: Prot,
     pub backing: Backing,
-    /// `MAP_GROWSDOWN`, or the main thread's stack.
+    /// `MAP_GROWSDOWN`, `MAP_STACK`, or the main thread's stack: no huge pages, which a thread would hardly use.
     pub stack: bool,
 }
 
@@ -72,7 +80,12 @@ impl Area {
     #[must_use]
     pub fn clipped(&self, range: &Range<u64>) -> Self {
         let start = self.start.max(range.start);
-        Self { start, end: self.end.min(range.end), backing: self.backing.advanced(start - self.start), ..self.clone() }
+        Self {
+            start,
+            end: self.end.min(range.end),
+            backing: self.backing.advanced(start - self.start),
+            ..self.clone()
+        }
     }
 
     #[must_use]
@@ -92,24 +105,43 @@ impl AreaMap {
     /// A map in which only the kernel's slot is taken.
     #[must_use]
     pub fn new() -> Self {
-        let kernel = Area { start: KERNEL_START, end: KERNEL_END, prot: Prot::empty(), backing: Backing::Named(""), stack: false };
-        Self { areas: BTreeMap::from([(kernel.start, kernel)]), total: 0 }
+        let kernel = Area {
+            start: KERNEL_START,
+            end: KERNEL_END,
+            prot: Prot::empty(),
+            backing: Backing::Named(""),
+            stack: false,
+        };
+        Self {
+            areas: BTreeMap::from([(kernel.start, kernel)]),
+            total: 0,
+        }
     }
 
     #[must_use]
     pub fn find(&self, address: u64) -> Option<&Area> {
-        self.areas.range(..=address).next_back().map(|(_, area)| area).filter(|area| address < area.end)
+        self.areas
+            .range(..=address)
+            .next_back()
+            .map(|(_, area)| area)
+            .filter(|area| address < area.end)
     }
 
     /// The mappings that overlap `range`, in order.
     pub fn overlapping(&self, range: Range<u64>) -> impl Iterator<Item = &Area> {
-        let first = self.find(range.start).map_or(range.start, |area| area.start);
-        self.areas.range(first..range.end.max(first)).map(|(_, area)| area)
+        let first = self
+            .find(range.start)
+            .map_or(range.start, |area| area.start);
+        self.areas
+            .range(first..range.end.max(first))
+            .map(|(_, area)| area)
     }
 
     /// All of the program's mappings.
     pub fn iter(&self) -> impl Iterator<Item = &Area> {
-        self.areas.values().filter(|area| area.start != KERNEL_START)
+        self.areas
+            .values()
+            .filter(|area| area.start != KERNEL_START)
     }
 
     /// How many there are.
@@ -138,7 +170,13 @@ impl AreaMap {
 
     /// Cuts the mapping that `address` lies inside of in two.
     fn split_at(&mut self, address: u64) {
-        let Some(area) = self.find(address).filter(|area| area.start < address).cloned() else { return };
+        let Some(area) = self
+            .find(address)
+            .filter(|area| area.start < address)
+            .cloned()
+        else {
+            return;
+        };
         let upper = area.clipped(&(address..area.end));
         if let Some(lower) = self.areas.get_mut(&area.start) {
             lower.end = address;
@@ -151,7 +189,10 @@ impl AreaMap {
         self.split_at(range.start);
         self.split_at(range.end);
         let keys: Vec<u64> = self.areas.range(range).map(|(&start, _)| start).collect();
-        let removed: Vec<Area> = keys.iter().filter_map(|start| self.areas.remove(start)).collect();
+        let removed: Vec<Area> = keys
+            .iter()
+            .filter_map(|start| self.areas.remove(start))
+            .collect();
         self.total -= removed.iter().map(Area::len).sum::<u64>();
         removed
     }
@@ -159,13 +200,26 @@ impl AreaMap {
     /// Puts a mapping into free space and joins it with equal neighbours.
     pub fn insert(&mut self, mut area: Area) {
         self.total += area.len();
-        let joins = |a: &Area, b: &Area| a.end == b.start && a.prot == b.prot && a.stack == b.stack && a.backing.continues(a.len(), &b.backing);
-        if let Some((&start, before)) = self.areas.range(..area.start).next_back() {
-            if joins(before, &area) {
-                area = Area { start, backing: before.backing.clone(), ..area };
-            }
+        let joins = |a: &Area, b: &Area| {
+            a.end == b.start
+                && a.prot == b.prot
+                && a.stack == b.stack
+                && a.backing.continues(a.len(), &b.backing)
+        };
+        if let Some((&start, before)) = self.areas.range(..area.start).next_back()
+            && joins(before, &area)
+        {
+            area = Area {
+                start,
+                backing: before.backing.clone(),
+                ..area
+            };
         }
-        if let Some(after) = self.areas.get(&area.end).filter(|after| joins(&area, after)) {
+        if let Some(after) = self
+            .areas
+            .get(&area.end)
+            .filter(|after| joins(&area, after))
+        {
             area.end = after.end;
             let start = after.start;
             self.areas.remove(&start);
@@ -183,10 +237,10 @@ impl AreaMap {
             (start >= floor).then_some(start)
         };
         for (_, area) in self.areas.range(..end).rev() {
-            if area.end < end {
-                if let Some(start) = fit(area.end, end) {
-                    return Some(start);
-                }
+            if area.end < end
+                && let Some(start) = fit(area.end, end)
+            {
+                return Some(start);
             }
             end = end.min(area.start);
         }
@@ -205,10 +259,4 @@ impl AreaMap {
         }
         (start.checked_add(len)? <= range.end).then_some(start)
     }
-}
-
-/// Pages of a range.
-#[must_use]
-pub fn pages(range: &Range<u64>) -> u64 {
-    (range.end - range.start) / PAGE
 }

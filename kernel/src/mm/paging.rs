@@ -120,7 +120,11 @@ impl PageTable {
         for at in (level + 1..4).rev() {
             let slot = &mut table(entry)[index(address, at)];
             if *slot == 0 {
-                *slot = frame::alloc_zeroed(0, For::Kernel).ok_or(NoMemory)?.phys() | PRESENT | WRITABLE | USER | ACCESSED;
+                *slot = frame::alloc_zeroed(0, For::Kernel).ok_or(NoMemory)?.phys()
+                    | PRESENT
+                    | WRITABLE
+                    | USER
+                    | ACCESSED;
             } else if at == 1 && *slot & HUGE != 0 {
                 split(slot)?;
             }
@@ -136,7 +140,12 @@ impl PageTable {
     }
 
     /// Sets entries for consecutive pages from `address` on, as `make(i)` gives them; pages that have an entry keep it.
-    pub fn fill(&mut self, address: u64, pages: u64, mut make: impl FnMut(u64) -> Option<Entry>) -> Result<(), NoMemory> {
+    pub fn fill(
+        &mut self,
+        address: u64,
+        pages: u64,
+        mut make: impl FnMut(u64) -> Option<Entry>,
+    ) -> Result<(), NoMemory> {
         let mut at = 0;
         while at < pages {
             let va = address + at * PAGE;
@@ -184,7 +193,11 @@ impl PageTable {
 
     /// Calls `change(address, entry, huge)` for every leaf entry in `range` (page aligned) and stores what it answers. Huge entries
     /// that the range covers in part are split first.
-    pub fn change(&mut self, range: Range<u64>, change: &mut dyn FnMut(u64, Entry, bool) -> Entry) -> Result<(), NoMemory> {
+    pub fn change(
+        &mut self,
+        range: Range<u64>,
+        change: &mut dyn FnMut(u64, Entry, bool) -> Entry,
+    ) -> Result<(), NoMemory> {
         change_level(table(self.root.phys()), 3, 0, &range, change)
     }
 
@@ -212,7 +225,10 @@ impl Drop for PageTable {
 
 fn free_level(entry: u64, level: u32) {
     if level > 0 {
-        table(entry).iter().filter(|&&e| e != 0 && e & HUGE == 0).for_each(|&e| free_level(e, level - 1));
+        table(entry)
+            .iter()
+            .filter(|&&e| e != 0 && e & HUGE == 0)
+            .for_each(|&e| free_level(e, level - 1));
     }
     frame::put(Pfn::of(entry & ADDRESS));
 }
@@ -243,9 +259,18 @@ fn change_level(
         if *slot == 0 || (level == 3 && i as usize == KERNEL_SLOT) {
             continue;
         }
-        if level == 0 || (level == 1 && *slot & HUGE != 0 && range.start <= start && range.end >= start + HUGE_PAGE) {
+        if level == 0
+            || (level == 1
+                && *slot & HUGE != 0
+                && range.start <= start
+                && range.end >= start + HUGE_PAGE)
+        {
             let new = change(start, Entry(*slot), level == 1).0;
-            *slot = if level == 1 && new != 0 { new | HUGE } else { new };
+            *slot = if level == 1 && new != 0 {
+                new | HUGE
+            } else {
+                new
+            };
             continue;
         }
         if level == 1 && *slot & HUGE != 0 {

@@ -35,18 +35,27 @@ struct Module {
 impl Patches {
     #[must_use]
     pub fn visible_pc(&self, pc: u64) -> Option<u64> {
-        let holds = |module: &&Module| module.trampolines.contains(&pc) || module.code.contains(&pc);
-        self.modules.iter().filter(holds).find_map(|module| module.map.visible_pc(pc))
+        let holds =
+            |module: &&Module| module.trampolines.contains(&pc) || module.code.contains(&pc);
+        self.modules
+            .iter()
+            .filter(holds)
+            .find_map(|module| module.map.visible_pc(pc))
     }
 
     #[must_use]
     pub fn resume_pc(&self, pc: u64) -> Option<u64> {
-        self.modules.iter().find(|module| module.code.contains(&pc))?.map.resume_pc(pc)
+        self.modules
+            .iter()
+            .find(|module| module.code.contains(&pc))?
+            .map
+            .resume_pc(pc)
     }
 
     /// All code in `range` is unmapped. Its trampolines stay mapped (a thread may be in one) but are no longer translated.
     pub fn forget(&mut self, range: &Range<u64>) {
-        self.modules.retain(|module| module.code.start < range.start || module.code.end > range.end);
+        self.modules
+            .retain(|module| module.code.start < range.start || module.code.end > range.end);
     }
 }
 
@@ -56,13 +65,27 @@ struct Code<'a>(&'a Inner);
 impl Code<'_> {
     /// The direct-map address of a program address.
     fn locate(&self, address: u64) -> Result<u64, MemoryFault> {
-        let (entry, huge) = self.0.table.get(address).filter(|(entry, _)| entry.is_present()).ok_or(MemoryFault)?;
-        let mask = if huge { super::layout::HUGE_PAGE - 1 } else { PAGE - 1 };
+        let (entry, huge) = self
+            .0
+            .table
+            .get(address)
+            .filter(|(entry, _)| entry.is_present())
+            .ok_or(MemoryFault)?;
+        let mask = if huge {
+            super::layout::HUGE_PAGE - 1
+        } else {
+            PAGE - 1
+        };
         Ok(phys_to_virt((entry.phys() & !mask) + (address & mask)))
     }
 
     /// Calls `with` with each run of bytes inside one page: its place, and where it lies in the whole.
-    fn runs(&self, address: u64, len: usize, mut with: impl FnMut(u64, Range<usize>)) -> Result<(), MemoryFault> {
+    fn runs(
+        &self,
+        address: u64,
+        len: usize,
+        mut with: impl FnMut(u64, Range<usize>),
+    ) -> Result<(), MemoryFault> {
         let mut done = 0;
         while done < len {
             let at = address + done as u64;
@@ -76,12 +99,16 @@ impl Code<'_> {
 
 impl CodeMemory for Code<'_> {
     fn read(&self, address: u64, buffer: &mut [u8]) -> Result<(), MemoryFault> {
-        self.runs(address, buffer.len(), |place, part| user::read_direct(place, &mut buffer[part]))
+        self.runs(address, buffer.len(), |place, part| {
+            user::read_direct(place, &mut buffer[part])
+        })
     }
 
     fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), MemoryFault> {
         self.runs(address, bytes.len(), |_, _| ())?;
-        self.runs(address, bytes.len(), |place, part| user::write_direct(place, &bytes[part]))
+        self.runs(address, bytes.len(), |place, part| {
+            user::write_direct(place, &bytes[part])
+        })
     }
 }
 
@@ -89,7 +116,9 @@ impl Inner {
     /// Patches an executable mapping of a file of the image for which there is a plan. A mapping that cannot be patched
     /// is left as it is: its sites take the trap.
     pub fn apply_patches(&mut self, area: &Area) -> Result<(), Errno> {
-        let Backing::File { file, offset } = &area.backing else { return Ok(()) };
+        let Backing::File { file, offset } = &area.backing else {
+            return Ok(());
+        };
         if file.shared || area.prot.contains(Prot::PROT_WRITE) {
             return Ok(());
         }
@@ -98,43 +127,72 @@ impl Inner {
             return Ok(());
         }
         let nid = file.inode.ino();
-        let Some(sites) = crate::boot::image().plans().map(|plans| plans.sites(nid)) else { return Ok(()) };
-        let mapping = Mapping { vaddr: area.start, file_offset: *offset, len: area.len() };
+        let Some(sites) = crate::boot::image().plans().map(|plans| plans.sites(nid)) else {
+            return Ok(());
+        };
+        let mapping = Mapping {
+            vaddr: area.start,
+            file_offset: *offset,
+            len: area.len(),
+        };
         let sites = sites.within(&mapping.file_range());
         if sites.is_empty() {
             return Ok(());
         }
         for page in patch::pages_touched(&sites, &mapping).map_err(|_| Errno::ENOMEM)? {
-            Filler::new(self, area).fill(page..page + PAGE, true).map_err(|_| Errno::ENOMEM)?;
+            Filler::new(self, area)
+                .fill(page..page + PAGE, true)
+                .map_err(|_| Errno::ENOMEM)?;
         }
-        let Some(trampolines) = self.map_trampolines(area, patch::trampoline_size(&sites) + 16)? else {
+        let Some(trampolines) = self.map_trampolines(area, patch::trampoline_size(&sites) + 16)?
+        else {
             SKIPPED.fetch_add(sites.len() as u32, Ordering::Relaxed);
             return Ok(());
         };
-        let room = patch::Area { vaddr: trampolines.start, len: trampolines.end - trampolines.start };
-        let applied = patch::apply(&sites, &mapping, &room, &mut Code(self)).map_err(|_| Errno::ENOMEM)?;
+        let room = patch::Area {
+            vaddr: trampolines.start,
+            len: trampolines.end - trampolines.start,
+        };
+        let applied =
+            patch::apply(&sites, &mapping, &room, &mut Code(self)).map_err(|_| Errno::ENOMEM)?;
         PATCHED.fetch_add(applied.counts.total_patched(), Ordering::Relaxed);
         SKIPPED.fetch_add(applied.counts.total_skipped(), Ordering::Relaxed);
-        self.patches.modules.push(Module { code: area.range(), trampolines, map: applied.map });
+        self.patches.modules.push(Module {
+            code: area.range(),
+            trampolines,
+            map: applied.map,
+        });
         Ok(())
     }
 
     /// Executable memory within reach of `area`; none if there is no room.
     fn map_trampolines(&mut self, area: &Area, len: u64) -> Result<Option<Range<u64>>, Errno> {
         let len = super::layout::page_up(len);
-        let below = self.areas.find_gap_below(page_down(area.start), len, PAGE, 0).filter(|&at| at + REACH > area.end);
+        let below = self
+            .areas
+            .find_gap_below(page_down(area.start), len, PAGE, 0)
+            .filter(|&at| at + REACH > area.end);
         let place = below.or_else(|| {
             let reachable = area.end..(area.start + REACH).min(super::layout::USER_END);
             self.areas.find_gap_above(reachable, len)
         });
-        let Some(start) = place.filter(|&at| at >= USER_START && is_user_range(at, len)) else { return Ok(None) };
+        let Some(start) = place.filter(|&at| at >= USER_START && is_user_range(at, len)) else {
+            return Ok(None);
+        };
         for page in (start..start + len).step_by(PAGE as usize) {
             let pfn = frame::alloc_zeroed(0, For::Program).ok_or(Errno::ENOMEM)?;
-            self.table.set(page, Entry::new(pfn.phys(), FRAME | PRESENT))?;
+            self.table
+                .set(page, Entry::new(pfn.phys(), FRAME | PRESENT))?;
             self.resident += 1;
         }
         let prot = Prot::PROT_READ | Prot::PROT_EXEC;
-        self.areas.insert(Area { start, end: start + len, prot, backing: Backing::Named("[compat]"), stack: false });
+        self.areas.insert(Area {
+            start,
+            end: start + len,
+            prot,
+            backing: Backing::Named("[compat]"),
+            stack: false,
+        });
         Ok(Some(start..start + len))
     }
 }

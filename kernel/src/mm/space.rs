@@ -19,9 +19,9 @@ use vfs::{Inode, Mapper};
 /// vm.max_map_count
 pub const MAX_AREAS: usize = 1 << 20;
 /// Pages of a private writable file mapping up to which all are copied at once: they are about to be relocated.
-const COPY_AT_ONCE: u64 = 64;
+const COPY_AT_ONCE: u64 = 512;
 /// Pages of an anonymous mapping up to which all are made present at once.
-const FILL_AT_ONCE: u64 = 64;
+const FILL_AT_ONCE: u64 = 256;
 /// Pages of a file mapping up to which all are made present at once.
 const MAP_AT_ONCE: u64 = 2048;
 
@@ -57,9 +57,23 @@ impl From<NoMemory> for Errno {
 }
 
 fn permissions(prot: Prot) -> u64 {
-    let present = if prot.intersects(Prot::PROT_READ | Prot::PROT_WRITE | Prot::PROT_EXEC) { PRESENT } else { 0 };
-    let execute = if prot.contains(Prot::PROT_EXEC) { 0 } else { NO_EXECUTE };
-    present | execute | if prot.contains(Prot::PROT_WRITE) { WRITABLE } else { 0 }
+    let present = if prot.intersects(Prot::PROT_READ | Prot::PROT_WRITE | Prot::PROT_EXEC) {
+        PRESENT
+    } else {
+        0
+    };
+    let execute = if prot.contains(Prot::PROT_EXEC) {
+        0
+    } else {
+        NO_EXECUTE
+    };
+    present
+        | execute
+        | if prot.contains(Prot::PROT_WRITE) {
+            WRITABLE
+        } else {
+            0
+        }
 }
 
 /// The permission bits that a page of `area` gets when it may be written in place, and when it may not.
@@ -73,8 +87,19 @@ impl AddressSpace {
     pub fn new() -> Result<Arc<Self>, Errno> {
         let table = kernel_space::new_page_table()?;
         let root = table.root();
-        let inner = Inner { areas: AreaMap::new(), table, patches: Patches::default(), brk: 0..0, mmap_top: USER_END, resident: 0 };
-        Ok(Arc::new_cyclic(|this| Self { this: this.clone(), inner: Mutex::new(inner), root }))
+        let inner = Inner {
+            areas: AreaMap::new(),
+            table,
+            patches: Patches::default(),
+            brk: 0..0,
+            mmap_top: USER_END,
+            resident: 0,
+        };
+        Ok(Arc::new_cyclic(|this| Self {
+            this: this.clone(),
+            inner: Mutex::new(inner),
+            root,
+        }))
     }
 
     /// For CR3.
@@ -95,7 +120,14 @@ impl AddressSpace {
     }
 
     /// Maps `len` bytes (page multiple).
-    pub fn map(&self, at: At, len: u64, prot: Prot, backing: Backing, flags: MapFlags) -> Result<u64, Errno> {
+    pub fn map(
+        &self,
+        at: At,
+        len: u64,
+        prot: Prot,
+        backing: Backing,
+        flags: MapFlags,
+    ) -> Result<u64, Errno> {
         let mut inner = self.lock();
         let start = inner.place(at, len, &backing)?;
         let range = start..start + len;
@@ -107,8 +139,14 @@ impl AddressSpace {
             let mapper: Weak<dyn Mapper> = self.this.clone();
             file.inode.add_mapper(mapper);
         }
-        let stack = flags.contains(MapFlags::MAP_GROWSDOWN);
-        let area = Area { start, end: range.end, prot, backing, stack };
+        let stack = flags.intersects(MapFlags::MAP_GROWSDOWN | MapFlags::MAP_STACK);
+        let area = Area {
+            start,
+            end: range.end,
+            prot,
+            backing,
+            stack,
+        };
         inner.areas.insert(area.clone());
         if prot.contains(Prot::PROT_EXEC) {
             inner.apply_patches(&area)?;
@@ -140,7 +178,11 @@ impl AddressSpace {
             return end;
         }
         let (old, new) = (page_up(end), page_up(to));
-        let moved = if new > old { inner.grow_heap(old..new) } else { inner.unmap(new..old).is_ok() };
+        let moved = if new > old {
+            inner.grow_heap(old..new)
+        } else {
+            inner.unmap(new..old).is_ok()
+        };
         if moved {
             inner.brk.end = to;
         }
@@ -156,13 +198,27 @@ impl AddressSpace {
     }
 
     /// mremap(2) to another size at the same place or, if `to` is given, another place.
-    pub fn remap(&self, old: Range<u64>, new_len: u64, may_move: bool, to: Option<u64>, keep_old: bool) -> Result<u64, Errno> {
+    pub fn remap(
+        &self,
+        old: Range<u64>,
+        new_len: u64,
+        may_move: bool,
+        to: Option<u64>,
+        keep_old: bool,
+    ) -> Result<u64, Errno> {
         let old_len = old.end - old.start;
-        if !is_user_range(old.start, old_len) || to.is_some_and(|to| !is_user_range(to, new_len) || to < USER_START) {
+        if !is_user_range(old.start, old_len)
+            || to.is_some_and(|to| !is_user_range(to, new_len) || to < USER_START)
+        {
             return Err(Errno::EINVAL);
         }
         let mut inner = self.lock();
-        let area = inner.areas.find(old.start).filter(|area| area.end >= old.end).ok_or(Errno::EFAULT)?.clone();
+        let area = inner
+            .areas
+            .find(old.start)
+            .filter(|area| area.end >= old.end)
+            .ok_or(Errno::EFAULT)?
+            .clone();
         if to.is_none() && new_len <= old_len && !keep_old {
             inner.unmap(old.start + new_len..old.end)?;
             return Ok(old.start);
@@ -171,7 +227,12 @@ impl AddressSpace {
         if to.is_none() && old.end == area.end && !keep_old {
             let more = old.end..old.start + new_len;
             if is_user_range(old.start, new_len) && inner.areas.is_free(more.clone()) {
-                inner.areas.insert(Area { start: more.start, end: more.end, backing: source.clipped_backing(old_len), ..source });
+                inner.areas.insert(Area {
+                    start: more.start,
+                    end: more.end,
+                    backing: source.clipped_backing(old_len),
+                    ..source
+                });
                 return Ok(old.start);
             }
         }
@@ -205,7 +266,10 @@ impl Area {
     /// The backing of what follows after `len` bytes of this mapping.
     fn clipped_backing(&self, len: u64) -> Backing {
         match &self.backing {
-            Backing::File { file, offset } => Backing::File { file: file.clone(), offset: offset + len },
+            Backing::File { file, offset } => Backing::File {
+                file: file.clone(),
+                offset: offset + len,
+            },
             other => other.clone(),
         }
     }
@@ -215,11 +279,18 @@ impl Mapper for AddressSpace {
     fn invalidate(&self, dev: u64, ino: u64, pages: Range<u64>) {
         let mut inner = self.lock();
         let hit = |area: &Area| match &area.backing {
-            Backing::File { file, offset } if file.inode.ino() == ino && file.inode.metadata().dev == dev => {
+            Backing::File { file, offset }
+                if file.inode.ino() == ino && file.inode.metadata().dev == dev =>
+            {
                 let first = offset / PAGE;
                 let start = pages.start.max(first);
                 let end = pages.end.min(first + area.len() / PAGE);
-                (start < end).then(|| (area.start + (start - first) * PAGE..area.start + (end - first) * PAGE, file.shared))
+                (start < end).then(|| {
+                    (
+                        area.start + (start - first) * PAGE..area.start + (end - first) * PAGE,
+                        file.shared,
+                    )
+                })
             }
             _ => None,
         };
@@ -233,24 +304,45 @@ impl Mapper for AddressSpace {
 
 impl Inner {
     fn place(&mut self, at: At, len: u64, backing: &Backing) -> Result<u64, Errno> {
-        let fixed = |addr: u64| if addr < USER_START { Err(Errno::EPERM) } else if is_user_range(addr, len) { Ok(addr) } else { Err(Errno::ENOMEM) };
+        let fixed = |addr: u64| {
+            if addr < USER_START {
+                Err(Errno::EPERM)
+            } else if is_user_range(addr, len) {
+                Ok(addr)
+            } else {
+                Err(Errno::ENOMEM)
+            }
+        };
         match at {
             At::Fixed(addr) => fixed(addr),
             At::FixedNoReplace(addr) => {
                 let addr = fixed(addr)?;
-                if self.areas.is_free(addr..addr + len) { Ok(addr) } else { Err(Errno::EEXIST) }
+                if self.areas.is_free(addr..addr + len) {
+                    Ok(addr)
+                } else {
+                    Err(Errno::EEXIST)
+                }
             }
             At::Anywhere { hint, below_4g } => {
                 let hint = page_down(hint);
-                if hint >= USER_START && is_user_range(hint, len) && self.areas.is_free(hint..hint + len) {
+                if hint >= USER_START
+                    && is_user_range(hint, len)
+                    && self.areas.is_free(hint..hint + len)
+                {
                     return Ok(hint);
                 }
                 if below_4g {
-                    return self.areas.find_gap_above(0x4000_0000..0x8000_0000, len).ok_or(Errno::ENOMEM);
+                    return self
+                        .areas
+                        .find_gap_above(0x4000_0000..0x8000_0000, len)
+                        .ok_or(Errno::ENOMEM);
                 }
                 let (align, residue) = alignment_for(len, backing);
-                let gap = self.areas.find_gap_below(self.mmap_top, len, align, residue);
-                gap.or_else(|| self.areas.find_gap_below(USER_END, len, PAGE, 0)).ok_or(Errno::ENOMEM)
+                let gap = self
+                    .areas
+                    .find_gap_below(self.mmap_top, len, align, residue);
+                gap.or_else(|| self.areas.find_gap_below(USER_END, len, PAGE, 0))
+                    .ok_or(Errno::ENOMEM)
             }
         }
     }
@@ -296,20 +388,30 @@ impl Inner {
 
     fn protect(&mut self, range: Range<u64>, prot: Prot) -> Result<(), Errno> {
         let mut at = range.start;
-        let areas: Vec<Area> = self.areas.overlapping(range.clone()).map(|area| area.clipped(&range)).collect();
+        let areas: Vec<Area> = self
+            .areas
+            .overlapping(range.clone())
+            .map(|area| area.clipped(&range))
+            .collect();
         for area in areas {
             if area.start > at {
                 return Err(Errno::ENOMEM);
             }
-            if let Backing::File { file, .. } = &area.backing {
-                if file.shared && prot.contains(Prot::PROT_WRITE) && !file.may_write {
-                    return Err(Errno::EACCES);
-                }
+            if let Backing::File { file, .. } = &area.backing
+                && file.shared
+                && prot.contains(Prot::PROT_WRITE)
+                && !file.may_write
+            {
+                return Err(Errno::EACCES);
             }
             at = area.end;
             self.protect_area(area, prot)?;
         }
-        if at < range.end { Err(Errno::ENOMEM) } else { Ok(()) }
+        if at < range.end {
+            Err(Errno::ENOMEM)
+        } else {
+            Ok(())
+        }
     }
 
     fn protect_area(&mut self, area: Area, prot: Prot) -> Result<(), Errno> {
@@ -322,14 +424,21 @@ impl Inner {
         self.areas.insert(area.clone());
         let shared = area.backing.is_shared();
         let mut lost = Dropped::default();
-        self.table.change(area.range(), &mut |address, entry, huge| {
-            let own = entry.is_frame() && (shared || (!huge && frame::is_exclusive(entry.pfn())) || (huge && matches!(area.backing, Backing::Anonymous)));
-            let new = entry.with(page_permissions(&area, own));
-            if entry.is_present() && ((entry.0 & !new.0) & (PRESENT | WRITABLE) != 0 || (!entry.0 & new.0) & NO_EXECUTE != 0) {
-                lost.note(address, entry);
-            }
-            new
-        })?;
+        self.table
+            .change(area.range(), &mut |address, entry, huge| {
+                let own = entry.is_frame()
+                    && (shared
+                        || (!huge && frame::is_exclusive(entry.pfn()))
+                        || (huge && matches!(area.backing, Backing::Anonymous)));
+                let new = entry.with(page_permissions(&area, own));
+                if entry.is_present()
+                    && ((entry.0 & !new.0) & (PRESENT | WRITABLE) != 0
+                        || (!entry.0 & new.0) & NO_EXECUTE != 0)
+                {
+                    lost.note(address, entry);
+                }
+                new
+            })?;
         lost.flush();
         if prot.contains(Prot::PROT_EXEC) && !was_executable {
             self.apply_patches(&area)?;
@@ -338,14 +447,22 @@ impl Inner {
     }
 
     fn grow_heap(&mut self, range: Range<u64>) -> bool {
-        if !is_user_range(range.start, range.end - range.start) || !self.areas.is_free(range.clone()) {
+        if !is_user_range(range.start, range.end - range.start)
+            || !self.areas.is_free(range.clone())
+        {
             return false;
         }
         let (free, _) = frame::counts();
         if (range.end - range.start) / PAGE > free {
             return false;
         }
-        let area = Area { start: range.start, end: range.end, prot: Prot::PROT_READ | Prot::PROT_WRITE, backing: Backing::Anonymous, stack: false };
+        let area = Area {
+            start: range.start,
+            end: range.end,
+            prot: Prot::PROT_READ | Prot::PROT_WRITE,
+            backing: Backing::Anonymous,
+            stack: false,
+        };
         self.areas.insert(area.clone());
         self.populate(&area, false);
         true
@@ -356,18 +473,28 @@ impl Inner {
         let pages = area.len() / PAGE;
         let limit = match &area.backing {
             Backing::Anonymous => FILL_AT_ONCE,
-            Backing::File { file, .. } if !file.shared && area.prot.contains(Prot::PROT_WRITE) => COPY_AT_ONCE,
+            Backing::File { file, .. } if !file.shared && area.prot.contains(Prot::PROT_WRITE) => {
+                COPY_AT_ONCE
+            }
             Backing::File { .. } => MAP_AT_ONCE,
             Backing::Named(_) => return,
         };
-        let usable = area.prot.intersects(Prot::PROT_READ | Prot::PROT_WRITE | Prot::PROT_EXEC);
+        let usable = area
+            .prot
+            .intersects(Prot::PROT_READ | Prot::PROT_WRITE | Prot::PROT_EXEC);
         if usable && (everything || pages <= limit) {
             let write = area.prot.contains(Prot::PROT_WRITE);
             let _ = Filler::new(self, area).fill(area.range(), write);
         }
     }
 
-    fn relocate(&mut self, source: &Area, new_len: u64, to: Option<u64>, keep_old: bool) -> Result<u64, Errno> {
+    fn relocate(
+        &mut self,
+        source: &Area,
+        new_len: u64,
+        to: Option<u64>,
+        keep_old: bool,
+    ) -> Result<u64, Errno> {
         let target = match to {
             Some(to) => {
                 if to < source.end && source.start < to + new_len {
@@ -376,20 +503,37 @@ impl Inner {
                 self.unmap(to..to + new_len)?;
                 to
             }
-            None => self.place(At::Anywhere { hint: 0, below_4g: false }, new_len, &source.backing)?,
+            None => self.place(
+                At::Anywhere {
+                    hint: 0,
+                    below_4g: false,
+                },
+                new_len,
+                &source.backing,
+            )?,
         };
         let keep = source.len().min(new_len);
         let mut moved: Vec<(u64, Entry)> = vec![];
         let mut dropped = Dropped::default();
-        self.table.change(source.start..source.start + keep, &mut |address, entry, huge| {
-            let count = if huge { HUGE_PAGE / PAGE } else { 1 };
-            for i in 0..count {
-                let page = Entry(entry.0 + i * PAGE);
-                moved.push((address + i * PAGE, if huge { Entry(page.0 & !super::paging::HUGE) } else { page }));
-            }
-            dropped.note(address, entry);
-            Entry(0)
-        })?;
+        self.table.change(
+            source.start..source.start + keep,
+            &mut |address, entry, huge| {
+                let count = if huge { HUGE_PAGE / PAGE } else { 1 };
+                for i in 0..count {
+                    let page = Entry(entry.0 + i * PAGE);
+                    moved.push((
+                        address + i * PAGE,
+                        if huge {
+                            Entry(page.0 & !super::paging::HUGE)
+                        } else {
+                            page
+                        },
+                    ));
+                }
+                dropped.note(address, entry);
+                Entry(0)
+            },
+        )?;
         dropped.flush();
         for (address, entry) in moved {
             self.table.set(target + (address - source.start), entry)?;
@@ -398,7 +542,11 @@ impl Inner {
             self.drop_pages(source.range())?;
             self.areas.remove(source.range());
         }
-        self.areas.insert(Area { start: target, end: target + new_len, ..source.clone() });
+        self.areas.insert(Area {
+            start: target,
+            end: target + new_len,
+            ..source.clone()
+        });
         Ok(target)
     }
 }
@@ -459,10 +607,12 @@ impl Drop for Inner {
     fn drop(&mut self) {
         let resident = &mut self.resident;
         // Whole entries only, so nothing is split and nothing can run out.
-        let _ = self.table.change(0..USER_END + PAGE, &mut |_, entry, huge| {
-            release(entry, huge, resident);
-            Entry(0)
-        });
+        let _ = self
+            .table
+            .change(0..USER_END + PAGE, &mut |_, entry, huge| {
+                release(entry, huge, resident);
+                Entry(0)
+            });
     }
 }
 
@@ -470,6 +620,14 @@ impl Drop for Inner {
 #[must_use]
 pub fn file_backing(file: &vfs::File, inode: Arc<dyn Inode>, shared: bool, offset: u64) -> Backing {
     let may_write = file.is_writable();
-    let backing = FileBacking { inode, place: Some(file.place().clone()), shared, may_write };
-    Backing::File { file: Arc::new(backing), offset }
+    let backing = FileBacking {
+        inode,
+        place: Some(file.place().clone()),
+        shared,
+        may_write,
+    };
+    Backing::File {
+        file: Arc::new(backing),
+        offset,
+    }
 }

@@ -28,7 +28,11 @@ pub fn read(address: u64, into: &mut [u8]) -> Result<(), Errno> {
     }
     // SAFETY: the destination is ours; the source is the program's range, where faults are handled.
     let done = unsafe { copy_user(into.as_mut_ptr(), address as *const u8, into.len()) };
-    if done == 1 { Ok(()) } else { Err(Errno::EFAULT) }
+    if done == 1 {
+        Ok(())
+    } else {
+        Err(Errno::EFAULT)
+    }
 }
 
 /// Copies out; EFAULT if any byte cannot be written.
@@ -38,7 +42,11 @@ pub fn write(address: u64, from: &[u8]) -> Result<(), Errno> {
     }
     // SAFETY: the source is ours; the destination is the program's range, where faults are handled.
     let done = unsafe { copy_user(address as *mut u8, from.as_ptr(), from.len()) };
-    if done == 1 { Ok(()) } else { Err(Errno::EFAULT) }
+    if done == 1 {
+        Ok(())
+    } else {
+        Err(Errno::EFAULT)
+    }
 }
 
 /// How many bytes from `address` on can be accessed, up to `len`; makes them present.
@@ -46,7 +54,11 @@ pub fn write(address: u64, from: &[u8]) -> Result<(), Errno> {
 pub fn prepare(address: u64, len: u64, access: Access) -> u64 {
     if !is_user_range(address, len) {
         let first = is_user_range(address, 1);
-        return if first { prepare(address, PAGE.min(len) - address % PAGE, access) } else { 0 };
+        return if first {
+            prepare(address, PAGE.min(len) - address % PAGE, access)
+        } else {
+            0
+        };
     }
     task::current_space().prepare(address, len, access)
 }
@@ -75,7 +87,10 @@ pub fn zero(address: u64, len: usize) -> Result<(), Errno> {
     let mut done = 0;
     while done < len {
         let here = (len - done).min(ZEROS.len());
-        write(address.wrapping_add(done as u64), ZEROS.get(..here).unwrap_or(&ZEROS))?;
+        write(
+            address.wrapping_add(done as u64),
+            ZEROS.get(..here).unwrap_or(&ZEROS),
+        )?;
         done += here;
     }
     Ok(())

@@ -11,7 +11,7 @@ use alloc::sync::Arc;
 use linux_abi::{Advice, Errno, MapFlags, MlockallFlags, MremapFlags, MsyncFlags, Prot};
 use syscall_shim::kernel::{Files, Memory, MmapRequest, Remap};
 use syscall_shim::state::Resource;
-use vfs::Mapping;
+use vfs::{File, InodeRef, Mapping};
 
 fn space() -> &'static Arc<AddressSpace> {
     task::current_space()
@@ -24,23 +24,42 @@ fn range(addr: u64, len: u64) -> core::ops::Range<u64> {
 impl Caller<'_> {
     /// RLIMIT_AS.
     fn check_limit(&self, more: u64) -> Result<(), Errno> {
-        let limit = self.thread().process.state.limits.lock().current(Resource::AS);
+        let limit = self
+            .thread()
+            .process
+            .state
+            .limits
+            .lock()
+            .current(Resource::AS);
         let (_, mapped) = space().usage();
-        if mapped.saturating_add(more) > limit { Err(Errno::ENOMEM) } else { Ok(()) }
+        if mapped.saturating_add(more) > limit {
+            Err(Errno::ENOMEM)
+        } else {
+            Ok(())
+        }
     }
 
     /// Overcommit, as Linux's heuristic: refuses what is obviously more than there will ever be, unless it says that it is only a
     /// reservation.
     fn check_commit(request: &MmapRequest) -> Result<(), Errno> {
-        let reserved = request.flags.contains(MapFlags::MAP_NORESERVE) || !request.prot.contains(Prot::PROT_WRITE);
+        let reserved = request.flags.contains(MapFlags::MAP_NORESERVE)
+            || !request.prot.contains(Prot::PROT_WRITE);
         let (_, total) = frame::counts();
-        if !reserved && request.len / PAGE > total { Err(Errno::ENOMEM) } else { Ok(()) }
+        if !reserved && request.len / PAGE > total {
+            Err(Errno::ENOMEM)
+        } else {
+            Ok(())
+        }
     }
 
     fn backing(&self, request: &MmapRequest) -> Result<Backing, Errno> {
         let shared = request.flags.contains(MapFlags::MAP_SHARED);
         let Some(file) = &request.file else {
-            return if shared { self.shared_anonymous(request.len) } else { Ok(Backing::Anonymous) };
+            return if shared {
+                self.shared_anonymous(request.len)
+            } else {
+                Ok(Backing::Anonymous)
+            };
         };
         match file.mapping(shared, request.prot.contains(Prot::PROT_WRITE))? {
             Mapping::Inode(inode) => Ok(file_backing(file, inode, shared, request.offset)),
@@ -52,7 +71,15 @@ impl Caller<'_> {
     /// Shared anonymous memory is a file without a name.
     fn shared_anonymous(&self, len: u64) -> Result<Backing, Errno> {
         let inode = self.memfd_store().shared_memory(len)?;
-        Ok(Backing::File { file: Arc::new(FileBacking { inode, place: None, shared: true, may_write: true }), offset: 0 })
+        Ok(Backing::File {
+            file: Arc::new(FileBacking {
+                inode,
+                place: None,
+                shared: true,
+                may_write: true,
+            }),
+            offset: 0,
+        })
     }
 }
 
@@ -66,7 +93,10 @@ impl Memory for Caller<'_> {
         } else if flags.contains(MapFlags::MAP_FIXED) {
             At::Fixed(request.addr)
         } else {
-            At::Anywhere { hint: request.addr, below_4g: flags.contains(MapFlags::MAP_32BIT) }
+            At::Anywhere {
+                hint: request.addr,
+                below_4g: flags.contains(MapFlags::MAP_32BIT),
+            }
         };
         let backing = self.backing(request)?;
         space().map(at, request.len, request.prot, backing, flags)
@@ -80,21 +110,37 @@ impl Memory for Caller<'_> {
         let mut range = range(addr, len);
         if prot.contains(Prot::PROT_GROWSDOWN) {
             let inner = space().lock();
-            let area = inner.areas.find(addr).filter(|area| area.stack).ok_or(Errno::EINVAL)?;
+            let area = inner
+                .areas
+                .find(addr)
+                .filter(|area| area.stack)
+                .ok_or(Errno::EINVAL)?;
             range.start = area.start;
         }
-        space().protect(range, prot & (Prot::PROT_READ | Prot::PROT_WRITE | Prot::PROT_EXEC))
+        space().protect(
+            range,
+            prot & (Prot::PROT_READ | Prot::PROT_WRITE | Prot::PROT_EXEC),
+        )
     }
 
     fn mremap(&self, remap: &Remap) -> Result<u64, Errno> {
         self.check_limit(remap.new_len.saturating_sub(remap.old_len))?;
-        let to = remap.flags.contains(MremapFlags::MREMAP_FIXED).then_some(remap.new_addr);
+        let to = remap
+            .flags
+            .contains(MremapFlags::MREMAP_FIXED)
+            .then_some(remap.new_addr);
         let may_move = remap.flags.contains(MremapFlags::MREMAP_MAYMOVE);
         if remap.old_len == 0 || remap.flags.contains(MremapFlags::MREMAP_DONTUNMAP) {
             syscall_shim::Kernel::unsupported_part(self, "mremap: old size 0 and MREMAP_DONTUNMAP");
             return Err(Errno::EINVAL);
         }
-        space().remap(range(remap.old_addr, remap.old_len), remap.new_len, may_move, to, false)
+        space().remap(
+            range(remap.old_addr, remap.old_len),
+            remap.new_len,
+            may_move,
+            to,
+            false,
+        )
     }
 
     fn madvise(&self, addr: u64, len: u64, advice: Advice) -> Result<(), Errno> {
@@ -105,13 +151,25 @@ impl Memory for Caller<'_> {
         match advice {
             Advice::DontNeed | Advice::DontNeedLocked | Advice::Free => space().discard(range),
             Advice::PopulateRead | Advice::PopulateWrite => {
-                let access = if advice == Advice::PopulateWrite { Access::Write } else { Access::Read };
-                if space().prepare(addr, len, access) == len { Ok(()) } else { Err(Errno::ENOMEM) }
+                let access = if advice == Advice::PopulateWrite {
+                    Access::Write
+                } else {
+                    Access::Read
+                };
+                if space().prepare(addr, len, access) == len {
+                    Ok(())
+                } else {
+                    Err(Errno::ENOMEM)
+                }
             }
             Advice::Remove => Err(Errno::EINVAL),
             // The rest are hints about what a cache or a fork would do.
             _ => {
-                if space().lock().areas.covers(range) { Ok(()) } else { Err(Errno::ENOMEM) }
+                if space().lock().areas.covers(range) {
+                    Ok(())
+                } else {
+                    Err(Errno::ENOMEM)
+                }
             }
         }
     }
@@ -121,7 +179,11 @@ impl Memory for Caller<'_> {
     }
 
     fn msync(&self, addr: u64, len: u64, _flags: MsyncFlags) -> Result<(), Errno> {
-        if is_user_range(addr, len) && space().lock().areas.covers(range(addr, len)) { Ok(()) } else { Err(Errno::ENOMEM) }
+        if is_user_range(addr, len) && space().lock().areas.covers(range(addr, len)) {
+            Ok(())
+        } else {
+            Err(Errno::ENOMEM)
+        }
     }
 
     fn mincore(&self, addr: u64, present: &mut [u8]) -> Result<(), Errno> {
@@ -148,7 +210,11 @@ impl Memory for Caller<'_> {
     }
 
     fn munlock(&self, addr: u64, len: u64) -> Result<(), Errno> {
-        if is_user_range(addr, len) && space().lock().areas.covers(range(addr, len)) { Ok(()) } else { Err(Errno::ENOMEM) }
+        if is_user_range(addr, len) && space().lock().areas.covers(range(addr, len)) {
+            Ok(())
+        } else {
+            Err(Errno::ENOMEM)
+        }
     }
 
     fn mlockall(&self, _flags: MlockallFlags) -> Result<(), Errno> {
@@ -157,5 +223,14 @@ impl Memory for Caller<'_> {
 
     fn munlockall(&self) -> Result<(), Errno> {
         Ok(())
+    }
+
+    fn is_mapped_writable(&self, file: &File) -> bool {
+        let same = |other: &InodeRef| Arc::ptr_eq(other, file.inode());
+        let inner = space().lock();
+        inner.areas.iter().any(|area| match &area.backing {
+            Backing::File { file, .. } => file.shared && file.may_write && same(&file.inode),
+            _ => false,
+        })
     }
 }

@@ -31,7 +31,9 @@ pub struct Caller<'a> {
 
 impl<'a> Caller<'a> {
     pub fn new(frame: &'a mut Frame) -> Self {
-        Self { frame: UnsafeCell::new(frame) }
+        Self {
+            frame: UnsafeCell::new(frame),
+        }
     }
 
     /// The number of the call.
@@ -69,13 +71,21 @@ impl<'a> Caller<'a> {
 impl Kernel for Caller<'_> {
     fn unsupported(&self, nr: usize, call: Option<&'static Call>) {
         match call {
-            Some(call) => notice::once_each(format!("the program called {}(2), which is not implemented; it got ENOSYS", call.name)),
-            None => notice::once_each(format!("the program called system call {nr}, which is unknown; it got ENOSYS")),
+            Some(call) => notice::once_each(format!(
+                "the program called {}(2), which is not implemented; it got ENOSYS",
+                call.name
+            )),
+            None => notice::once_each(format!(
+                "the program called system call {nr}, which is unknown; it got ENOSYS"
+            )),
         }
     }
 
     fn refused(&self, _nr: usize, call: &'static Call) {
-        notice::once_each(format!("the program called {}(2), which is refused: {}", call.name, call.note));
+        notice::once_each(format!(
+            "the program called {}(2), which is refused: {}",
+            call.name, call.note
+        ));
     }
 
     fn unsupported_part(&self, what: &'static str) {

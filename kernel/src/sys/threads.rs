@@ -179,6 +179,19 @@ impl Threads for Caller<'_> {
         futex::wake_op(word, wake as usize, second, wake_second as usize, op)
     }
 
+    fn futex_lock_pi(
+        &self,
+        word: FutexWord,
+        try_only: bool,
+        deadline: Option<u64>,
+    ) -> Result<(), Errno> {
+        futex::lock_pi(word, try_only, deadline)
+    }
+
+    fn futex_unlock_pi(&self, word: FutexWord) -> Result<(), Errno> {
+        futex::unlock_pi(word)
+    }
+
     fn sched_yield(&self) {
         sched::yield_now();
     }

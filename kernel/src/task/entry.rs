@@ -25,7 +25,9 @@ pub fn set_init_process(process: Arc<Process>) {
 /// A system call. The result goes to the frame.
 #[unsafe(no_mangle)]
 extern "C" fn syscall_from_ring3(frame: &mut Frame) {
-    let regs = Regs::new([frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9]);
+    let regs = Regs::new([
+        frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9,
+    ]);
     let caller = Caller::new(frame);
     let result = syscall_shim::dispatch(&caller, frame_nr(&caller), &regs);
     caller.finish(result);
@@ -68,18 +70,29 @@ pub fn handle_interrupts() {
     }
 }
 
+/// The answers of calls that a signal interrupted.
+const RESTARTS: [Errno; 3] = [
+    Errno::ERESTARTSYS,
+    Errno::ERESTARTNOINTR,
+    Errno::ERESTARTNOHAND,
+];
+
 /// How an interrupted call goes on.
 fn restart_code(frame: &Frame) -> Option<Errno> {
     if frame.orig_rax == u64::MAX {
         return None;
     }
-    [Errno::ERESTARTSYS, Errno::ERESTARTNOHAND].into_iter().find(|errno| frame.rax == u64::from(errno.raw()).wrapping_neg())
+    RESTARTS
+        .into_iter()
+        .find(|errno| frame.rax == u64::from(errno.raw()).wrapping_neg())
 }
 
 /// Whether the way out has to look at the result.
 #[must_use]
 pub fn is_restart(value: u64) -> bool {
-    value == u64::from(Errno::ERESTARTSYS.raw()).wrapping_neg() || value == u64::from(Errno::ERESTARTNOHAND.raw()).wrapping_neg()
+    RESTARTS
+        .iter()
+        .any(|errno| value == u64::from(errno.raw()).wrapping_neg())
 }
 
 /// The program counter goes back to the two bytes of the `syscall` as the program knows them, with the number in rax.
@@ -98,7 +111,10 @@ pub fn restart_without_handler(frame: &mut Frame) {
 /// A handler is about to run.
 pub fn restart_with_handler(frame: &mut Frame, action: &SigAction) {
     match restart_code(frame) {
-        Some(Errno::ERESTARTSYS) if action.sa_flags().contains(SaFlags::SA_RESTART) => restart(frame),
+        Some(Errno::ERESTARTSYS) if action.sa_flags().contains(SaFlags::SA_RESTART) => {
+            restart(frame)
+        }
+        Some(Errno::ERESTARTNOINTR) => restart(frame),
         Some(_) => frame.rax = u64::from(Errno::EINTR.raw()).wrapping_neg(),
         None => {}
     }

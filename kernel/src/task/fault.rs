@@ -33,7 +33,11 @@ pub fn last(_thread: &Thread, info: &Siginfo) -> Last {
     if info.code <= 0 || info.code == SI_KERNEL && LAST[0].load(Ordering::Relaxed) == 0 {
         return Last::default();
     }
-    Last { vector: LAST[0].load(Ordering::Relaxed), error: LAST[1].load(Ordering::Relaxed), cr2: LAST[2].load(Ordering::Relaxed) }
+    Last {
+        vector: LAST[0].load(Ordering::Relaxed),
+        error: LAST[1].load(Ordering::Relaxed),
+        cr2: LAST[2].load(Ordering::Relaxed),
+    }
 }
 
 /// From `exc_entry`.
@@ -44,7 +48,10 @@ extern "C" fn exception(frame: &mut Frame, vector: u64, error: u64, cr2: u64) {
         return kernel_fault(frame, vector, error, cr2);
     }
     if vector == PAGE_FAULT && is_user_range(cr2, 1) {
-        percpu::current().process.minor_faults.fetch_add(1, Ordering::Relaxed);
+        percpu::current()
+            .process
+            .minor_faults
+            .fetch_add(1, Ordering::Relaxed);
         match super::current_space().fault(cr2, access_of(error)) {
             Ok(()) => return,
             Err(denied) => return raise(vector, error, cr2, memory_signal(denied, cr2)),
@@ -64,7 +71,10 @@ fn access_of(error: u64) -> Access {
 
 fn raise(vector: u64, error: u64, cr2: u64, info: Siginfo) {
     LAST[0].store(vector, Ordering::Relaxed);
-    LAST[1].store(error | if vector == PAGE_FAULT { 4 } else { 0 }, Ordering::Relaxed);
+    LAST[1].store(
+        error | if vector == PAGE_FAULT { 4 } else { 0 },
+        Ordering::Relaxed,
+    );
     LAST[2].store(cr2, Ordering::Relaxed);
     signal::force(info);
 }
@@ -75,7 +85,9 @@ fn memory_signal(denied: Denied, address: u64) -> Siginfo {
         Denied::NoPermission => Siginfo::fault(Signal::SIGSEGV, SEGV_ACCERR, address),
         Denied::PastEnd => Siginfo::fault(Signal::SIGBUS, BUS_ADRERR, address),
         Denied::OutOfMemory => {
-            say!("out of memory: the program touched memory that is not there any more; give it more with -m");
+            say!(
+                "out of memory: the program touched memory that is not there any more; give it more with -m"
+            );
             Siginfo::kernel(Signal::SIGKILL)
         }
     }
@@ -106,7 +118,9 @@ fn float_code(_frame: &Frame, vector: u64) -> i32 {
     } else {
         let (mut status, mut control) = (0u16, 0u16);
         // SAFETY: each stores two bytes; `fnclex` keeps the kernel's own code from faulting again.
-        unsafe { core::arch::asm!("fnstsw [{}]", "fnstcw [{}]", "fnclex", in(reg) &mut status, in(reg) &mut control, options(nostack)) };
+        unsafe {
+            core::arch::asm!("fnstsw [{}]", "fnstcw [{}]", "fnclex", in(reg) &mut status, in(reg) &mut control, options(nostack))
+        };
         u32::from(status & !control)
     };
     match flags {
@@ -139,7 +153,15 @@ fn kernel_fault(frame: &mut Frame, vector: u64, error: u64, cr2: u64) {
 
 /// The program dies of `signal`.
 pub fn die(signal: Signal, frame: &Frame, info: &Siginfo) -> ! {
-    let is_crash = matches!(signal, Signal::SIGSEGV | Signal::SIGBUS | Signal::SIGILL | Signal::SIGFPE | Signal::SIGTRAP | Signal::SIGSYS);
+    let is_crash = matches!(
+        signal,
+        Signal::SIGSEGV
+            | Signal::SIGBUS
+            | Signal::SIGILL
+            | Signal::SIGFPE
+            | Signal::SIGTRAP
+            | Signal::SIGSYS
+    );
     if is_crash {
         report(signal, frame, info);
     }
@@ -149,11 +171,42 @@ pub fn die(signal: Signal, frame: &Frame, info: &Siginfo) -> ! {
 fn report(signal: Signal, frame: &Frame, info: &Siginfo) {
     let space = super::current_space();
     let thread = percpu::current();
-    say!("thread {} ended by {} (code {}, address {:#x}) at {}", thread.tid, signal.name(), info.code, info.addr(), crate::symbols::describe(space, frame.rip));
-    say!("  rax {:016x} rbx {:016x} rcx {:016x} rdx {:016x}", frame.rax, frame.rbx, frame.rcx, frame.rdx);
-    say!("  rsi {:016x} rdi {:016x} rbp {:016x} rsp {:016x}", frame.rsi, frame.rdi, frame.rbp, frame.rsp);
-    say!("  r8  {:016x} r9  {:016x} r10 {:016x} r11 {:016x}", frame.r8, frame.r9, frame.r10, frame.r11);
-    say!("  r12 {:016x} r13 {:016x} r14 {:016x} r15 {:016x}", frame.r12, frame.r13, frame.r14, frame.r15);
+    say!(
+        "thread {} ended by {} (code {}, address {:#x}) at {}",
+        thread.tid,
+        signal.name(),
+        info.code,
+        info.addr(),
+        crate::symbols::describe(space, frame.rip)
+    );
+    say!(
+        "  rax {:016x} rbx {:016x} rcx {:016x} rdx {:016x}",
+        frame.rax,
+        frame.rbx,
+        frame.rcx,
+        frame.rdx
+    );
+    say!(
+        "  rsi {:016x} rdi {:016x} rbp {:016x} rsp {:016x}",
+        frame.rsi,
+        frame.rdi,
+        frame.rbp,
+        frame.rsp
+    );
+    say!(
+        "  r8  {:016x} r9  {:016x} r10 {:016x} r11 {:016x}",
+        frame.r8,
+        frame.r9,
+        frame.r10,
+        frame.r11
+    );
+    say!(
+        "  r12 {:016x} r13 {:016x} r14 {:016x} r15 {:016x}",
+        frame.r12,
+        frame.r13,
+        frame.r14,
+        frame.r15
+    );
     say!("  rip {:016x} rflags {:08x}", frame.rip, frame.rflags);
     backtrace(frame);
 }
@@ -164,10 +217,14 @@ fn backtrace(frame: &Frame) {
     let mut at = frame.rbp;
     for _ in 0..32 {
         let mut pair = [0u8; 16];
-        if at == 0 || at % 8 != 0 || user::read(at, &mut pair).is_err() {
+        if at == 0 || !at.is_multiple_of(8) || user::read(at, &mut pair).is_err() {
             return;
         }
-        let [next, back] = [0, 8].map(|i| pair.get(i..i + 8).and_then(|b| b.try_into().ok()).map_or(0, u64::from_le_bytes));
+        let [next, back] = [0, 8].map(|i| {
+            pair.get(i..i + 8)
+                .and_then(|b| b.try_into().ok())
+                .map_or(0, u64::from_le_bytes)
+        });
         let place: String = crate::symbols::describe(space, back);
         if space.lock().areas.find(back).is_none() {
             return;
@@ -179,4 +236,3 @@ fn backtrace(frame: &Frame) {
         at = next;
     }
 }
-

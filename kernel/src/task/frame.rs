@@ -104,7 +104,9 @@ impl Vector {
     #[must_use]
     pub fn initial() -> Self {
         // SAFETY: the layout is not empty.
-        let Some(area) = NonNull::new(unsafe { alloc_zeroed(layout()) }) else { handle_alloc_error(layout()) };
+        let Some(area) = NonNull::new(unsafe { alloc_zeroed(layout()) }) else {
+            handle_alloc_error(layout())
+        };
         // SAFETY: both words lie in the legacy region.
         unsafe {
             area.cast::<u16>().write(0x37f);
@@ -131,7 +133,11 @@ impl Vector {
         unsafe {
             asm!("xsave64 [{}]", in(reg) self.area.as_ptr(), in("eax") mask as u32, in("edx") (mask >> 32) as u32, options(nostack));
             if let Some(xmm) = xmm {
-                core::ptr::copy_nonoverlapping(xmm.as_ptr(), self.area.as_ptr().add(160).cast(), 16);
+                core::ptr::copy_nonoverlapping(
+                    xmm.as_ptr(),
+                    self.area.as_ptr().add(160).cast(),
+                    16,
+                );
                 let bits = self.area.as_ptr().add(512).cast::<u64>();
                 *bits |= 2;
             }
@@ -147,7 +153,11 @@ impl Vector {
                 out("xmm0") _, out("xmm1") _, out("xmm2") _, out("xmm3") _, out("xmm4") _, out("xmm5") _, out("xmm6") _, out("xmm7") _,
                 out("xmm8") _, out("xmm9") _, out("xmm10") _, out("xmm11") _, out("xmm12") _, out("xmm13") _, out("xmm14") _, out("xmm15") _);
             let has_sse = self.area.as_ptr().add(512).cast::<u64>().read() & 2 != 0;
-            if has_sse { self.area.as_ptr().add(160).cast::<[u128; 16]>().read() } else { [0; 16] }
+            if has_sse {
+                self.area.as_ptr().add(160).cast::<[u128; 16]>().read()
+            } else {
+                [0; 16]
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::mm::space::AddressSpace;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::ops::Range;
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use spin::Mutex;
 use syscall_shim::state::ProcessState;
 use vfs::{FdTable, FsContext, Place};
@@ -40,12 +40,17 @@ pub struct Process {
     pub minor_faults: AtomicU64,
     /// The leader's exit(2) status, should the last thread end so.
     pub leader_status: AtomicI32,
-    pub ending: AtomicBool,
 }
 
 impl Process {
     #[must_use]
-    pub fn new(pid: i32, space: Arc<AddressSpace>, files: Arc<FdTable>, fs: Arc<FsContext>, state: ProcessState) -> Arc<Self> {
+    pub fn new(
+        pid: i32,
+        space: Arc<AddressSpace>,
+        files: Arc<FdTable>,
+        fs: Arc<FsContext>,
+        state: ProcessState,
+    ) -> Arc<Self> {
         Arc::new(Self {
             pid,
             ppid: 0,
@@ -61,20 +66,27 @@ impl Process {
             switches: AtomicU64::new(0),
             minor_faults: AtomicU64::new(0),
             leader_status: AtomicI32::new(0),
-            ending: AtomicBool::new(false),
         })
     }
 
     /// The live threads, the leader first if it lives.
     #[must_use]
     pub fn live_threads(&self) -> Vec<Arc<Thread>> {
-        self.threads.lock().iter().filter_map(Weak::upgrade).collect()
+        self.threads
+            .lock()
+            .iter()
+            .filter_map(Weak::upgrade)
+            .collect()
     }
 
     /// CPU time of all threads, nanoseconds.
     #[must_use]
     pub fn cpu_time(&self) -> u64 {
-        let live: u64 = self.live_threads().iter().map(|thread| thread.cpu_time()).sum();
+        let live: u64 = self
+            .live_threads()
+            .iter()
+            .map(|thread| thread.cpu_time())
+            .sum();
         live + self.past_cpu.load(Ordering::Relaxed)
     }
 }

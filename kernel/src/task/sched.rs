@@ -4,7 +4,6 @@
 
 use super::frame;
 use super::thread::{State, Thread};
-use crate::mm::kernel_space;
 use crate::{drivers, gate, percpu, time};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
@@ -141,7 +140,9 @@ fn schedule() {
     loop {
         let next = cpu().queue.lock().pop_front();
         match next {
-            Some(next) if percpu::has_current() && core::ptr::eq(&*next, percpu::current()) => return,
+            Some(next) if percpu::has_current() && core::ptr::eq(&*next, percpu::current()) => {
+                return;
+            }
             Some(next) => return switch_to(next),
             None => {
                 pause_accounting();
@@ -157,13 +158,17 @@ fn pause_accounting() {
     if percpu::has_current() {
         let current = percpu::current();
         let since = current.since.swap(u64::MAX, Ordering::Relaxed);
-        current.cpu_ns.fetch_add(time::monotonic().saturating_sub(since), Ordering::Relaxed);
+        current
+            .cpu_ns
+            .fetch_add(time::monotonic().saturating_sub(since), Ordering::Relaxed);
     }
 }
 
 fn resume_accounting() {
     if percpu::has_current() {
-        percpu::current().since.store(time::monotonic(), Ordering::Relaxed);
+        percpu::current()
+            .since
+            .store(time::monotonic(), Ordering::Relaxed);
     }
 }
 
@@ -194,7 +199,10 @@ fn switch_to(next: Arc<Thread>) {
     let target: &Thread = &next;
     let save: *mut u64 = match &previous {
         Some(previous) => {
-            previous.cpu_ns.fetch_add(now.saturating_sub(previous.since.load(Ordering::Relaxed)), Ordering::Relaxed);
+            previous.cpu_ns.fetch_add(
+                now.saturating_sub(previous.since.load(Ordering::Relaxed)),
+                Ordering::Relaxed,
+            );
             previous.process.switches.fetch_add(1, Ordering::Relaxed);
             // SAFETY: the running thread's context is this CPU's.
             let context = unsafe { &mut *previous.context.get() };
@@ -208,7 +216,9 @@ fn switch_to(next: Arc<Thread>) {
     };
     target.since.store(now, Ordering::Relaxed);
     percpu::set_current(target, target.kstack_top());
-    let same_space = previous.as_ref().is_some_and(|previous| Arc::ptr_eq(&previous.process.space, &target.process.space));
+    let same_space = previous
+        .as_ref()
+        .is_some_and(|previous| Arc::ptr_eq(&previous.process.space, &target.process.space));
     if !same_space {
         // SAFETY: the root of a live address space, which maps the kernel.
         unsafe { gate::load_cr3(target.process.space.root()) };
@@ -241,9 +251,4 @@ fn finish_switch() {
 #[unsafe(no_mangle)]
 extern "C" fn thread_started() {
     finish_switch();
-}
-
-/// Leaves the program's memory before the machine is shut down.
-pub fn leave_user_space() {
-    kernel_space::activate();
 }

@@ -36,10 +36,19 @@ pub fn min_stack() -> u64 {
 }
 
 /// Builds the frame and makes `frame` enter the handler.
-pub fn push(thread: &Thread, frame: &mut Frame, action: &SigAction, signal: Signal, info: &Siginfo) -> Result<(), Errno> {
+pub fn push(
+    thread: &Thread,
+    frame: &mut Frame,
+    action: &SigAction,
+    signal: Signal,
+    info: &Siginfo,
+) -> Result<(), Errno> {
     let (mask, alternate) = {
         let mut signals = thread.signals.lock();
-        (signals.saved_mask.take().unwrap_or(signals.mask), signals.alternate)
+        (
+            signals.saved_mask.take().unwrap_or(signals.mask),
+            signals.alternate,
+        )
     };
     let flags = action.sa_flags();
     let top = stack_top(frame, flags, &alternate);
@@ -49,7 +58,10 @@ pub fn push(thread: &Thread, frame: &mut Frame, action: &SigAction, signal: Sign
     user::write(vector_at, &vector_image(frame))?;
     let words = frame_words(thread, frame, action, info, mask, &alternate, vector_at);
     let mut bytes = [0u8; WORDS * 8];
-    bytes.chunks_exact_mut(8).zip(words).for_each(|(chunk, word)| chunk.copy_from_slice(&word.to_le_bytes()));
+    bytes
+        .chunks_exact_mut(8)
+        .zip(words)
+        .for_each(|(chunk, word)| chunk.copy_from_slice(&word.to_le_bytes()));
     user::write(at, &bytes)?;
 
     let mut signals = thread.signals.lock();
@@ -57,8 +69,13 @@ pub fn push(thread: &Thread, frame: &mut Frame, action: &SigAction, signal: Sign
     if !flags.contains(SaFlags::SA_NODEFER) {
         signals.mask = signals.mask.union(SigSet::of(signal));
     }
-    if SsFlags::from_bits_retain(alternate.flags).contains(SsFlags::SS_AUTODISARM) && flags.contains(SaFlags::SA_ONSTACK) {
-        signals.alternate = StackT { flags: SsFlags::SS_DISABLE.bits(), ..StackT::default() };
+    if SsFlags::from_bits_retain(alternate.flags).contains(SsFlags::SS_AUTODISARM)
+        && flags.contains(SaFlags::SA_ONSTACK)
+    {
+        signals.alternate = StackT {
+            flags: SsFlags::SS_DISABLE.bits(),
+            ..StackT::default()
+        };
     }
     drop(signals);
     frame.rdi = u64::from(signal.number());
@@ -73,7 +90,8 @@ pub fn push(thread: &Thread, frame: &mut Frame, action: &SigAction, signal: Sign
 }
 
 fn stack_top(frame: &Frame, flags: SaFlags, alternate: &StackT) -> u64 {
-    let usable = alternate.size != 0 && !SsFlags::from_bits_retain(alternate.flags).contains(SsFlags::SS_DISABLE);
+    let usable = alternate.size != 0
+        && !SsFlags::from_bits_retain(alternate.flags).contains(SsFlags::SS_DISABLE);
     if flags.contains(SaFlags::SA_ONSTACK) && usable && !on_alternate(alternate, frame.rsp) {
         alternate.sp + alternate.size
     } else {
@@ -87,14 +105,32 @@ fn vector_image(frame: &mut Frame) -> vec::Vec<u8> {
     vector.save(Some(frame.xmm()));
     let mut image = vec::Vec::with_capacity(xsave_size() + 4);
     image.extend_from_slice(vector.bytes());
-    let software = [MAGIC1, xsave_size() as u32 + 4, xsave_mask() as u32, (xsave_mask() >> 32) as u32, xsave_size() as u32];
+    let software = [
+        MAGIC1,
+        xsave_size() as u32 + 4,
+        xsave_mask() as u32,
+        (xsave_mask() >> 32) as u32,
+        xsave_size() as u32,
+    ];
     let bytes = software.iter().flat_map(|word| word.to_le_bytes());
-    image.iter_mut().skip(SOFTWARE).zip(bytes).for_each(|(slot, byte)| *slot = byte);
+    image
+        .iter_mut()
+        .skip(SOFTWARE)
+        .zip(bytes)
+        .for_each(|(slot, byte)| *slot = byte);
     image.extend_from_slice(&MAGIC2.to_le_bytes());
     image
 }
 
-fn frame_words(thread: &Thread, frame: &Frame, action: &SigAction, info: &Siginfo, mask: SigSet, alternate: &StackT, vector_at: u64) -> [u64; WORDS] {
+fn frame_words(
+    thread: &Thread,
+    frame: &Frame,
+    action: &SigAction,
+    info: &Siginfo,
+    mask: SigSet,
+    alternate: &StackT,
+    vector_at: u64,
+) -> [u64; WORDS] {
     let mut words = [0; WORDS];
     words[0] = action.restorer;
     words[UC] = UC_FP_XSTATE | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS;
@@ -104,9 +140,30 @@ fn frame_words(thread: &Thread, frame: &Frame, action: &SigAction, info: &Siginf
     let visible = thread.process.space.visible_pc(frame.rip);
     let fault = super::fault::last(thread, info);
     let context = [
-        frame.r8, frame.r9, frame.r10, frame.r11, frame.r12, frame.r13, frame.r14, frame.r15, frame.rdi, frame.rsi, frame.rbp, frame.rbx,
-        frame.rdx, frame.rax, frame.rcx, frame.rsp, visible, frame.rflags, frame.cs | frame.ss << 48, fault.error, fault.vector, mask.bits,
-        fault.cr2, vector_at,
+        frame.r8,
+        frame.r9,
+        frame.r10,
+        frame.r11,
+        frame.r12,
+        frame.r13,
+        frame.r14,
+        frame.r15,
+        frame.rdi,
+        frame.rsi,
+        frame.rbp,
+        frame.rbx,
+        frame.rdx,
+        frame.rax,
+        frame.rcx,
+        frame.rsp,
+        visible,
+        frame.rflags,
+        frame.cs | frame.ss << 48,
+        fault.error,
+        fault.vector,
+        mask.bits,
+        fault.cr2,
+        vector_at,
     ];
     words[CONTEXT..CONTEXT + context.len()].copy_from_slice(&context);
     words[MASK] = mask.bits;
@@ -125,16 +182,44 @@ pub fn pop(thread: &Thread, frame: &mut Frame) -> Result<(), Errno> {
         *word = u64::from_le_bytes(*chunk);
     }
     let c = &words[CONTEXT..CONTEXT + 24];
-    let vector = if c[23] == 0 { Vector::initial() } else { read_vector(c[23])? };
+    let vector = if c[23] == 0 {
+        Vector::initial()
+    } else {
+        read_vector(c[23])?
+    };
     let resume = thread.process.space.resume_pc(c[16]);
     *frame = Frame {
-        r8: c[0], r9: c[1], r10: c[2], r11: c[3], r12: c[4], r13: c[5], r14: c[6], r15: c[7], rdi: c[8], rsi: c[9], rbp: c[10], rbx: c[11],
-        rdx: c[12], rax: c[13], rcx: c[14], rsp: c[15], rip: resume, rflags: Frame::safe_flags(c[17]), cs: 0x33, ss: 0x2b, orig_rax: u64::MAX,
+        r8: c[0],
+        r9: c[1],
+        r10: c[2],
+        r11: c[3],
+        r12: c[4],
+        r13: c[5],
+        r14: c[6],
+        r15: c[7],
+        rdi: c[8],
+        rsi: c[9],
+        rbp: c[10],
+        rbx: c[11],
+        rdx: c[12],
+        rax: c[13],
+        rcx: c[14],
+        rsp: c[15],
+        rip: resume,
+        rflags: Frame::safe_flags(c[17]),
+        cs: 0x33,
+        ss: 0x2b,
+        orig_rax: u64::MAX,
     };
     *frame.xmm() = vector.load();
     let mut signals = thread.signals.lock();
     signals.mask = SigSet { bits: words[MASK] }.without(SigSet::UNBLOCKABLE);
-    let stack = StackT { sp: words[STACK], flags: words[STACK + 1] as u32, pad: 0, size: words[STACK + 2] };
+    let stack = StackT {
+        sp: words[STACK],
+        flags: words[STACK + 1] as u32,
+        pad: 0,
+        size: words[STACK + 2],
+    };
     if !on_alternate(&signals.alternate, frame.rsp) {
         signals.alternate = stack;
     }
@@ -148,13 +233,21 @@ fn read_vector(at: u64) -> Result<Vector, Errno> {
     let mut vector = Vector::initial();
     let mut legacy = [0; LEGACY];
     user::read(at, &mut legacy)?;
-    let word = |offset: usize| legacy.get(offset..offset + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_le_bytes);
+    let word = |offset: usize| {
+        legacy
+            .get(offset..offset + 4)
+            .and_then(|b| b.try_into().ok())
+            .map_or(0, u32::from_le_bytes)
+    };
     let extended = word(SOFTWARE) == MAGIC1 && word(SOFTWARE + 16) as usize == xsave_size();
     let bytes = vector.bytes_mut();
     let mut header = xsave_mask() & 3;
     if extended {
         user::read(at, bytes)?;
-        header = bytes.get(XSTATE_BV..XSTATE_BV + 8).and_then(|b| b.try_into().ok()).map_or(0, u64::from_le_bytes);
+        header = bytes
+            .get(XSTATE_BV..XSTATE_BV + 8)
+            .and_then(|b| b.try_into().ok())
+            .map_or(0, u64::from_le_bytes);
     } else {
         bytes[..LEGACY].copy_from_slice(&legacy);
     }

@@ -7,7 +7,9 @@ use super::thread::{State, Thread};
 use crate::percpu;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use linux_abi::{Errno, SIG_DFL, SIG_IGN, SaFlags, SigAction, SigSet, Siginfo, Signal, StackT, SsFlags};
+use linux_abi::{
+    Errno, SIG_DFL, SIG_IGN, SaFlags, SigAction, SigSet, Siginfo, Signal, SsFlags, StackT,
+};
 use syscall_shim::state::Resource;
 use vfs::WaitList;
 
@@ -34,7 +36,10 @@ impl Queue {
     /// The first pending signal of `wanted`.
     fn take(&mut self, wanted: SigSet) -> Option<Siginfo> {
         let signal = preferred(self.set.intersection(wanted))?;
-        let at = self.infos.iter().position(|info| info.signo == i32::from(signal.number()))?;
+        let at = self
+            .infos
+            .iter()
+            .position(|info| info.signo == i32::from(signal.number()))?;
         let info = self.infos.remove(at);
         if !self.infos.iter().any(|other| other.signo == info.signo) {
             self.set = self.set.without(SigSet::of(signal));
@@ -44,14 +49,24 @@ impl Queue {
 
     fn discard(&mut self, signal: Signal) {
         self.set = self.set.without(SigSet::of(signal));
-        self.infos.retain(|info| info.signo != i32::from(signal.number()));
+        self.infos
+            .retain(|info| info.signo != i32::from(signal.number()));
     }
 }
 
 /// Faults come before everything else, then the lowest number.
 fn preferred(set: SigSet) -> Option<Signal> {
-    const SYNCHRONOUS: [Signal; 6] = [Signal::SIGSEGV, Signal::SIGBUS, Signal::SIGILL, Signal::SIGTRAP, Signal::SIGFPE, Signal::SIGSYS];
-    let faults = SYNCHRONOUS.iter().fold(SigSet::EMPTY, |set, &signal| set.union(SigSet::of(signal)));
+    const SYNCHRONOUS: [Signal; 6] = [
+        Signal::SIGSEGV,
+        Signal::SIGBUS,
+        Signal::SIGILL,
+        Signal::SIGTRAP,
+        Signal::SIGFPE,
+        Signal::SIGSYS,
+    ];
+    let faults = SYNCHRONOUS
+        .iter()
+        .fold(SigSet::EMPTY, |set, &signal| set.union(SigSet::of(signal)));
     set.intersection(faults).first().or_else(|| set.first())
 }
 
@@ -73,13 +88,20 @@ pub struct ProcessSignals {
 
 impl Default for ProcessSignals {
     fn default() -> Self {
-        Self { actions: [SigAction::default(); Signal::MAX as usize], pending: Queue::default(), arrivals: Arc::new(WaitList::new()) }
+        Self {
+            actions: [SigAction::default(); Signal::MAX as usize],
+            pending: Queue::default(),
+            arrivals: Arc::new(WaitList::new()),
+        }
     }
 }
 
 impl ProcessSignals {
     pub fn action(&self, signal: Signal) -> SigAction {
-        self.actions.get(usize::from(signal.number()) - 1).copied().unwrap_or_default()
+        self.actions
+            .get(usize::from(signal.number()) - 1)
+            .copied()
+            .unwrap_or_default()
     }
 
     fn set_action(&mut self, signal: Signal, action: SigAction) {
@@ -106,7 +128,8 @@ fn default_of(signal: Signal) -> Default_ {
 }
 
 fn is_ignored(signal: Signal, action: &SigAction) -> bool {
-    action.handler == SIG_IGN || (action.handler == SIG_DFL && default_of(signal) == Default_::Ignore)
+    action.handler == SIG_IGN
+        || (action.handler == SIG_DFL && default_of(signal) == Default_::Ignore)
 }
 
 /// Whether the thread has to look at signals on its way out, or at its process's end.
@@ -144,7 +167,11 @@ fn queue_limit(process: &Process) -> usize {
 /// Queues a signal to one thread.
 pub fn send_to_thread(thread: &Thread, info: Siginfo) -> Result<(), Errno> {
     let signal = Signal::new(info.signo as u64)?;
-    if discards(&thread.process, signal, thread.signals.lock().mask.contains(signal)) {
+    if discards(
+        &thread.process,
+        signal,
+        thread.signals.lock().mask.contains(signal),
+    ) {
         return Ok(());
     }
     let limit = queue_limit(&thread.process);
@@ -158,14 +185,18 @@ pub fn send_to_thread(thread: &Thread, info: Siginfo) -> Result<(), Errno> {
 pub fn send_to_process(process: &Process, info: Siginfo) -> Result<(), Errno> {
     let signal = Signal::new(info.signo as u64)?;
     let threads = process.live_threads();
-    let blocked = threads.iter().all(|thread| thread.signals.lock().mask.contains(signal));
+    let blocked = threads
+        .iter()
+        .all(|thread| thread.signals.lock().mask.contains(signal));
     if discards(process, signal, blocked) {
         return Ok(());
     }
     let limit = queue_limit(process);
     process.signals.lock().pending.push(signal, info, limit)?;
     announce(process);
-    let takes = |thread: &&Arc<Thread>| thread.state() != State::Dead && !thread.signals.lock().mask.contains(signal);
+    let takes = |thread: &&Arc<Thread>| {
+        thread.state() != State::Dead && !thread.signals.lock().mask.contains(signal)
+    };
     if let Some(thread) = threads.iter().find(takes) {
         note_pending(thread);
     }
@@ -184,7 +215,9 @@ fn announce(process: &Process) {
 
 /// A signal of the host's, for the whole program: SIGINT and the like, typed or sent to the monitor.
 pub fn signal_from_host(number: u8) {
-    if let (Ok(signal), Some(process)) = (Signal::new(u64::from(number)), super::entry::init_process()) {
+    if let (Ok(signal), Some(process)) =
+        (Signal::new(u64::from(number)), super::entry::init_process())
+    {
         // A full queue cannot be: these are no real-time signals.
         let _ = send_to_process(process, Siginfo::kernel(signal));
     }
@@ -193,7 +226,9 @@ pub fn signal_from_host(number: u8) {
 /// A fault of the running thread. Blocked or ignored, it ends the process, as under Linux.
 pub fn force(info: Siginfo) {
     let thread = percpu::current();
-    let Ok(signal) = Signal::new(info.signo as u64) else { return };
+    let Ok(signal) = Signal::new(info.signo as u64) else {
+        return;
+    };
     let mut signals = thread.signals.lock();
     let mut shared = thread.process.signals.lock();
     if signals.mask.contains(signal) || shared.action(signal).handler == SIG_IGN {
@@ -213,7 +248,10 @@ pub fn set_action(process: &Process, signal: Signal, new: Option<&SigAction>) ->
         if is_ignored(signal, new) {
             signals.pending.discard(signal);
             drop(signals);
-            process.live_threads().iter().for_each(|thread| thread.signals.lock().pending.discard(signal));
+            process
+                .live_threads()
+                .iter()
+                .for_each(|thread| thread.signals.lock().pending.discard(signal));
         }
     }
     old
@@ -240,13 +278,20 @@ pub fn pending_blocked(thread: &Thread) -> SigSet {
 #[must_use]
 pub fn pending_in(thread: &Thread, set: SigSet) -> SigSet {
     let signals = thread.signals.lock();
-    signals.pending.set.union(thread.process.signals.lock().pending.set).intersection(set)
+    signals
+        .pending
+        .set
+        .union(thread.process.signals.lock().pending.set)
+        .intersection(set)
 }
 
 /// Takes the first pending signal of `set`.
 pub fn take(thread: &Thread, set: SigSet) -> Option<Siginfo> {
     let mut signals = thread.signals.lock();
-    let mut info = signals.pending.take(set).or_else(|| thread.process.signals.lock().pending.take(set))?;
+    let mut info = signals
+        .pending
+        .take(set)
+        .or_else(|| thread.process.signals.lock().pending.take(set))?;
     drop(signals);
     thread.process.timers.delivered(&mut info);
     Some(info)
@@ -256,7 +301,9 @@ pub fn take(thread: &Thread, set: SigSet) -> Option<Siginfo> {
 #[must_use]
 pub fn on_alternate(stack: &StackT, sp: u64) -> bool {
     let flags = SsFlags::from_bits_retain(stack.flags);
-    !flags.intersects(SsFlags::SS_DISABLE | SsFlags::SS_AUTODISARM) && sp > stack.sp && sp - stack.sp <= stack.size
+    !flags.intersects(SsFlags::SS_DISABLE | SsFlags::SS_AUTODISARM)
+        && sp > stack.sp
+        && sp - stack.sp <= stack.size
 }
 
 /// On the way out: runs one handler after the other onto the program's stack, ends the process, or restarts the call.
@@ -265,8 +312,13 @@ pub fn deliver(frame: &mut Frame) {
     loop {
         let (info, restore) = {
             let mut signals = thread.signals.lock();
-            let wanted = SigSet { bits: !signals.mask.bits };
-            let info = signals.pending.take(wanted).or_else(|| thread.process.signals.lock().pending.take(wanted));
+            let wanted = SigSet {
+                bits: !signals.mask.bits,
+            };
+            let info = signals
+                .pending
+                .take(wanted)
+                .or_else(|| thread.process.signals.lock().pending.take(wanted));
             (info, signals.saved_mask)
         };
         let Some(info) = info else {
@@ -274,7 +326,11 @@ pub fn deliver(frame: &mut Frame) {
                 let mut signals = thread.signals.lock();
                 signals.saved_mask = None;
                 signals.mask = mask;
-                if deliverable(thread, &signals).is_empty() { drop(signals) } else { continue }
+                if deliverable(thread, &signals).is_empty() {
+                    drop(signals)
+                } else {
+                    continue;
+                }
             }
             super::entry::restart_without_handler(frame);
             return;
@@ -285,12 +341,20 @@ pub fn deliver(frame: &mut Frame) {
 
 fn act(thread: &Thread, frame: &mut Frame, mut info: Siginfo) {
     thread.process.timers.delivered(&mut info);
-    let Ok(signal) = Signal::new(info.signo as u64) else { return };
+    let Ok(signal) = Signal::new(info.signo as u64) else {
+        return;
+    };
     let action = {
         let mut shared = thread.process.signals.lock();
         let action = shared.action(signal);
         if action.handler != SIG_DFL && action.sa_flags().contains(SaFlags::SA_RESETHAND) {
-            shared.set_action(signal, SigAction { handler: SIG_DFL, ..action });
+            shared.set_action(
+                signal,
+                SigAction {
+                    handler: SIG_DFL,
+                    ..action
+                },
+            );
         }
         action
     };
@@ -298,7 +362,10 @@ fn act(thread: &Thread, frame: &mut Frame, mut info: Siginfo) {
         SIG_IGN => {}
         SIG_DFL => match default_of(signal) {
             Default_::Ignore => {}
-            Default_::Stop => crate::notice::once(&crate::notice::STOP, "stopping the program (SIGTSTP, SIGSTOP) is not supported; the signal was ignored"),
+            Default_::Stop => crate::notice::once(
+                &crate::notice::STOP,
+                "stopping the program (SIGTSTP, SIGSTOP) is not supported; the signal was ignored",
+            ),
             Default_::Terminate => super::fault::die(signal, frame, &info),
         },
         _ => {

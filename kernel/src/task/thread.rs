@@ -70,7 +70,14 @@ pub fn new_id() -> i32 {
 
 impl Thread {
     /// A thread that will leave the kernel with `frame` and the given vector state. It does not run before `start`.
-    pub fn new(tid: i32, process: &Arc<Process>, frame: &Frame, xmm: &[u128; 16], vector: Vector, fs_base: u64) -> Result<Arc<Self>, Errno> {
+    pub fn new(
+        tid: i32,
+        process: &Arc<Process>,
+        frame: &Frame,
+        xmm: &[u128; 16],
+        vector: Vector,
+        fs_base: u64,
+    ) -> Result<Arc<Self>, Errno> {
         let stack = KernelStack::new()?;
         let frame_at = stack.top() - FRAME_SIZE;
         let xmm_at = frame_at - XMM_SIZE;
@@ -87,7 +94,11 @@ impl Thread {
             tid,
             process: process.clone(),
             stack,
-            context: UnsafeCell::new(Context { sp, vector, fs_base }),
+            context: UnsafeCell::new(Context {
+                sp,
+                vector,
+                fs_base,
+            }),
             state: AtomicU8::new(State::Blocked as u8),
             woken: AtomicBool::new(false),
             signals: Mutex::new(ThreadSignals::default()),
@@ -108,7 +119,11 @@ impl Thread {
     /// The thread with a number.
     #[must_use]
     pub fn find(tid: i32) -> Option<Arc<Self>> {
-        THREADS.lock().get(&tid)?.upgrade().filter(|thread| thread.state() != State::Dead)
+        THREADS
+            .lock()
+            .get(&tid)?
+            .upgrade()
+            .filter(|thread| thread.state() != State::Dead)
     }
 
     /// How many there are.
@@ -167,14 +182,23 @@ impl Thread {
     pub fn cpu_time(&self) -> u64 {
         let past = self.cpu_ns.load(Ordering::Relaxed);
         let running = core::ptr::eq(self, crate::percpu::current());
-        if running { past + time::monotonic().saturating_sub(self.since.load(Ordering::Relaxed)) } else { past }
+        if running {
+            past + time::monotonic().saturating_sub(self.since.load(Ordering::Relaxed))
+        } else {
+            past
+        }
     }
 
     /// Takes the thread out of the tables.
     pub fn forget(&self) {
         THREADS.lock().remove(&self.tid);
-        self.process.threads.lock().retain(|other| !other.ptr_eq(&self.this));
-        self.process.past_cpu.fetch_add(self.cpu_time(), Ordering::Relaxed);
+        self.process
+            .threads
+            .lock()
+            .retain(|other| !other.ptr_eq(&self.this));
+        self.process
+            .past_cpu
+            .fetch_add(self.cpu_time(), Ordering::Relaxed);
     }
 }
 

@@ -3,7 +3,9 @@ use super::stream::{Kind, Null, Stream};
 use super::terminal::Terminal;
 use crate::drivers::virtio::console::{Role, port};
 use alloc::sync::Arc;
-use boot_abi::config::{SAME_OUTPUT, STREAM_CLOSED, STREAM_FILE, STREAM_NULL, STREAM_SOCKET, STREAM_TTY};
+use boot_abi::config::{
+    SAME_OUTPUT, STREAM_CLOSED, STREAM_FILE, STREAM_NULL, STREAM_SOCKET, STREAM_TTY,
+};
 use vfs::FileOps;
 
 /// The `STREAMS` record.

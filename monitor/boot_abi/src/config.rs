@@ -47,7 +47,9 @@ pub struct Records<'a> {
 impl<'a> Records<'a> {
     #[must_use]
     pub fn new(blob: &'a [u8]) -> Self {
-        Self { rest: blob.strip_prefix(MAGIC.as_slice()).unwrap_or(&[]) }
+        Self {
+            rest: blob.strip_prefix(MAGIC.as_slice()).unwrap_or(&[]),
+        }
     }
 }
 

@@ -17,6 +17,7 @@ macro_rules! errnos {
                 $(if self == Self::$name { return stringify!($name); })*
                 match self {
                     Self::ERESTARTSYS => "ERESTARTSYS",
+                    Self::ERESTARTNOINTR => "ERESTARTNOINTR",
                     Self::ERESTARTNOHAND => "ERESTARTNOHAND",
                     _ => "E???",
                 }
@@ -38,6 +39,8 @@ errnos! {
 impl Errno {
     /// Internal: the call was interrupted and is restarted if the handler has `SA_RESTART` (or none ran), else EINTR.
     pub const ERESTARTSYS: Errno = Errno::from_raw(512);
+    /// Internal: restarted always, after the handler if one ran (`FUTEX_LOCK_PI`).
+    pub const ERESTARTNOINTR: Errno = Errno::from_raw(513);
     /// Internal: restarted when no handler ran, else EINTR whatever `SA_RESTART` says (poll, epoll_wait, futex, nanosleep).
     pub const ERESTARTNOHAND: Errno = Errno::from_raw(514);
 

@@ -1,6 +1,12 @@
 //! futex(2): queues of waiting threads, found by the word they wait on.
 #![allow(unsafe_code)]
 
+mod pi;
+mod robust;
+
+pub use pi::{lock_pi, unlock_pi};
+pub use robust::release_robust_list;
+
 use super::thread::Thread;
 use crate::mm::fault::Access;
 use crate::mm::map::Backing;
@@ -9,8 +15,7 @@ use crate::task;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use linux_abi::zerocopy::FromBytes;
-use linux_abi::{Errno, RobustListHead};
+use linux_abi::Errno;
 use spin::{Mutex, MutexGuard};
 use syscall_shim::kernel::{FutexWord, WakeOp, Woken};
 
@@ -18,19 +23,13 @@ const BUCKETS: usize = 256;
 /// Matches every waiter.
 pub const ANY: u32 = u32::MAX;
 
-/// Flags in a word that is a robust or priority-inheriting mutex; the rest is the owner's tid.
-const FUTEX_WAITERS: u32 = 0x8000_0000;
-const FUTEX_OWNER_DIED: u32 = 0x4000_0000;
-const FUTEX_TID_MASK: u32 = 0x3fff_ffff;
-/// Entries of a robust list that are looked at: it may be a ring.
-const ROBUST_LIST_LIMIT: usize = 2048;
-
 /// What a word is, wherever it is mapped: a place in a shared file, or an address of one address space.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Key(u64, u64, u64);
 
 struct Waiter {
     thread: Arc<Thread>,
+    /// What wakes it; nothing does, and no requeue moves it, if it waits to own a priority-inheriting mutex.
     bitset: u32,
     /// Another one after a requeue.
     key: Mutex<Key>,
@@ -104,6 +103,11 @@ fn word(address: u64, access: Access) -> Result<&'static AtomicU32, Errno> {
 fn load(address: u64) -> Result<u32, Errno> {
     Ok(word(address, Access::Read)?.load(Ordering::SeqCst))
 }
+
+/// Flags in a word that is a robust or priority-inheriting mutex; the rest is the owner's tid.
+const FUTEX_WAITERS: u32 = 0x8000_0000;
+const FUTEX_OWNER_DIED: u32 = 0x4000_0000;
+const FUTEX_TID_MASK: u32 = 0x3fff_ffff;
 
 /// Sleeps while the word holds `expected`, until woken.
 pub fn wait(
@@ -221,7 +225,7 @@ pub fn requeue(
     let woken = wake_in(&mut waiters, from_key, wake, ANY);
     let mut moved = Vec::new();
     waiters.retain(|waiter| {
-        let moves = moved.len() < limit && *waiter.key.lock() == from_key;
+        let moves = moved.len() < limit && waiter.bitset != 0 && *waiter.key.lock() == from_key;
         if moves {
             *waiter.key.lock() = to_key;
             moved.push(waiter.clone());
@@ -277,69 +281,4 @@ pub fn wake_op(
         0
     };
     Ok(woken + more)
-}
-
-/// The end of a thread: the mutexes of its robust list go to whoever waits for them (get_robust_list(2)).
-pub fn release_robust_list(thread: &Thread) {
-    let head_at = thread.robust_list.swap(0, Ordering::Relaxed);
-    if head_at == 0 {
-        return;
-    }
-    // A list that cannot be read ends where it cannot be.
-    let _ = walk_robust_list(thread.tid, head_at);
-}
-
-fn walk_robust_list(tid: i32, head_at: u64) -> Result<(), Errno> {
-    let mut bytes = [0; size_of::<RobustListHead>()];
-    user::read(head_at, &mut bytes)?;
-    let head = RobustListHead::read_from_bytes(&bytes).map_err(|_| Errno::EFAULT)?;
-    let mutex = |entry: u64| (entry & !1).wrapping_add_signed(head.futex_offset);
-    let pending = head.list_op_pending;
-    let mut entry = head.list;
-    for _ in 0..ROBUST_LIST_LIMIT {
-        if entry & !1 == head_at {
-            break;
-        }
-        // Before the mutex is given up: its memory may be gone after.
-        let next = read_word(entry & !1);
-        if entry & !1 != pending & !1 {
-            owner_died(mutex(entry), tid, entry & 1 != 0, false)?;
-        }
-        entry = next?;
-    }
-    if pending & !1 != 0 {
-        owner_died(mutex(pending), tid, pending & 1 != 0, true)?;
-    }
-    Ok(())
-}
-
-fn read_word(address: u64) -> Result<u64, Errno> {
-    let mut bytes = [0; 8];
-    user::read(address, &mut bytes)?;
-    Ok(u64::from_le_bytes(bytes))
-}
-
-/// Marks a mutex that thread `tid` held. `pending`: it was about to be taken or given up.
-fn owner_died(address: u64, tid: i32, inherits: bool, pending: bool) -> Result<(), Errno> {
-    let mutex = word(address, Access::Write)?;
-    let mut value = mutex.load(Ordering::SeqCst);
-    loop {
-        if pending && !inherits && value & FUTEX_TID_MASK == 0 {
-            // It died between giving the mutex up and waking the next.
-            wake_all_kinds(address, 1);
-            return Ok(());
-        }
-        if value & FUTEX_TID_MASK != tid as u32 {
-            return Ok(());
-        }
-        let marked = (value & FUTEX_WAITERS) | FUTEX_OWNER_DIED;
-        match mutex.compare_exchange(value, marked, Ordering::SeqCst, Ordering::SeqCst) {
-            Ok(_) => break,
-            Err(now) => value = now,
-        }
-    }
-    if value & FUTEX_WAITERS != 0 && !inherits {
-        wake_all_kinds(address, 1);
-    }
-    Ok(())
 }

@@ -1,0 +1,141 @@
+//! Mutexes with priority inheritance, `FUTEX_LOCK_PI`: the word holds the owner's tid, and the kernel hands it from owner to
+//! owner. All threads have one priority, so there is nothing to inherit; what is left is the order of arrival.
+
+use super::{
+    Bucket, FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAITERS, Key, Queue, TABLE, Waiter, withdraw,
+    word,
+};
+use crate::mm::fault::Access;
+use crate::percpu;
+use crate::task::thread::Thread;
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use linux_abi::Errno;
+use spin::Mutex;
+use syscall_shim::kernel::{FutexWord, Woken};
+
+/// What a look at the mutex came to.
+enum Attempt {
+    Owned,
+    Queued(Arc<Waiter>),
+}
+
+/// Makes the caller the owner of the mutex, after all who came before it.
+pub fn lock_pi(futex: FutexWord, try_only: bool, deadline: Option<u64>) -> Result<(), Errno> {
+    let Attempt::Queued(waiter) = attempt(futex, try_only)? else {
+        return Ok(());
+    };
+    let handed = || waiter.woken.load(Ordering::SeqCst);
+    match crate::task::wait::wait(&[], deadline, &mut || handed()) {
+        Ok(Woken::Ready) => Ok(()),
+        // Handed over after all.
+        _ if !withdraw(&waiter) => Ok(()),
+        Ok(Woken::TimedOut) => Err(Errno::ETIMEDOUT),
+        // A mutex is not given up for a signal: after its handler the call is made again.
+        Err(_) => Err(Errno::ERESTARTNOINTR),
+    }
+}
+
+/// Takes a free mutex; queues for one that is not.
+fn attempt(futex: FutexWord, try_only: bool) -> Result<Attempt, Errno> {
+    let thread = percpu::current().arc().ok_or(Errno::ESRCH)?;
+    let tid = thread.tid as u32;
+    let mutex = word(futex.addr, Access::Write)?;
+    let key = Key::of(futex);
+    let bucket = &TABLE[key.bucket()];
+    let mut waiters = bucket.waiters.lock();
+    loop {
+        let value = mutex.load(Ordering::SeqCst);
+        let owner = value & FUTEX_TID_MASK;
+        if owner == tid {
+            return Err(Errno::EDEADLK);
+        }
+        if owner == 0 {
+            let new = tid | (value & FUTEX_OWNER_DIED) | waiting_flag(&waiters, key);
+            if replace(mutex, value, new) {
+                return Ok(Attempt::Owned);
+            }
+            continue;
+        }
+        if try_only {
+            return Err(Errno::EAGAIN);
+        }
+        if Thread::find(owner as i32).is_none() {
+            return Err(Errno::ESRCH);
+        }
+        if replace(mutex, value, value | FUTEX_WAITERS) {
+            break;
+        }
+    }
+    let waiter = Arc::new(Waiter {
+        thread,
+        bitset: 0,
+        key: Mutex::new(key),
+        woken: AtomicBool::new(false),
+    });
+    waiters.push(waiter.clone());
+    bucket.set_count(&waiters);
+    Ok(Attempt::Queued(waiter))
+}
+
+fn replace(mutex: &AtomicU32, old: u32, new: u32) -> bool {
+    mutex
+        .compare_exchange(old, new, Ordering::SeqCst, Ordering::SeqCst)
+        .is_ok()
+}
+
+fn is_waiting(waiter: &Waiter, key: Key) -> bool {
+    waiter.bitset == 0 && *waiter.key.lock() == key
+}
+
+fn waiting_flag(waiters: &Queue<'_>, key: Key) -> u32 {
+    if waiters.iter().any(|waiter| is_waiting(waiter, key)) {
+        FUTEX_WAITERS
+    } else {
+        0
+    }
+}
+
+/// Gives the mutex up, to the thread that has waited longest if there is one.
+pub fn unlock_pi(futex: FutexWord) -> Result<(), Errno> {
+    let mutex = word(futex.addr, Access::Write)?;
+    if mutex.load(Ordering::SeqCst) & FUTEX_TID_MASK != percpu::current().tid as u32 {
+        return Err(Errno::EPERM);
+    }
+    give(mutex, Key::of(futex), 0);
+    Ok(())
+}
+
+/// Gives a mutex whose owner has ended to the next one, with `flags` in the word.
+pub fn hand_over(address: u64, flags: u32) -> Result<(), Errno> {
+    let mutex = word(address, Access::Write)?;
+    give(
+        mutex,
+        Key::of(FutexWord {
+            addr: address,
+            private: false,
+        }),
+        flags,
+    );
+    Ok(())
+}
+
+fn give(mutex: &AtomicU32, key: Key, flags: u32) {
+    let bucket: &Bucket = &TABLE[key.bucket()];
+    let mut waiters = bucket.waiters.lock();
+    let next = waiters
+        .iter()
+        .position(|waiter| is_waiting(waiter, key))
+        .map(|at| waiters.remove(at));
+    // Only the owner and, with the queue locked, the kernel change a mutex that is owned.
+    match next {
+        Some(next) => {
+            let new = next.thread.tid as u32 | flags | waiting_flag(&waiters, key);
+            mutex.store(new, Ordering::SeqCst);
+            next.woken.store(true, Ordering::SeqCst);
+            next.thread.wake_up();
+        }
+        None => mutex.store(flags, Ordering::SeqCst),
+    }
+    bucket.set_count(&waiters);
+}
