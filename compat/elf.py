@@ -10,9 +10,9 @@ import struct
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from compat.elf_structs import EHDR, PHDR, PT_DYNAMIC, PT_INTERP, PT_LOAD
 from compat.errors import UnsupportedProgramError
 
-PT_LOAD, PT_DYNAMIC, PT_INTERP, PT_NOTE = 1, 2, 3, 4
 PF_X = 1
 ET_EXEC, ET_DYN = 2, 3
 DT_NULL, DT_NEEDED, DT_STRTAB, DT_STRSZ, DT_SONAME, DT_RPATH, DT_RUNPATH, DT_FLAGS_1 = (
@@ -34,9 +34,6 @@ MAX_ALIGN = 1 << 32
 MAX_HEADERS = 65536 // 56
 MAX_DYNAMIC = 1 << 20
 MAX_STRINGS = 64 << 20
-
-EHDR = struct.Struct("<16sHHIQQQIHHHHHH")
-PHDR = struct.Struct("<IIQQQQQQ")
 
 # Imported functions that tell what a program opens at run time (see `runtime_rules`).
 INTERESTING = frozenset(

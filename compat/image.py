@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from compat.atomic import replacing
+from compat.elf_structs import EHDR, PHDR, PT_LOAD
 from compat.erofs import Layout, write_image
 from compat.errors import CompatError, InternalError
 from compat.program import TRAILER_MAGIC
@@ -23,12 +24,9 @@ DIRECT_MAP = 0x6600_0000_0000
 HEADER_SYMBOL = b"compat_image_header"
 HEADER_MAGIC = 0x31474D4954504D43
 
-PT_LOAD = 1
 PF_X, PF_W, PF_R = 1, 2, 4
 SHT_SYMTAB = 2
 
-_EHDR = struct.Struct("<16sHHIQQQIHHHHHH")
-_PHDR = struct.Struct("<IIQQQQQQ")
 _SHDR = struct.Struct("<IIQQQQIIQQ")
 _SYM = struct.Struct("<IBBHQQ")
 _HEADER = struct.Struct("<8Q")
@@ -49,7 +47,7 @@ class Segment:
 
     def pack(self) -> bytes:
         head = (self.kind, self.flags, self.offset, self.vaddr, self.paddr)
-        return _PHDR.pack(*head, self.filesz, self.memsz, self.align)
+        return PHDR.pack(*head, self.filesz, self.memsz, self.align)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +79,8 @@ def read_kernel(path: Path) -> Kernel:
         hint = "build the native parts: python -m compat._build"
         raise InternalError(f"cannot read the kernel {path}: {error.strerror}", hint) from error
     try:
-        header = _EHDR.unpack_from(data)
-        segments = tuple(Segment(*_PHDR.unpack_from(data, header[5] + 56 * i)) for i in range(header[10]))
+        header = EHDR.unpack_from(data)
+        segments = tuple(Segment(*PHDR.unpack_from(data, header[5] + 56 * i)) for i in range(header[10]))
         vaddr = _find_symbol(data, header[6], header[12])
     except (struct.error, ValueError, IndexError) as error:
         raise InternalError(f"{path} is not a compat kernel: {error}") from error
@@ -133,7 +131,7 @@ class _Placement:
 def _place(kernel: Kernel, config: bytes, plans: bytes, layout: Layout) -> _Placement:
     loads = [segment for segment in kernel.segments if segment.kind == PT_LOAD]
     count = len(kernel.segments) + 2
-    moved, kernel_end = _move_kernel(kernel, _up(_EHDR.size + count * _PHDR.size, PAGE))
+    moved, kernel_end = _move_kernel(kernel, _up(EHDR.size + count * PHDR.size, PAGE))
     config_size = _up(len(config), PAGE)
     data_size = config_size + _up(len(plans), PAGE)
     data_paddr = _up(max(segment.paddr + segment.memsz for segment in loads), HUGE)
@@ -177,8 +175,8 @@ def _holds(load: Segment, segment: Segment) -> bool:
 
 def _headers(kernel: Kernel, segments: list[Segment]) -> bytes:
     """The ELF header without section headers (debugging uses the kernel's own file), and the program headers."""
-    old = _EHDR.unpack_from(kernel.data)
-    header = _EHDR.pack(*old[:5], _EHDR.size, 0, old[7], _EHDR.size, _PHDR.size, len(segments), 64, 0, 0)
+    old = EHDR.unpack_from(kernel.data)
+    header = EHDR.pack(*old[:5], EHDR.size, 0, old[7], EHDR.size, PHDR.size, len(segments), 64, 0, 0)
     return header + b"".join(segment.pack() for segment in segments)
 
 

@@ -8,7 +8,7 @@ import struct
 from dataclasses import dataclass
 from enum import Enum
 
-from compat.elf import EHDR, PHDR, PT_NOTE
+from compat.elf_structs import EHDR, PHDR, PT_NOTE
 from compat.errors import ProgramNotFoundError, UnsupportedProgramError
 
 NOTE_NAME = b"compat\0"

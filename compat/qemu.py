@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from compat.bootconfig import BootConfig, encode
-from compat.elf import EHDR, PHDR, PT_LOAD
-from compat.errors import STATUS_INTERNAL, CompatError
+from compat.elf_structs import EHDR, PHDR, PT_LOAD
+from compat.errors import STATUS_CANNOT_RUN, STATUS_INTERNAL, CompatError
 from compat.launch import RunRequest
 from compat.relay import Relay, describe_streams, is_same_output, window_size
 
@@ -67,6 +67,8 @@ def run_qemu(request: RunRequest) -> int:
         errors.seek(0)
         messages = errors.read().decode(errors="replace")
     status = _final_status(reported, process.returncode, messages)
+    if status == 0 and relay.lost:
+        status = STATUS_CANNOT_RUN
     if request.json_stats is not None:
         _write_stats(request.json_stats, status, time.monotonic() - started, relay)
     return status
@@ -75,6 +77,9 @@ def run_qemu(request: RunRequest) -> int:
 def _final_status(status: int | None, code: int, messages: str) -> int:
     if status is not None:
         return status
+    if code == STATUS_CANNOT_RUN << 1 | 1:
+        # Through the exit port: the kernel gave up before it had a console, and said why.
+        return STATUS_CANNOT_RUN
     if messages:
         print(f"compat: QEMU: {messages.strip()}", file=sys.stderr)
     print(f"compat: the machine ended without an exit status (QEMU's own: {code}); this is a bug", file=sys.stderr)

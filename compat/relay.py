@@ -43,6 +43,8 @@ class Relay:
         self.stdio, self.stderr, self.control, self.debug = stdio, stderr, control, debug
         self.moved = dict.fromkeys(("stdin", "stdout", "stderr", "debug"), 0)
         self.outcome = "failed"
+        # Output could not be written, though somebody wants it.
+        self.lost = False
         self._status: int | None = None
         self._rest = b""
         self._asked = 0
@@ -121,8 +123,11 @@ class Relay:
                 view = memoryview(b"" if gone else data)
                 while view:
                     view = view[os.write(target, view) :]
-            except OSError:
+            except OSError as error:
                 gone = True
+                if not isinstance(error, BrokenPipeError):
+                    print(f"compat: cannot write the program's {name}: {error.strerror}", file=sys.stderr)
+                    self.lost = True
                 self._tell("hangup stdio" if name == "stdout" else "hangup stderr")
 
     def _pump_in(self) -> None:

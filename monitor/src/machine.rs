@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use std::sync::{Arc, Barrier};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use boot_abi::{KEY_REALTIME, KEY_TSC_KHZ, KEY_VIRTIO_MMIO, STATUS_INTERNAL};
+use boot_abi::{KEY_REALTIME, KEY_TSC_KHZ, KEY_VIRTIO_MMIO, STATUS_CANNOT_RUN, STATUS_INTERNAL};
 use event_manager::{EventManager, MutEventSubscriber, SubscriberOps};
 use kvm_bindings::CpuId;
 use nix::sys::signalfd::SignalFd;
@@ -47,8 +47,13 @@ pub fn run(options: &Options, stats: Stats) -> Result<u8> {
     let mut stats_file = create_stats_file(options)?;
     let signals = signals::block()?;
     let machine = Machine::build(options, &stats)?;
+    let console = Arc::clone(&machine.console);
     let outcome = machine.run(options.cpus, signals)?;
-    let status = report(&outcome);
+    let status = match report(&outcome) {
+        // The program did well, and could not know that its output would not arrive.
+        0 if console.with_device(|console| console.lost) => STATUS_CANNOT_RUN,
+        status => status,
+    };
     if let Some(file) = &mut stats_file {
         stats.write(file, &outcome, status)?;
     }

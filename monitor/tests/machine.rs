@@ -448,3 +448,21 @@ fn a_reader_that_leaves_is_told() {
     assert_eq!(running.line(), "hangup stdio\n");
     assert_eq!(running.status(), Some(13));
 }
+
+#[test]
+fn output_that_cannot_be_written_is_no_success() {
+    let full = fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let out = Command::new(MONITOR)
+        .arg(guest("console"))
+        .stdin(Stdio::null())
+        .stdout(full)
+        .stderr(Stdio::piped())
+        .output()
+        .unwrap();
+    let shown = text(&out.stderr);
+    assert_eq!(out.status.code(), Some(125), "{shown}");
+    assert!(shown.contains("No space left"), "{shown}");
+}

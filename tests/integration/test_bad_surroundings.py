@@ -53,7 +53,7 @@ def test_no_permission_on_kvm_names_the_group(guest: Guest, tmp_path: Path) -> N
     if os.geteuid() == 0:
         group = next(entry.gr_name for entry in grp.getgrall() if entry.gr_gid not in {0, os.getgid()})
         os.chown(device, 0, grp.getgrnam(group).gr_gid)
-    device.chmod(0)
+    device.chmod(0o060)
     command = [*without_privileges(), *compat_command(), "run", "--platform", "kvm", "/bin/true"]
     outcome = in_private_mounts(guest, 'mount --bind "$1" /dev/kvm; shift; exec "$@"', str(device), *command)
     assert outcome.status == CANNOT, outcome

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from compat.elf import EHDR, PHDR
+from compat.elf_structs import EHDR, PHDR
 from compat.erofs import plan_layout
 from compat.errors import CompatError, InternalError
 from compat.image import DIRECT_MAP, HEADER_MAGIC, HUGE, TRAILER_MAGIC, build_image, read_kernel

@@ -8,5 +8,6 @@ pub mod layout;
 pub mod map;
 pub mod paging;
 pub mod patch;
+mod remap;
 pub mod space;
 pub mod user;

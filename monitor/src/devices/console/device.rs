@@ -41,6 +41,8 @@ pub struct Console {
     stderr: Output,
     /// All output has left or was dropped.
     pub drained: bool,
+    /// Output could not be written, though somebody wants it: a full disk, say.
+    pub lost: bool,
     /// There is a CPU for it while the guest runs on another.
     polls: bool,
     config: [u8; 12],
@@ -59,6 +61,7 @@ impl Console {
             stdout,
             stderr,
             drained: true,
+            lost: false,
             polls: crate::host::cpus() > 1,
             config,
         }
@@ -150,7 +153,7 @@ impl Console {
                 Flow::More => wants.again = true,
                 Flow::Blocked => *want = Some(output.watched()),
                 Flow::Closed(e) => {
-                    report_loss(name, &e);
+                    self.lost |= report_loss(name, &e);
                     self.lines.push(format!("hangup {name}"));
                     wants.again = true;
                 }
@@ -218,14 +221,15 @@ impl Console {
     }
 }
 
-/// A reader that left is ordinary; anything else a person should know.
-fn report_loss(name: &str, error: &io::Error) {
-    if error.kind() != io::ErrorKind::BrokenPipe {
-        crate::terminal::message(
-            format!("compat-monitor: cannot write the program's {name} output: {error}\n")
-                .as_bytes(),
-        );
+/// A reader that left is ordinary; anything else a person should know. Answers whether it is such.
+fn report_loss(name: &str, error: &io::Error) -> bool {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return false;
     }
+    crate::terminal::message(
+        format!("compat-monitor: cannot write the program's {name} output: {error}\n").as_bytes(),
+    );
+    true
 }
 
 impl Device for Console {
