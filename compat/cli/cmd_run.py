@@ -24,7 +24,7 @@ OF_USER = ("LANG", "LANGUAGE", "TZ")
 @click.argument("program", metavar="PROGRAM|IMAGE")
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
 @click.option("-m", "--mem", metavar="SIZE", help="Memory of the machine, for example 512M (the default) or 2G.")
-@click.option("--cpus", type=click.IntRange(1, 64), default=1, show_default=True, help="Virtual CPUs.")
+@click.option("--cpus", type=click.IntRange(1, 64), default=1, show_default=True, help="Virtual CPUs. The kernel uses one so far.")
 @click.option("-e", "--env", multiple=True, metavar="K=V", callback=parse_environment, help="Set a variable.")
 @click.option(
     "--add",
@@ -60,6 +60,8 @@ def command(
       127  no such program, or a library or interpreter of it is missing
        70  an error inside compat: a bug
     """
+    if cpus > 1:
+        print(f"compat: --cpus {cpus}: the kernel uses one CPU so far", file=sys.stderr, flush=True)
     memory = _memory(mem) if mem is not None else None
     found = find_program(program)
     if found.kind is Kind.IMAGE:

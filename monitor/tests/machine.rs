@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -12,7 +12,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use boot_abi::config::{
-    ARG, CWD, ENV, HOSTNAME, Records, SEED, STREAM_CLOSED, STREAM_PIPE, STREAMS,
+    ARG, CWD, ENV, HOSTNAME, Records, SAME_OUTPUT, SEED, STREAM_CLOSED, STREAM_PIPE, STREAMS,
 };
 use nix::pty::Winsize;
 use nix::sys::signal::{Signal, kill};
@@ -142,21 +142,27 @@ fn pvh_and_the_configuration_reach_the_guest() {
     assert_eq!((get(STREAMS).len(), get(SEED).len()), (1, 1));
 }
 
+/// The `STREAMS` record that the boot guest shows on stderr when a shell starts it with these redirections.
+fn streams(redirections: &str) -> [u8; 8] {
+    let script = format!("exec {MONITOR} {} {redirections}", guest("boot").display());
+    let out = Command::new("sh").args(["-c", &script]).output().unwrap();
+    let shown = [out.stdout, out.stderr].concat();
+    let at = shown.windows(7).position(|w| w == b"config\n").unwrap() + 7;
+    let mut records = Records::new(&shown[at..]);
+    let (_, data) = records.find(|(tag, _)| *tag == STREAMS).unwrap();
+    data.try_into().unwrap()
+}
+
 #[test]
 fn closed_streams_are_known_to_the_guest() {
-    let script = format!("exec {MONITOR} {} <&- >&-", guest("boot").display());
-    let out = Command::new("sh").args(["-c", &script]).output().unwrap();
-    let at = out
-        .stderr
-        .windows(7)
-        .position(|w| w == b"config\n")
-        .unwrap()
-        + 7;
-    let streams = Records::new(&out.stderr[at..])
-        .find(|(tag, _)| *tag == STREAMS)
-        .unwrap()
-        .1;
-    assert_eq!(streams[..3], [STREAM_CLOSED, STREAM_CLOSED, STREAM_PIPE]);
+    let expected = [STREAM_CLOSED, STREAM_CLOSED, STREAM_PIPE, 0];
+    assert_eq!(streams("<&- >&-")[..4], expected);
+}
+
+#[test]
+fn one_file_for_both_outputs_is_known_to_the_guest() {
+    assert_eq!(streams("2>&1")[3], SAME_OUTPUT);
+    assert_eq!(streams("")[3], 0);
 }
 
 #[test]
@@ -282,11 +288,15 @@ fn an_image_behind_the_monitor_runs_by_itself() {
     bytes.extend(b"CMPTSELF");
     fs::write(&path, bytes).unwrap();
     fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    let out = Command::new(&path)
-        .args(["--mem", "x"])
-        .env("COMPAT_MEM", "32M")
-        .output()
-        .unwrap();
+    let mut alone = Command::new(&path);
+    alone.args(["--mem", "x"]).env("COMPAT_MEM", "32M");
+    // Another test's child, not yet at its exec, may still have the file open for writing.
+    let out = loop {
+        match alone.output() {
+            Err(e) if e.kind() == ErrorKind::ExecutableFileBusy => sleep(Duration::from_millis(1)),
+            result => break result.unwrap(),
+        }
+    };
     let shown = text(&out.stderr);
     assert_eq!(out.status.code(), Some(42), "{shown}");
     assert!(shown.contains("0x0000000002000000\n") && shown.contains("--mem"));

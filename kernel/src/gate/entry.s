@@ -163,8 +163,14 @@ exc_entry:                          # from gate_exception: the hardware frame is
     je 1f
     movq %gs:{KSTACK_TOP}, %rsp
     jmp 2f
-1:  subq $128, %rsp                 # in the kernel: spare its red zone
+1:  subq %gs:{CR2}, %rsp            # in the kernel: if the fault lies just below its stack, the stack is what overflowed,
+    cmpq $8192, %rsp                # and the report needs another one
+    jb 3f
+    addq %gs:{CR2}, %rsp
+    subq $128, %rsp                 # spare the red zone
     andq $-16, %rsp
+    jmp 2f
+3:  leaq boot_stack_top(%rip), %rsp
 2:  pushq %gs:{EXC_TOP} - 8
     pushq %gs:{EXC_TOP} - 16
     pushq %gs:{EXC_TOP} - 24

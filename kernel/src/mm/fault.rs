@@ -4,7 +4,7 @@ use super::frame::{self, For, HUGE_ORDER, Pfn};
 use super::kernel_space::frame_of;
 use super::layout::{HUGE_PAGE, PAGE, page_down, virt_to_phys};
 use super::map::{Area, Backing};
-use super::paging::{Entry, FRAME, HUGE};
+use super::paging::{Entry, FRAME};
 use super::space::{AddressSpace, Inner, page_permissions};
 use crate::gate;
 use core::ops::Range;
@@ -112,6 +112,14 @@ impl Inner {
         }
     }
 
+    /// Makes a page of a private mapping the space's own, so that the kernel may change it.
+    pub fn make_own(&mut self, area: &Area, page: u64) -> Result<(), Denied> {
+        match self.table.get(page) {
+            Some((entry, huge)) => self.unshare(area, page, entry, huge),
+            None => Filler::new(self, area).fill(page..page + PAGE, true),
+        }
+    }
+
     /// A write to a page that is mapped read-only in a writable mapping: it becomes the space's own, or (shared) the file's
     /// writable page.
     fn unshare(&mut self, area: &Area, page: u64, entry: Entry, huge: bool) -> Result<(), Denied> {
@@ -125,23 +133,24 @@ impl Inner {
             gate::invalidate_page(page);
             return Ok(());
         }
+        let source = if huge {
+            (entry.phys() & !(HUGE_PAGE - 1)) + (page & (HUGE_PAGE - 1))
+        } else {
+            entry.phys()
+        };
+        let old = Pfn::of(source);
         let new = if area.backing.is_shared() {
             let file = Filler::new(self, area).shared_page(page)?;
             Entry::new(file.phys(), FRAME | page_permissions(area, true))
         } else {
-            let source = if huge {
-                entry.phys() + (page & (HUGE_PAGE - 1))
-            } else {
-                entry.phys()
-            };
-            let copy = copy_frame(super::layout::phys_to_virt(source & !HUGE))
-                .ok_or(Denied::OutOfMemory)?;
+            let copy =
+                copy_frame(super::layout::phys_to_virt(source)).ok_or(Denied::OutOfMemory)?;
             Entry::new(copy.phys(), FRAME | page_permissions(area, true))
         };
         // A huge image page is split by this; then the old entry is replaced.
         self.table.set(page, new).map_err(|_| Denied::OutOfMemory)?;
         if entry.is_frame() {
-            frame::put(entry.pfn());
+            frame::put(old);
         } else {
             self.resident += 1;
         }

@@ -1,6 +1,5 @@
 //! Patched code: applying the image's plans to executable mappings, and translating program counters.
 
-use super::fault::Filler;
 use super::frame::{self, For};
 use super::layout::{PAGE, USER_START, is_user_range, page_down, phys_to_virt};
 use super::map::{Area, Backing};
@@ -30,6 +29,8 @@ struct Module {
     code: Range<u64>,
     trampolines: Range<u64>,
     map: PatchMap,
+    /// The pages that hold patched code.
+    pages: Vec<u64>,
 }
 
 impl Patches {
@@ -50,6 +51,19 @@ impl Patches {
             .find(|module| module.code.contains(&pc))?
             .map
             .resume_pc(pc)
+    }
+
+    /// The pages of `range` that hold patched code.
+    pub fn pages_in(&self, range: &Range<u64>) -> impl Iterator<Item = u64> {
+        let patched = self.modules.iter().filter(|module| !module.map.is_empty());
+        let pages = patched.flat_map(|module| &module.pages).copied();
+        pages.filter(|page| range.contains(page))
+    }
+
+    /// Whether the plan was applied to all of `range` already.
+    fn cover(&self, range: &Range<u64>) -> bool {
+        let holds = |code: &Range<u64>| code.start <= range.start && range.end <= code.end;
+        self.modules.iter().any(|module| holds(&module.code))
     }
 
     /// All code in `range` is unmapped. Its trampolines stay mapped (a thread may be in one) but are no longer translated.
@@ -122,6 +136,10 @@ impl Inner {
         if file.shared || area.prot.contains(Prot::PROT_WRITE) {
             return Ok(());
         }
+        // It was executable before.
+        if self.patches.cover(&area.range()) {
+            return Ok(());
+        }
         // Inodes of the image have their nid as number. What was written since fails the records' checks.
         if file.inode.metadata().dev != crate::boot::ROOT_DEV {
             return Ok(());
@@ -139,10 +157,9 @@ impl Inner {
         if sites.is_empty() {
             return Ok(());
         }
-        for page in patch::pages_touched(&sites, &mapping).map_err(|_| Errno::ENOMEM)? {
-            Filler::new(self, area)
-                .fill(page..page + PAGE, true)
-                .map_err(|_| Errno::ENOMEM)?;
+        let pages = patch::pages_touched(&sites, &mapping).map_err(|_| Errno::ENOMEM)?;
+        for &page in &pages {
+            self.make_own(area, page).map_err(|_| Errno::ENOMEM)?;
         }
         let Some(trampolines) = self.map_trampolines(area, patch::trampoline_size(&sites) + 16)?
         else {
@@ -161,6 +178,7 @@ impl Inner {
             code: area.range(),
             trampolines,
             map: applied.map,
+            pages,
         });
         Ok(())
     }

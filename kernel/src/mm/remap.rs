@@ -76,6 +76,11 @@ impl Inner {
         to: Option<u64>,
         keep_old: bool,
     ) -> Result<u64, Errno> {
+        if self.patches.pages_in(&source.range()).next().is_some() {
+            // Its jumps are relative to where it lies.
+            crate::notice::once_each("not implemented: mremap: moving code of the image".into());
+            return Err(Errno::ENOMEM);
+        }
         let target = match to {
             Some(to) => {
                 if to < source.end && source.start < to + new_len {

@@ -192,7 +192,15 @@ impl AddressSpace {
     pub fn discard(&self, range: Range<u64>) -> Result<(), Errno> {
         let mut inner = self.lock();
         let covered = inner.areas.covers(range.clone());
-        inner.drop_pages(range)?;
+        // Patched code keeps its pages: half a patch would be no code, and to the program they are the file's.
+        let mut kept: Vec<u64> = inner.patches.pages_in(&range).collect();
+        kept.sort_unstable();
+        let mut at = range.start;
+        for page in kept {
+            inner.drop_pages(at..page.max(at))?;
+            at = page + PAGE;
+        }
+        inner.drop_pages(at.min(range.end)..range.end)?;
         if covered { Ok(()) } else { Err(Errno::ENOMEM) }
     }
 

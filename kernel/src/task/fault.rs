@@ -9,7 +9,7 @@ use crate::mm::layout::{KERNEL_START, is_user_range};
 use crate::mm::{kernel_space, user};
 use crate::percpu;
 use alloc::string::String;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::Ordering;
 use linux_abi::*;
 
 const KERNEL_HIGH: u64 = KERNEL_START >> 32;
@@ -25,19 +25,13 @@ pub struct Last {
     pub cr2: u64,
 }
 
-static LAST: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
-
 /// The fault behind `info`; zeros for any other signal.
 #[must_use]
-pub fn last(_thread: &Thread, info: &Siginfo) -> Last {
-    if info.code <= 0 || info.code == SI_KERNEL && LAST[0].load(Ordering::Relaxed) == 0 {
+pub fn last(thread: &Thread, info: &Siginfo) -> Last {
+    if info.code <= 0 {
         return Last::default();
     }
-    Last {
-        vector: LAST[0].load(Ordering::Relaxed),
-        error: LAST[1].load(Ordering::Relaxed),
-        cr2: LAST[2].load(Ordering::Relaxed),
-    }
+    thread.signals.lock().fault
 }
 
 /// From `exc_entry`.
@@ -70,12 +64,9 @@ fn access_of(error: u64) -> Access {
 }
 
 fn raise(vector: u64, error: u64, cr2: u64, info: Siginfo) {
-    LAST[0].store(vector, Ordering::Relaxed);
-    LAST[1].store(
-        error | if vector == PAGE_FAULT { 4 } else { 0 },
-        Ordering::Relaxed,
-    );
-    LAST[2].store(cr2, Ordering::Relaxed);
+    // The program knows itself as user mode, which bit 2 of a page fault's error says.
+    let error = error | if vector == PAGE_FAULT { 4 } else { 0 };
+    percpu::current().signals.lock().fault = Last { vector, error, cr2 };
     signal::force(info);
 }
 

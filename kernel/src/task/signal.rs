@@ -77,6 +77,8 @@ pub struct ThreadSignals {
     pub saved_mask: Option<SigSet>,
     pending: Queue,
     pub alternate: StackT,
+    /// The last exception, for the signal context.
+    pub fault: super::fault::Last,
 }
 
 pub struct ProcessSignals {
