@@ -24,7 +24,9 @@ OF_USER = ("LANG", "LANGUAGE", "TZ")
 @click.argument("program", metavar="PROGRAM|IMAGE")
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
 @click.option("-m", "--mem", metavar="SIZE", help="Memory of the machine, for example 512M (the default) or 2G.")
-@click.option("--cpus", type=click.IntRange(1, 64), default=1, show_default=True, help="Virtual CPUs. The kernel uses one so far.")
+@click.option(
+    "--cpus", type=click.IntRange(1, 64), default=1, show_default=True, help="Virtual CPUs. The kernel uses one so far."
+)
 @click.option("-e", "--env", multiple=True, metavar="K=V", callback=parse_environment, help="Set a variable.")
 @click.option(
     "--add",
@@ -48,7 +50,7 @@ def command(
     platform: str | None,
     json_stats: Path | None,
 ) -> None:
-    r"""Run PROGRAM, wrapping it on the fly, or an IMAGE made by `compat wrap`.
+    """Run PROGRAM, wrapping it on the fly, or an IMAGE made by `compat wrap`.
 
     A bare name is searched in PATH. ARGS after -- go to the program. TERM (on a terminal) and, for a PROGRAM, LANG,
     LC_* and TZ are passed on from this environment; other variables are set with -e (-e NAME alone passes NAME on).

@@ -39,7 +39,7 @@ def command(
     keep_ids: bool,
     lean: bool,
 ) -> None:
-    r"""Make an image of PROGRAM, with everything that it needs.
+    """Make an image of PROGRAM, with everything that it needs.
 
     PROGRAM is an x86-64 Linux executable or a script; a bare name is searched in PATH. ARGS after -- become the
     arguments that the image uses when it is run without any.
