@@ -23,7 +23,7 @@ OF_USER = ("LANG", "LANGUAGE", "TZ")
 @click.command("run", short_help="Run a program or an image.")
 @click.argument("program", metavar="PROGRAM|IMAGE")
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
-@click.option("-m", "--mem", metavar="SIZE", help="Memory of the machine, for example 512M (the default) or 2G.")
+@click.option("-m", "--mem", metavar="SIZE", help="Memory of the machine, 8M to 128G; default: 512M.")
 @click.option(
     "--cpus", type=click.IntRange(1, 64), default=1, show_default=True, help="Virtual CPUs. The kernel uses one so far."
 )
@@ -122,6 +122,4 @@ def _wrapped(program: Program, additions: tuple[Addition, ...]) -> Path:
             return wrap(WrapRequest(program=program, output=output, additions=additions), progress).inputs
 
     key: list[object] = [program.exe, program.scripts, [(item.host, item.guest) for item in additions]]
-    image = cached_image(key, build)
-    sys.stdout.flush()
-    return image
+    return cached_image(key, build)

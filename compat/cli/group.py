@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import NoReturn
 
@@ -55,6 +56,7 @@ def group() -> None:
 
 def main() -> NoReturn:
     """Runs a command and turns errors into messages and exit statuses."""
+    _replace_closed_streams()
     try:
         sys.exit(group.main(prog_name="compat", standalone_mode=False) or 0)
     except click.ClickException as error:
@@ -74,6 +76,21 @@ def main() -> NoReturn:
     except Exception:
         _report_bug()
         sys.exit(STATUS_INTERNAL)
+
+
+def _replace_closed_streams() -> None:
+    """Descriptors 0 to 2 must not become an image that is being written, with messages going into it.
+
+    The replacements close by themselves when the monitor takes over: the program sees its streams closed.
+    """
+    for fd in range(3):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    # Python has None for a stream that was closed at its start, and `print` then takes another one.
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
 
 
 def _report_bug() -> None:

@@ -100,16 +100,18 @@ syscall_entry:                      # rax: number, rcx: where to go on; everythi
     call syscall_from_ring3         # (frame); the result is left in the frame
     RESTORE_XMM
     addq $XMM, %rsp
-    movq 80(%rsp), %rax             # rbx, rbp and r12-r15 are as they were: the Rust ABI keeps them
-    movq 48(%rsp), %r11
+    movq 48(%rsp), %r11             # rbx, rbp and r12-r15 are as they were: the Rust ABI keeps them
     movq 56(%rsp), %r10
     movq 64(%rsp), %r9
     movq 72(%rsp), %r8
     movq 96(%rsp), %rdx
     movq 104(%rsp), %rsi
     movq 112(%rsp), %rdi
-    pushq 144(%rsp)
-    popfq
+    testl $0x244d00, 144(%rsp)      # TF, DF, OF, NT, AC, ID: seldom set, and only popfq restores them
+    jnz 2f
+    movb 144(%rsp), %ah             # the others are cheaper by sahf; the test has cleared OF
+    sahf
+    movq 80(%rsp), %rax
     .globl exit_jump
 exit_jump:                          # restartable: an interrupt in here begins it again; nothing in it changes the flags
     movl %gs:{PENDING}, %ecx
@@ -121,6 +123,11 @@ exit_jump:                          # restartable: an interrupt in here begins i
     jmp *%rcx
     .globl exit_jump_end
 exit_jump_end:
+
+2:  movq 80(%rsp), %rax
+    pushq 144(%rsp)
+    popfq
+    jmp exit_jump
 
 exit_slow:                          # the frame is still whole below the top of the stack
     movq %gs:{KSTACK_TOP}, %rcx
