@@ -2,6 +2,7 @@
 
 use super::Config;
 use crate::drivers::random;
+use crate::mm::frame;
 use crate::mm::layout::{PAGE, page_down, page_up};
 use crate::mm::map::Backing;
 use crate::mm::space::{AddressSpace, At as MapAt, file_backing};
@@ -35,7 +36,7 @@ pub fn start_first(
 ) -> Result<(), String> {
     let space = AddressSpace::new().map_err(|_| "not enough memory")?;
     let identity = Identity::new(config.uid, config.gid);
-    let threads = crate::mm::frame::counts().1 / 8;
+    let threads = frame::counts().1 / 8;
     let mut limits = Limits::new(threads);
     limits.set(
         Resource::NOFILE,
@@ -193,7 +194,10 @@ fn load(process: &Arc<Process>, config: &Config) -> Result<Loaded, String> {
     let layout = align_to_image(layout, &file, &program);
     let space = &process.space;
     let memory = |errno: Errno| {
-        format!("cannot map the program: {errno:?}; give the machine more memory with -m")
+        let (has, more) = frame::advice();
+        format!(
+            "cannot map the program: {errno:?}; {has} MiB are too few, give the machine more memory with -m, for example -m {more}M"
+        )
     };
     map_program(space, &file, &program, layout.program_bias).map_err(memory)?;
     if let Some((file, plan)) = &interp {

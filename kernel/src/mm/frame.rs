@@ -278,6 +278,13 @@ pub fn put_block(pfn: Pfn, order: u8) {
     }
 }
 
+/// MiB that the program and the kernel share, and what to try when that is too little: twice as much as the machine has.
+#[must_use]
+pub fn advice() -> (u64, u64) {
+    let mib = TOTAL.load(Ordering::Relaxed) >> 8;
+    (mib, (mib + 1).next_power_of_two() * 2)
+}
+
 /// Free and total frames.
 #[must_use]
 pub fn counts() -> (u64, u64) {

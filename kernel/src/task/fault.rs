@@ -76,8 +76,9 @@ fn memory_signal(denied: Denied, address: u64) -> Siginfo {
         Denied::NoPermission => Siginfo::fault(Signal::SIGSEGV, SEGV_ACCERR, address),
         Denied::PastEnd => Siginfo::fault(Signal::SIGBUS, BUS_ADRERR, address),
         Denied::OutOfMemory => {
+            let (has, more) = crate::mm::frame::advice();
             say!(
-                "out of memory: the program touched memory that is not there any more; give it more with -m"
+                "out of memory: the program touched more than the {has} MiB there are; give it more with -m, for example -m {more}M"
             );
             Siginfo::kernel(Signal::SIGKILL)
         }
