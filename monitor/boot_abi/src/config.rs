@@ -28,6 +28,8 @@ pub const ARG0: u32 = 9;
 pub const UMASK: u32 = 10;
 /// Empty, before the `ENV` records of a run-time blob: the image's `ENV` records do not count.
 pub const CLEAR_ENV: u32 = 11;
+/// Text: how the network is set up, see [`crate::netconf`]. Absent: `lo` only.
+pub const NET: u32 = 12;
 
 /// Flag: stdout and stderr are the same file, so their bytes keep one order.
 pub const SAME_OUTPUT: u8 = 1;

@@ -6,6 +6,8 @@
 #![no_std]
 
 pub mod config;
+pub mod hostnet;
+pub mod netconf;
 
 /// Version of this contract, carried by the image in an ELF note (name `compat`, type 1, descriptor: one u32).
 pub const ABI_VERSION: u32 = 1;

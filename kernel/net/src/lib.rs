@@ -1,0 +1,33 @@
+//! Sockets without a machine.
+//!
+//! As in `vfs`, nothing here blocks: an operation that cannot go on answers `EAGAIN`, and the socket's `WaitList` says
+//! when to try again. What leaves the guest goes through an [`Uplink`], of which there are two kinds: one forwards
+//! connections to sockets of the host, the other is a TCP/IP stack over a network card. Loopback traffic never leaves
+//! this crate.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+mod address;
+mod env;
+mod message;
+mod network;
+mod socket;
+mod uplink;
+
+pub use address::{Address, LinkAddress, RawAddress, UnixName};
+pub use env::{Env, Ucred};
+pub use linux_abi::Errno;
+pub use message::{Control, Outgoing, Received};
+pub use network::{Interface, InterfaceFlags, Network};
+pub use socket::{Accepted, Socket, SocketOps, SocketType, receive_vec};
+pub use uplink::{
+    Acceptor, ConnectRequest, Connection, DatagramKind, DatagramReceiver, Datagrams, Listening,
+    Stream, StreamOption, Uplink,
+};
+
+/// What almost everything here returns.
+pub type Result<T> = core::result::Result<T, Errno>;
