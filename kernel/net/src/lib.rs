@@ -13,16 +13,24 @@ extern crate std;
 
 mod address;
 mod env;
+mod ioctl;
 mod message;
+mod netlink;
 mod network;
+mod procfs;
+mod route;
 mod socket;
+#[cfg(test)]
+mod tests;
 mod uplink;
 
 pub use address::{Address, LinkAddress, RawAddress, UnixName};
 pub use env::{Env, Ucred};
+pub use ioctl::is_interface_ioctl;
 pub use linux_abi::Errno;
 pub use message::{Control, Outgoing, Received};
 pub use network::{Interface, InterfaceFlags, Network};
+pub use route::{Route, broadcast, lookup, netmask, network_of, table};
 pub use socket::{Accepted, Socket, SocketOps, SocketType, receive_vec};
 pub use uplink::{
     Acceptor, ConnectRequest, Connection, DatagramKind, DatagramReceiver, Datagrams, Listening,

@@ -1,14 +1,16 @@
 //! The network of the guest: its interfaces, its name spaces, the way out; makes sockets.
 use crate::Result;
 use crate::env::Env;
-use crate::socket::Socket;
+use crate::netlink;
+use crate::socket::{Socket, SocketType};
 use crate::uplink::Uplink;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bitflags::bitflags;
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use linux_abi::Errno;
+use linux_abi::raw::net::AF_NETLINK;
 use spin::Once;
 use vfs::Host;
 
@@ -50,6 +52,32 @@ pub struct Interface {
 pub struct Network {
     host: Arc<dyn Host>,
     uplink: Once<Arc<dyn Uplink>>,
+    pub(crate) netlink_ports: netlink::Ports,
+}
+
+/// `ARPHRD_LOOPBACK`
+const ARPHRD_LOOPBACK: u16 = 772;
+
+/// The interface that every guest has.
+fn loopback() -> Interface {
+    Interface {
+        index: 1,
+        name: String::from("lo"),
+        flags: InterfaceFlags::UP
+            | InterfaceFlags::LOOPBACK
+            | InterfaceFlags::RUNNING
+            | InterfaceFlags::LOWER_UP,
+        mtu: 65536,
+        hardware_type: ARPHRD_LOOPBACK,
+        hardware_address: [0; 6],
+        addresses: Vec::from([
+            (IpAddr::V4(Ipv4Addr::LOCALHOST), 8),
+            (IpAddr::V6(Ipv6Addr::LOCALHOST), 128),
+        ]),
+        gateways: Vec::new(),
+        received: [0; 4],
+        sent: [0; 4],
+    }
 }
 
 impl Network {
@@ -58,6 +86,7 @@ impl Network {
         Arc::new(Self {
             host,
             uplink: Once::new(),
+            netlink_ports: netlink::Ports::default(),
         })
     }
 
@@ -76,15 +105,29 @@ impl Network {
         self.uplink.get()
     }
 
+    /// All interfaces, `lo` first.
+    #[must_use]
+    pub fn interfaces(&self) -> Vec<Interface> {
+        let outside = self.uplink.get().map(|uplink| uplink.interfaces());
+        let mut all = Vec::from([loopback()]);
+        all.extend(outside.into_iter().flatten());
+        all
+    }
+
     /// socket(2): `kind` without its flags.
     pub fn socket(
         self: &Arc<Self>,
-        _domain: u32,
-        _kind: u32,
-        _protocol: u32,
-        _env: &dyn Env,
+        domain: u32,
+        kind: u32,
+        protocol: u32,
+        env: &dyn Env,
     ) -> Result<Arc<Socket>> {
-        Err(Errno::EAFNOSUPPORT)
+        let kind = SocketType::new(kind)?;
+        let ops = match domain {
+            AF_NETLINK => netlink::socket(self, kind, protocol, env)?,
+            _ => return Err(Errno::EAFNOSUPPORT),
+        };
+        Ok(Socket::new(ops))
     }
 
     /// socketpair(2)
