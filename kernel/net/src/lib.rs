@@ -16,6 +16,7 @@ mod env;
 mod message;
 mod network;
 mod socket;
+mod unix;
 mod uplink;
 
 pub use address::{Address, LinkAddress, RawAddress, UnixName};
@@ -24,6 +25,7 @@ pub use linux_abi::Errno;
 pub use message::{Control, Outgoing, Received};
 pub use network::{Interface, InterfaceFlags, Network};
 pub use socket::{Accepted, Socket, SocketOps, SocketType, receive_vec};
+pub use unix::UnixEntry;
 pub use uplink::{
     Acceptor, ConnectRequest, Connection, DatagramKind, DatagramReceiver, Datagrams, Listening,
     Stream, StreamOption, Uplink,

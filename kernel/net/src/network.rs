@@ -2,6 +2,7 @@
 use crate::Result;
 use crate::env::Env;
 use crate::socket::Socket;
+use crate::unix::{self, Names, UnixEntry};
 use crate::uplink::Uplink;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -9,6 +10,7 @@ use alloc::vec::Vec;
 use bitflags::bitflags;
 use core::net::IpAddr;
 use linux_abi::Errno;
+use linux_abi::raw::net::AF_UNIX;
 use spin::Once;
 use vfs::Host;
 
@@ -50,12 +52,14 @@ pub struct Interface {
 pub struct Network {
     host: Arc<dyn Host>,
     uplink: Once<Arc<dyn Uplink>>,
+    unix: Arc<Names>,
 }
 
 impl Network {
     #[must_use]
     pub fn new(host: Arc<dyn Host>) -> Arc<Self> {
         Arc::new(Self {
+            unix: Names::new(host.clone()),
             host,
             uplink: Once::new(),
         })
@@ -79,22 +83,34 @@ impl Network {
     /// socket(2): `kind` without its flags.
     pub fn socket(
         self: &Arc<Self>,
-        _domain: u32,
-        _kind: u32,
-        _protocol: u32,
-        _env: &dyn Env,
+        domain: u32,
+        kind: u32,
+        protocol: u32,
+        env: &dyn Env,
     ) -> Result<Arc<Socket>> {
-        Err(Errno::EAFNOSUPPORT)
+        match domain {
+            AF_UNIX => unix::socket(&self.unix, kind, protocol, env),
+            _ => Err(Errno::EAFNOSUPPORT),
+        }
     }
 
     /// socketpair(2)
     pub fn pair(
         self: &Arc<Self>,
-        _domain: u32,
-        _kind: u32,
-        _protocol: u32,
-        _env: &dyn Env,
+        domain: u32,
+        kind: u32,
+        protocol: u32,
+        env: &dyn Env,
     ) -> Result<[Arc<Socket>; 2]> {
-        Err(Errno::EAFNOSUPPORT)
+        match domain {
+            AF_UNIX => unix::pair(&self.unix, kind, protocol, env),
+            _ => Err(Errno::EAFNOSUPPORT),
+        }
+    }
+
+    /// The lines of /proc/net/unix.
+    #[must_use]
+    pub fn unix_sockets(&self) -> Vec<UnixEntry> {
+        self.unix.entries()
     }
 }
