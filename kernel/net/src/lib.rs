@@ -22,6 +22,7 @@ mod route;
 mod socket;
 #[cfg(test)]
 mod tests;
+mod unix;
 mod uplink;
 
 pub use address::{Address, LinkAddress, RawAddress, UnixName};
@@ -32,6 +33,7 @@ pub use message::{Control, Outgoing, Received};
 pub use network::{Interface, InterfaceFlags, Network};
 pub use route::{Route, broadcast, lookup, netmask, network_of, table};
 pub use socket::{Accepted, Socket, SocketOps, SocketType, receive_vec};
+pub use unix::UnixEntry;
 pub use uplink::{
     Acceptor, ConnectRequest, Connection, DatagramKind, DatagramReceiver, Datagrams, Listening,
     Stream, StreamOption, Uplink,

@@ -3,6 +3,7 @@ use crate::Result;
 use crate::env::Env;
 use crate::netlink;
 use crate::socket::{Socket, SocketType};
+use crate::unix::{self, Names, UnixEntry};
 use crate::uplink::Uplink;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -10,7 +11,7 @@ use alloc::vec::Vec;
 use bitflags::bitflags;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use linux_abi::Errno;
-use linux_abi::raw::net::AF_NETLINK;
+use linux_abi::raw::net::{AF_NETLINK, AF_UNIX};
 use spin::Once;
 use vfs::Host;
 
@@ -52,6 +53,7 @@ pub struct Interface {
 pub struct Network {
     host: Arc<dyn Host>,
     uplink: Once<Arc<dyn Uplink>>,
+    unix: Arc<Names>,
     pub(crate) netlink_ports: netlink::Ports,
 }
 
@@ -84,6 +86,7 @@ impl Network {
     #[must_use]
     pub fn new(host: Arc<dyn Host>) -> Arc<Self> {
         Arc::new(Self {
+            unix: Names::new(host.clone()),
             host,
             uplink: Once::new(),
             netlink_ports: netlink::Ports::default(),
@@ -122,22 +125,30 @@ impl Network {
         protocol: u32,
         env: &dyn Env,
     ) -> Result<Arc<Socket>> {
-        let kind = SocketType::new(kind)?;
-        let ops = match domain {
-            AF_NETLINK => netlink::socket(self, kind, protocol, env)?,
-            _ => return Err(Errno::EAFNOSUPPORT),
-        };
-        Ok(Socket::new(ops))
+        match domain {
+            AF_UNIX => unix::socket(&self.unix, kind, protocol, env),
+            AF_NETLINK => netlink::socket(self, SocketType::new(kind)?, protocol, env),
+            _ => Err(Errno::EAFNOSUPPORT),
+        }
     }
 
     /// socketpair(2)
     pub fn pair(
         self: &Arc<Self>,
-        _domain: u32,
-        _kind: u32,
-        _protocol: u32,
-        _env: &dyn Env,
+        domain: u32,
+        kind: u32,
+        protocol: u32,
+        env: &dyn Env,
     ) -> Result<[Arc<Socket>; 2]> {
-        Err(Errno::EAFNOSUPPORT)
+        match domain {
+            AF_UNIX => unix::pair(&self.unix, kind, protocol, env),
+            _ => Err(Errno::EAFNOSUPPORT),
+        }
+    }
+
+    /// The lines of /proc/net/unix.
+    #[must_use]
+    pub fn unix_sockets(&self) -> Vec<UnixEntry> {
+        self.unix.entries()
     }
 }

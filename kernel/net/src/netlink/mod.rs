@@ -7,7 +7,7 @@ mod tests;
 use crate::address::Address;
 use crate::message::{Outgoing, Received};
 use crate::network::Network;
-use crate::socket::{SocketOps, SocketType};
+use crate::socket::{Socket, SocketOps, SocketType};
 use crate::{Env, Result};
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -58,7 +58,7 @@ pub(crate) fn socket(
     kind: SocketType,
     protocol: u32,
     env: &dyn Env,
-) -> Result<Box<dyn SocketOps>> {
+) -> Result<Arc<Socket>> {
     if !matches!(kind, SocketType::Raw | SocketType::Datagram) {
         return Err(Errno::ESOCKTNOSUPPORT);
     }
@@ -66,7 +66,7 @@ pub(crate) fn socket(
         env.unsupported_part("netlink: families other than NETLINK_ROUTE");
         return Err(Errno::EPROTONOSUPPORT);
     }
-    Ok(Box::new(Netlink {
+    Ok(Socket::new(Box::new(Netlink {
         network: network.clone(),
         kind,
         port: AtomicU32::new(0),
@@ -78,7 +78,7 @@ pub(crate) fn socket(
         cap_ack: AtomicBool::new(false),
         ext_ack: AtomicBool::new(false),
         strict: AtomicBool::new(false),
-    }))
+    })))
 }
 
 impl Netlink {
