@@ -7,7 +7,7 @@ flags! {
         MSG_NOSIGNAL MSG_MORE MSG_CMSG_CLOEXEC
     } also {
         MSG_WAITFORONE = 0x1_0000;
-        MSG_BATCH = 0x4_0000;
+        MSG_FASTOPEN = 0x2000_0000;
         // The message comes from a 32-bit program; no program may say so itself.
         MSG_CMSG_COMPAT = 0x8000_0000;
     }

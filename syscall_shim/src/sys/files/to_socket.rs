@@ -2,7 +2,7 @@
 use super::transfer::blocking;
 use crate::kernel::Kernel;
 use crate::sys::sockets::{Envelope, send_from};
-use linux_abi::{Errno, SpliceFlags, SysResult};
+use linux_abi::{Errno, MsgFlags, SpliceFlags, SysResult};
 use net::Socket;
 use vfs::{File, PipeEnd, SliceSink, SliceSource, Source, poll};
 
@@ -118,5 +118,10 @@ pub(super) fn send_pipe<K: Kernel>(
             left: wanted - done,
         })
     };
-    send_from(k, to, wanted, bytes, Envelope::default())
+    let mut envelope = Envelope::default();
+    envelope.flags.set(
+        MsgFlags::MSG_MORE,
+        flags.contains(SpliceFlags::SPLICE_F_MORE),
+    );
+    send_from(k, to, wanted, bytes, envelope)
 }

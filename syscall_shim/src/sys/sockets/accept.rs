@@ -26,11 +26,10 @@ pub fn accept4<K: Kernel>(
 ) -> SysResult {
     let file = open_file(k, fd)?;
     let flags = FdFlags::from_bits(flags).ok_or(Errno::EINVAL)?;
-    // A connection that is taken could not be given back: first a descriptor must be free.
-    k.files().check_room()?;
     let listener = socket_of(&file)?;
     let ops = listener.ops();
     let attempt = || {
+        // A connection that is taken could not be given back: first a descriptor must be free.
         k.files().check_room()?;
         ops.accept()
     };

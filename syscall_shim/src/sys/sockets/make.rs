@@ -57,18 +57,23 @@ pub fn socketpair<K: Kernel>(
     let before = fds.read(k)?;
     fds.write(k, &before)?;
     let (domain, kind) = check(domain, kind)?;
-    let [first, second] = k
+    let pair = k
         .network()
         .pair(domain, kind, protocol as u32, &Caller(k))?;
+    install_pair(k, pair, flags, fds).map(|()| 0)
+}
+
+pub(super) fn install_pair<K: Kernel>(
+    k: &K,
+    [first, second]: [Arc<Socket>; 2],
+    flags: FdFlags,
+    fds: UserPtr<[i32; 2]>,
+) -> Result<(), Errno> {
     let first = install(k, first, flags)?;
     let stored = install(k, second, flags).and_then(|second| {
         fds.write(k, &[first, second])
             .inspect_err(|_| drop(k.files().close(second)))
     });
-    if let Err(errno) = stored {
-        // Nothing is left behind; a failure here means another thread has closed it already.
-        drop(k.files().close(first));
-        return Err(errno);
-    }
-    Ok(0)
+    // Nothing is left behind; a failure here means another thread has closed it already.
+    stored.inspect_err(|_| drop(k.files().close(first)))
 }

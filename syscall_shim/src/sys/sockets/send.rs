@@ -9,6 +9,7 @@ use crate::kernel::Kernel;
 use crate::sys::files::broken_pipe;
 use crate::user::{IoBuffers, UserPtr};
 use alloc::vec::Vec;
+use linux_abi::raw::net::AF_UNIX;
 use linux_abi::{Errno, MsgFlags, Msghdr, SysResult};
 use net::{Address, Control, Outgoing, Socket, SocketType};
 use vfs::{File, Source, poll};
@@ -51,7 +52,7 @@ pub(crate) fn send_from<K: Kernel, S: Source>(
         };
         match patience.run(k, ops.wait_list(), attempt) {
             Ok(count) => done += count,
-            Err(Errno::EPIPE) if done == 0 => return Err(no_reader(k, socket, flags)),
+            Err(Errno::EPIPE) if done == 0 => return Err(broken(k, socket, flags)),
             Err(errno) => return if done > 0 { Ok(done) } else { Err(errno) },
         }
         // An error that is pending is for the next call.
@@ -64,7 +65,7 @@ pub(crate) fn send_from<K: Kernel, S: Source>(
 
 /// SIGPIPE is for streams, and for those who did not say that they want none.
 #[cold]
-fn no_reader<K: Kernel>(k: &K, socket: &Socket, flags: MsgFlags) -> Errno {
+fn broken<K: Kernel>(k: &K, socket: &Socket, flags: MsgFlags) -> Errno {
     if socket.ops().kind() == SocketType::Stream && !flags.contains(MsgFlags::MSG_NOSIGNAL) {
         broken_pipe(k);
     }
@@ -83,6 +84,17 @@ fn send<K: Kernel>(
         Ok(source)
     };
     send_from(k, open, buffers.total(), bytes, envelope)
+}
+
+/// The flags of a call on `socket`. `EOPNOTSUPP`, as where TCP Fast Open is off: data that goes with connect(2).
+fn flags_for<K: Kernel>(k: &K, socket: &Socket, flags: MsgFlags) -> Result<MsgFlags, Errno> {
+    let ops = socket.ops();
+    let is_tcp = ops.kind() == SocketType::Stream && ops.family() != AF_UNIX;
+    if flags.contains(MsgFlags::MSG_FASTOPEN) && is_tcp {
+        k.unsupported_part("send: MSG_FASTOPEN");
+        return Err(Errno::EOPNOTSUPP);
+    }
+    Ok(flags)
 }
 
 /// write(2) and writev(2) to a socket.
@@ -127,7 +139,7 @@ pub fn sendto<K: Kernel>(
     let envelope = Envelope {
         to,
         control: Vec::new(),
-        flags: MsgFlags::from_bits_retain(flags),
+        flags: flags_for(k, socket, MsgFlags::from_bits_retain(flags))?,
     };
     send(k, (&file, socket), &buffers, envelope)
 }
@@ -163,7 +175,11 @@ pub(super) fn send_message<K: Kernel>(
         None => None,
     };
     let control = control::read(k, socket, header.control, header.controllen)?;
-    let envelope = Envelope { to, control, flags };
+    let envelope = Envelope {
+        to,
+        control,
+        flags: flags_for(k, socket, flags)?,
+    };
     let count = send(k, (file, socket), &header.buffers, envelope)?;
     Ok(Sent {
         count,

@@ -374,3 +374,15 @@ fn splice_moves_between_pipes_and_sockets() {
     k.call("close", [w]).unwrap();
     assert_eq!(k.call("splice", [r, 0, fd, 0, 100, 0]), Ok(0));
 }
+
+#[test]
+fn fast_open_is_off() {
+    const MSG_FASTOPEN: u32 = 0x2000_0000;
+    let k = Mock::new();
+    let (state, fd) = stream(&k);
+    assert_eq!(send(&k, fd, "x", MSG_FASTOPEN), Err(Errno::EOPNOTSUPP));
+    assert!(state.sent.lock().is_empty());
+    assert_eq!(k.complaints.lock().len(), 1);
+    let (_, fd) = datagram(&k);
+    assert_eq!(send(&k, fd, "x", MSG_FASTOPEN), Ok(1));
+}

@@ -96,10 +96,15 @@ pub fn unix(k: &Mock) -> (Arc<State>, u64) {
     open(k, AF_UNIX, SocketType::Stream, false)
 }
 
+/// A socket of which this is the state.
+pub fn socket(state: &Arc<State>) -> Arc<Socket> {
+    Socket::new(Box::new(Double(state.clone())))
+}
+
 pub fn open(k: &Mock, family: u32, kind: SocketType, nonblocking: bool) -> (Arc<State>, u64) {
     use crate::kernel::Files;
     let state = State::new(family, kind);
-    let file = Socket::new(Box::new(Double(state.clone()))).into_file(nonblocking);
+    let file = socket(&state).into_file(nonblocking);
     let fd = k.files().insert(file, false).unwrap();
     (state, fd as u64)
 }
