@@ -127,6 +127,12 @@ impl PipeEnd {
         self.pipe.state.lock().bytes.limit()
     }
 
+    /// How many bytes can be read.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.pipe.state.lock().bytes.len()
+    }
+
     /// `F_SETPIPE_SZ`: answers the capacity that it became.
     pub fn set_capacity(&self, wanted: usize, privileged: bool) -> Result<usize> {
         if wanted > (1 << 31) {
@@ -226,7 +232,7 @@ impl FileOps for PipeEnd {
         if command != FIONREAD {
             return Err(Errno::ENOTTY);
         }
-        let waiting = self.pipe.state.lock().bytes.len();
+        let waiting = self.waiting();
         memory.write(
             argument,
             &i32::try_from(waiting).unwrap_or(i32::MAX).to_le_bytes(),
