@@ -10,12 +10,14 @@ mod outbox;
 mod pool;
 mod queue;
 mod shared;
+mod spin;
 mod stream;
 mod stream_options;
 #[cfg(test)]
 mod tests;
 mod transport;
 
+pub use spin::SpinTime;
 pub use transport::{EventBuffer, Request, Transport};
 
 use crate::Result;
