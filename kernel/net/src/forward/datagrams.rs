@@ -159,7 +159,7 @@ impl ForwardDatagrams {
             outbox.recycle(request);
             return Err(errno);
         }
-        request.charge = count as u32;
+        request.charge = Some(count as u32);
         state.unsent += count as u32;
         state.messages += 1;
         outbox.post(request);

@@ -163,7 +163,7 @@ impl Forward {
     pub fn completed(&self, request: Request) {
         let (socket, charge) = (request.socket, request.charge);
         self.shared.outbox.recycle(request);
-        if charge > 0 {
+        if let Some(charge) = charge {
             match self.shared.find(socket) {
                 Some(Endpoint::Stream(stream)) => {
                     stream.upgrade().into_iter().for_each(|s| s.sent(charge));

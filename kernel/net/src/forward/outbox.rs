@@ -147,7 +147,7 @@ impl Request {
             buffer,
             len: Header::SIZE + header.length as usize,
             socket: header.socket,
-            charge: 0,
+            charge: None,
         }
     }
 

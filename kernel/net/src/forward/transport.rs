@@ -31,9 +31,9 @@ pub trait EventBuffer: Send + Sync {
 pub struct Request {
     pub(super) buffer: Box<[u8]>,
     pub(super) len: usize,
-    /// Whom to tell when it is done, and how many bytes of a stream or of datagrams it held.
+    /// Whom to tell when it is done, if it held a stream's bytes or a datagram: how many bytes.
     pub(super) socket: u64,
-    pub(super) charge: u32,
+    pub(super) charge: Option<u32>,
 }
 
 impl Request {
