@@ -1,5 +1,6 @@
 //! A socket whose datagrams go through the host.
 use super::messages::Payload;
+use super::outbox::Outbox;
 use super::shared::{Endpoint, Shared};
 use crate::Result;
 use crate::uplink::{DatagramKind, DatagramReceiver, Datagrams};
@@ -15,8 +16,6 @@ use vfs::Source;
 
 /// `net.core.wmem_default`
 const WINDOW: u32 = 212_992;
-/// The most datagrams that one socket may have under way.
-const MESSAGES_MAX: u32 = 64;
 /// The address, the hop limit and zeros before the bytes of a datagram.
 const PREFIX: usize = boot_abi::hostnet::ADDRESS_SIZE + 8;
 
@@ -31,8 +30,8 @@ struct State {
 }
 
 impl State {
-    fn has_room(&self) -> bool {
-        self.unsent < WINDOW && self.messages < MESSAGES_MAX
+    fn has_room(&self, outbox: &Outbox) -> bool {
+        self.unsent < WINDOW && outbox.has_share(self.messages, false)
     }
 }
 
@@ -121,7 +120,7 @@ impl ForwardDatagrams {
         {
             let mut state = self.state.lock();
             state.refused &= !admitted;
-            if !state.blocked || state.refused || !state.has_room() {
+            if !state.blocked || state.refused || !state.has_room(&self.shared.outbox) {
                 return;
             }
             state.blocked = false;
@@ -145,7 +144,7 @@ impl ForwardDatagrams {
         let outbox = &self.shared.outbox;
         let mut state = self.state.lock();
         let queue_full = !outbox.has_room();
-        if queue_full || !state.has_room() {
+        if queue_full || !state.has_room(outbox) {
             state.blocked = true;
             if queue_full && !core::mem::replace(&mut state.refused, true) {
                 outbox.remember(self.name);

@@ -53,6 +53,13 @@ impl Outbox {
         self.transport.room() > 0 && self.state.lock().waiting.is_empty()
     }
 
+    /// Whether a socket with so many messages under way may send another: it gets at most a quarter of what is free, so that
+    /// a few whose peers are slow do not fill the queue. `easily`: an eighth.
+    pub fn has_share(&self, messages: u32, easily: bool) -> bool {
+        let part = if easily { 8 } else { 4 };
+        messages as usize <= self.transport.room() / part
+    }
+
     /// `socket` will hear when there is room.
     pub fn remember(&self, socket: u64) {
         self.state.lock().refused.push_back(socket);

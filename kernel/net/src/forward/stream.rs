@@ -1,4 +1,5 @@
 //! One end of a forwarded TCP connection.
+use super::outbox::Outbox;
 use super::queue::ReceiveQueue;
 use super::shared::Shared;
 use super::stream_options::encode;
@@ -20,8 +21,6 @@ use vfs::{Sink, Source, WaitList, poll};
 
 /// The most bytes in one message: with its header it fills the largest buffer of the pool.
 const DATA_MAX: usize = 64 * 1024 - Header::SIZE;
-/// The most messages that one stream may have under way, of the 256 that the queue holds: others want to send as well.
-const MESSAGES_MAX: u32 = 64;
 /// `SOCK_MIN_SNDBUF`, `SOCK_MIN_RCVBUF`, roughly.
 const WINDOW_MIN: u32 = 4096;
 /// `TCP_CLOSE`
@@ -88,16 +87,12 @@ impl State {
 
     /// Room for sending, as far as the window goes.
     fn room(&self) -> usize {
-        if self.messages >= MESSAGES_MAX {
-            0
-        } else {
-            self.send_window.saturating_sub(self.unsent) as usize
-        }
+        self.send_window.saturating_sub(self.unsent) as usize
     }
 
     /// Whether poll(2) calls it writable: as Linux, only when a third of the buffer is free.
-    fn has_room(&self) -> bool {
-        self.messages <= MESSAGES_MAX / 2 && self.unsent <= self.send_window / 3 * 2
+    fn has_room(&self, outbox: &Outbox) -> bool {
+        self.unsent <= self.send_window / 3 * 2 && outbox.has_share(self.messages, true)
     }
 
     /// How many more bytes the device should be allowed to send. 0 as long as that is too little for a message.
@@ -254,7 +249,7 @@ impl ForwardStream {
         let mut state = self.state.lock();
         state.unsent = state.unsent.saturating_sub(bytes);
         state.messages = state.messages.saturating_sub(1);
-        if !state.blocked || state.refused || !state.has_room() {
+        if !state.blocked || state.refused || !state.has_room(&self.shared.outbox) {
             return;
         }
         state.blocked = false;
@@ -266,7 +261,7 @@ impl ForwardStream {
     pub fn admitted(&self) {
         let mut state = self.state.lock();
         state.refused = false;
-        if !state.has_room() {
+        if !state.has_room(&self.shared.outbox) {
             return;
         }
         state.blocked = false;
@@ -386,7 +381,7 @@ impl Stream for ForwardStream {
         while source.remaining() > 0 {
             let queue_full = !self.shared.outbox.has_room();
             let room = state.room();
-            if queue_full || room == 0 {
+            if queue_full || room == 0 || !self.shared.outbox.has_share(state.messages, false) {
                 self.block(state, queue_full);
                 outcome = Err(Errno::EAGAIN);
                 break;
@@ -452,7 +447,7 @@ impl Stream for ForwardStream {
             return events;
         }
         let queue_full = !self.shared.outbox.has_room();
-        if queue_full || !state.has_room() {
+        if queue_full || !state.has_room(&self.shared.outbox) {
             self.block(state, queue_full);
         } else {
             events |= WRITABLE;

@@ -9,11 +9,12 @@ use super::mmio::{Doorbell, Mmio};
 use crate::drivers::ioapic;
 use crate::mm::frame;
 use crate::mm::layout::PAGE;
+use crate::notice;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use boot_abi::hostnet::{DEVICE_ID, EVENT_BUFFER_MIN, QUEUE_EVENTS, QUEUE_REQUESTS, QUEUE_SIZE};
-use core::sync::atomic::{AtomicUsize, Ordering, fence};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use linux_abi::Errno;
 use net::forward::{EventBuffer, Forward, Request, Transport};
 use spin::{Mutex, Once};
@@ -47,6 +48,8 @@ struct Ring<T> {
     /// By token.
     posted: Vec<Option<T>>,
     unannounced: bool,
+    /// The device has given back what it does not have.
+    told_broken: AtomicBool,
 }
 
 impl<T> Ring<T> {
@@ -61,6 +64,7 @@ impl<T> Ring<T> {
             doorbell: mmio.doorbell(),
             posted: (0..SIZE).map(|_| None).collect(),
             unannounced: false,
+            told_broken: AtomicBool::new(false),
         })
     }
 
@@ -71,11 +75,20 @@ impl<T> Ring<T> {
         self.unannounced = true;
     }
 
-    /// What the device has given back next, with its token. A token that nobody gave out ends the device's work.
+    /// What the device has given back next, with its token. A token that it does not have is the end of its work.
     fn next(&mut self) -> Option<(u16, T)> {
         let token = self.queue.peek_used()?;
-        let what = self.posted.get_mut(usize::from(token))?.take()?;
-        Some((token, what))
+        let what = self
+            .posted
+            .get_mut(usize::from(token))
+            .and_then(Option::take);
+        if what.is_none() {
+            notice::once(
+                &self.told_broken,
+                "the socket device does not work any more: it gives back what it does not have",
+            );
+        }
+        what.map(|what| (token, what))
     }
 
     fn kick(&mut self) {
@@ -137,6 +150,8 @@ struct Device {
     block: Block,
     /// Event buffers that are not with the device.
     held: AtomicUsize,
+    /// The device may interrupt.
+    interrupts: AtomicBool,
 }
 
 static DEVICE: Once<Option<Device>> = Once::new();
@@ -180,6 +195,7 @@ impl Device {
             requests: Mutex::new(requests),
             events: Mutex::new(events),
             held: AtomicUsize::new(block.count),
+            interrupts: AtomicBool::new(false),
             block,
         };
         (0..device.block.count).for_each(|index| device.post(index as u16));
@@ -258,6 +274,9 @@ impl Device {
     }
 
     fn interrupt(&self, on: bool, forward: &Forward) {
+        if !self.interrupts.swap(on, Ordering::Relaxed) && !on {
+            return;
+        }
         self.events.lock().queue.set_dev_notify(on);
         // That messages were carried out matters only to who waits for it.
         let requests = on && forward.is_crowded();

@@ -146,7 +146,7 @@ fn a_slow_host_makes_senders_wait() {
     let count = (0..100)
         .take_while(|_| send_to(&*datagrams, b"", "1.1.1.1:1").is_ok())
         .count();
-    assert_eq!(count, 64);
+    assert_eq!(count, 52);
     world.serve();
     assert_eq!(inbox.writable.load(Relaxed), 2);
 }
