@@ -13,8 +13,10 @@ extern crate std;
 
 mod address;
 mod env;
+pub mod forward;
 mod ioctl;
 mod message;
+mod netconf;
 mod netlink;
 mod network;
 mod procfs;
@@ -30,6 +32,7 @@ pub use env::{Env, Ucred};
 pub use ioctl::is_interface_ioctl;
 pub use linux_abi::Errno;
 pub use message::{Control, Outgoing, Received};
+pub use netconf::{BadWord, NetConfig, NetMode, hosts};
 pub use network::{Interface, InterfaceFlags, Network};
 pub use route::{Route, broadcast, lookup, netmask, network_of, table};
 pub use socket::{Accepted, Socket, SocketOps, SocketType, receive_vec};

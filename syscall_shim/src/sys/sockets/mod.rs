@@ -6,6 +6,7 @@ mod connect;
 mod control;
 mod env;
 mod header;
+mod interfaces;
 mod lookup;
 mod make;
 mod many;
@@ -24,6 +25,7 @@ pub use options::{getsockopt, setsockopt};
 pub use receive::{recvfrom, recvmsg};
 pub use send::{sendmsg, sendto};
 
+pub(crate) use interfaces::interface_ioctl;
 pub(crate) use patience::Patience;
 pub(crate) use send::{Envelope, send_from, write};
 
