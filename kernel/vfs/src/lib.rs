@@ -13,6 +13,7 @@ extern crate std;
 mod anon;
 mod at;
 mod attr;
+mod bytes;
 mod context;
 mod devfs;
 mod epoll;
@@ -39,6 +40,7 @@ mod wait;
 mod walk;
 
 pub use at::{At, OpenHow};
+pub use bytes::ByteQueue;
 pub use context::{Credentials, FsContext};
 pub use devfs::devfs;
 pub use epoll::{Epoll, EpollEvent, epoll};
