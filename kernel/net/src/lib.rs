@@ -13,6 +13,7 @@ extern crate std;
 
 mod address;
 mod env;
+mod inet;
 mod message;
 mod network;
 mod socket;
@@ -20,6 +21,7 @@ mod uplink;
 
 pub use address::{Address, LinkAddress, RawAddress, UnixName};
 pub use env::{Env, Ucred};
+pub use inet::{Counter, Counters, InetProtocol, SocketEntry, TcpState};
 pub use linux_abi::Errno;
 pub use message::{Control, Outgoing, Received};
 pub use network::{Interface, InterfaceFlags, Network};

@@ -1,6 +1,7 @@
 //! The network of the guest: its interfaces, its name spaces, the way out; makes sockets.
 use crate::Result;
 use crate::env::Env;
+use crate::inet::{self, Inet};
 use crate::socket::Socket;
 use crate::uplink::Uplink;
 use alloc::string::String;
@@ -9,6 +10,7 @@ use alloc::vec::Vec;
 use bitflags::bitflags;
 use core::net::IpAddr;
 use linux_abi::Errno;
+use linux_abi::raw::net::{AF_INET, AF_INET6};
 use spin::Once;
 use vfs::Host;
 
@@ -50,6 +52,7 @@ pub struct Interface {
 pub struct Network {
     host: Arc<dyn Host>,
     uplink: Once<Arc<dyn Uplink>>,
+    inet: Once<Inet>,
 }
 
 impl Network {
@@ -58,6 +61,7 @@ impl Network {
         Arc::new(Self {
             host,
             uplink: Once::new(),
+            inet: Once::new(),
         })
     }
 
@@ -76,15 +80,23 @@ impl Network {
         self.uplink.get()
     }
 
+    /// What the sockets of the Internet families share.
+    pub(crate) fn inet(&self) -> &Inet {
+        self.inet.call_once(|| Inet::new(&*self.host))
+    }
+
     /// socket(2): `kind` without its flags.
     pub fn socket(
         self: &Arc<Self>,
-        _domain: u32,
-        _kind: u32,
-        _protocol: u32,
-        _env: &dyn Env,
+        domain: u32,
+        kind: u32,
+        protocol: u32,
+        env: &dyn Env,
     ) -> Result<Arc<Socket>> {
-        Err(Errno::EAFNOSUPPORT)
+        match domain {
+            AF_INET | AF_INET6 => inet::socket(self, domain, kind, protocol, env),
+            _ => Err(Errno::EAFNOSUPPORT),
+        }
     }
 
     /// socketpair(2)
