@@ -14,6 +14,7 @@ extern crate std;
 mod address;
 mod env;
 pub mod forward;
+mod inet;
 mod ioctl;
 mod message;
 mod netconf;
@@ -29,6 +30,7 @@ mod uplink;
 
 pub use address::{Address, LinkAddress, RawAddress, UnixName};
 pub use env::{Env, Ucred};
+pub use inet::{Counter, Counters, InetProtocol, SocketEntry, TcpState};
 pub use ioctl::is_interface_ioctl;
 pub use linux_abi::Errno;
 pub use message::{Control, Outgoing, Received};

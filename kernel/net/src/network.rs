@@ -1,6 +1,7 @@
 //! The network of the guest: its interfaces, its name spaces, the way out; makes sockets.
 use crate::Result;
 use crate::env::Env;
+use crate::inet::{self, Inet};
 use crate::netlink;
 use crate::socket::{Socket, SocketType};
 use crate::unix::{self, Names, UnixEntry};
@@ -11,7 +12,7 @@ use alloc::vec::Vec;
 use bitflags::bitflags;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use linux_abi::Errno;
-use linux_abi::raw::net::{AF_NETLINK, AF_UNIX};
+use linux_abi::raw::net::{AF_INET, AF_INET6, AF_NETLINK, AF_UNIX};
 use spin::Once;
 use vfs::Host;
 
@@ -55,6 +56,7 @@ pub struct Network {
     uplink: Once<Arc<dyn Uplink>>,
     unix: Arc<Names>,
     pub(crate) netlink_ports: netlink::Ports,
+    inet: Once<Inet>,
 }
 
 /// `ARPHRD_LOOPBACK`
@@ -90,6 +92,7 @@ impl Network {
             host,
             uplink: Once::new(),
             netlink_ports: netlink::Ports::default(),
+            inet: Once::new(),
         })
     }
 
@@ -117,6 +120,11 @@ impl Network {
         all
     }
 
+    /// What the sockets of the Internet families share.
+    pub(crate) fn inet(&self) -> &Inet {
+        self.inet.call_once(|| Inet::new(&*self.host))
+    }
+
     /// socket(2): `kind` without its flags.
     pub fn socket(
         self: &Arc<Self>,
@@ -128,6 +136,7 @@ impl Network {
         match domain {
             AF_UNIX => unix::socket(&self.unix, kind, protocol, env),
             AF_NETLINK => netlink::socket(self, SocketType::new(kind)?, protocol, env),
+            AF_INET | AF_INET6 => inet::socket(self, domain, kind, protocol, env),
             _ => Err(Errno::EAFNOSUPPORT),
         }
     }
