@@ -9,7 +9,7 @@ use socket2::Socket;
 
 use super::addresses::shown_connection;
 use super::context::{Context, Next};
-use super::publish::{Bound, Kind};
+use super::publish::{Bound, Kind, start_listening, stop_listening};
 use super::stream::Stream;
 use super::sys;
 use crate::devices::virtio::{DeviceError, Rings};
@@ -131,7 +131,7 @@ impl Ports {
                 continue;
             };
             let backlog = backlog.clamp(LEAST_BACKLOG, MOST_BACKLOG) as i32;
-            match port.socket.listen(backlog) {
+            match start_listening(&port.socket, backlog) {
                 Ok(()) => {
                     port.listening = true;
                     port.pending = true;
@@ -175,7 +175,7 @@ impl Ports {
         }
     }
 
-    /// The guest listens no more. A bound socket that was shut down stays bound and can listen again.
+    /// The guest listens no more.
     pub fn close(&mut self, name: u64) {
         let Some(port) = self.names.remove(&name) else {
             return;
@@ -321,7 +321,7 @@ impl Ports {
 impl Port {
     fn stop(&mut self) {
         if self.listening {
-            let _ = self.socket.shutdown(std::net::Shutdown::Both);
+            let _ = stop_listening(&self.socket);
             self.listening = false;
             self.pending = false;
         }

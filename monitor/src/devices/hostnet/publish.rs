@@ -124,58 +124,75 @@ pub fn bind_all(list: &[Publish]) -> Result<Vec<Bound>> {
     Ok(bound)
 }
 
+/// What failed, and where.
+type Attempt<T> = std::result::Result<T, (SocketAddr, io::Error)>;
+
 impl Publish {
-    fn bind(&self) -> std::result::Result<Vec<Socket>, (SocketAddr, io::Error)> {
-        if let Some(ip) = self.ip {
-            return Ok(vec![self.bind_at(ip, self.host)?]);
+    fn bind(&self) -> Attempt<Vec<Socket>> {
+        if self.host != 0 {
+            return self.bind_to(self.host);
         }
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            let v4 = self.bind_at(Ipv4Addr::UNSPECIFIED.into(), self.host)?;
-            let port = local_port(&v4);
-            match self.bind_at(Ipv6Addr::UNSPECIFIED.into(), port) {
-                Ok(v6) => return Ok(vec![v4, v6]),
-                // A host without IPv6.
-                Err((_, e))
-                    if matches!(
-                        e.raw_os_error(),
-                        Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL)
-                    ) =>
-                {
-                    return Ok(vec![v4]);
-                }
-                Err((_, e))
-                    if self.host == 0 && e.kind() == ErrorKind::AddrInUse && tries < PORT_TRIES => {
-                }
-                Err(other) => return Err(other),
+        for _ in 0..PORT_TRIES {
+            match self.free_port().and_then(|port| self.bind_to(port)) {
+                Err((_, e)) if e.kind() == ErrorKind::AddrInUse => {}
+                result => return result,
             }
+        }
+        self.bind_to(self.free_port()?)
+    }
+
+    /// A port that is free now. Linux keeps a port through a shutdown only if it was asked for by number.
+    fn free_port(&self) -> Attempt<u16> {
+        let ip = self.ip.unwrap_or(Ipv4Addr::UNSPECIFIED.into());
+        let at = SocketAddr::new(ip, 0);
+        let probe = || {
+            let socket = self.socket(at)?;
+            socket.bind(&SockAddr::from(at))?;
+            Ok(local_port(&socket))
+        };
+        probe().map_err(|e| (at, e))
+    }
+
+    fn bind_to(&self, port: u16) -> Attempt<Vec<Socket>> {
+        if let Some(ip) = self.ip {
+            return Ok(vec![self.bind_at(ip, port)?]);
+        }
+        let v4 = self.bind_at(Ipv4Addr::UNSPECIFIED.into(), port)?;
+        match self.bind_at(Ipv6Addr::UNSPECIFIED.into(), port) {
+            Ok(v6) => Ok(vec![v4, v6]),
+            Err((_, e)) if is_without_ipv6(&e) => Ok(vec![v4]),
+            Err(other) => Err(other),
         }
     }
 
-    fn bind_at(
-        &self,
-        ip: IpAddr,
-        port: u16,
-    ) -> std::result::Result<Socket, (SocketAddr, io::Error)> {
+    fn bind_at(&self, ip: IpAddr, port: u16) -> Attempt<Socket> {
         let at = SocketAddr::new(ip, port);
         let make = || {
-            let (kind, protocol) = match self.kind {
-                Kind::Tcp => (Type::STREAM, Protocol::TCP),
-                Kind::Udp => (Type::DGRAM, Protocol::UDP),
-            };
-            let socket = Socket::new(Domain::for_address(at), kind.nonblocking(), Some(protocol))?;
-            if at.is_ipv6() {
-                socket.set_only_v6(true)?;
+            let socket = self.socket(at)?;
+            if self.kind == Kind::Udp {
+                socket.bind(&SockAddr::from(at))?;
+                return Ok(socket);
             }
-            if self.kind == Kind::Tcp {
-                // As servers do: connections of an earlier run that linger are no hindrance.
-                socket.set_reuse_address(true)?;
-            }
+            socket.set_reuse_address(true)?;
             socket.bind(&SockAddr::from(at))?;
+            // Only a port on which somebody has listened can be kept for oneself.
+            socket.listen(1)?;
+            stop_listening(&socket)?;
             Ok(socket)
         };
         make().map_err(|e| (at, e))
+    }
+
+    fn socket(&self, at: SocketAddr) -> io::Result<Socket> {
+        let (kind, protocol) = match self.kind {
+            Kind::Tcp => (Type::STREAM, Protocol::TCP),
+            Kind::Udp => (Type::DGRAM, Protocol::UDP),
+        };
+        let socket = Socket::new(Domain::for_address(at), kind.nonblocking(), Some(protocol))?;
+        if at.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
+        Ok(socket)
     }
 
     fn explain(&self, at: SocketAddr, error: &io::Error) -> Error {
@@ -211,6 +228,26 @@ impl Publish {
             format!("compat-monitor: port {guest}/{kind} is published as {port}\n").as_bytes(),
         );
     }
+}
+
+fn is_without_ipv6(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL)
+    )
+}
+
+/// As servers do: connections of before that linger are no hindrance.
+pub fn start_listening(socket: &Socket, backlog: i32) -> io::Result<()> {
+    socket.set_reuse_address(true)?;
+    socket.listen(backlog)
+}
+
+/// The port stays bound, and can be listened on again. As long as nobody listens, Linux would let others have it too if
+/// both sides permit that.
+pub fn stop_listening(socket: &Socket) -> io::Result<()> {
+    socket.shutdown(std::net::Shutdown::Both)?;
+    socket.set_reuse_address(false)
 }
 
 fn local_port(socket: &Socket) -> u16 {
@@ -302,6 +339,36 @@ mod tests {
         assert!(
             ports[0] != 0 && ports.iter().all(|port| *port == ports[0]),
             "{ports:?}"
+        );
+    }
+
+    #[test]
+    fn a_port_is_kept_while_nobody_listens_and_free_after() {
+        let spec = |port| parse(&format!("127.0.0.1:{port}:80")).unwrap();
+        let bound = bind_all(&spec(0)).unwrap();
+        let port = local_port(&bound[0].socket);
+        assert!(bind_all(&spec(port)).is_err());
+        assert!(std::net::TcpListener::bind(("127.0.0.1", port)).is_err());
+        // A connection that was closed on this side lingers.
+        start_listening(&bound[0].socket, 1).unwrap();
+        let client = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+        drop(bound[0].socket.accept().unwrap());
+        drop(client);
+        stop_listening(&bound[0].socket).unwrap();
+        start_listening(&bound[0].socket, 1).unwrap();
+        drop(bound);
+        bind_all(&spec(port)).unwrap();
+    }
+
+    #[test]
+    fn a_low_port_without_permission_says_what_to_do() {
+        let publish = &parse("80:80").unwrap()[0];
+        let at = "0.0.0.0:80".parse().unwrap();
+        let error = io::Error::from_raw_os_error(libc::EACCES);
+        let shown = publish.explain(at, &error).to_string();
+        assert!(
+            shown.contains("port 80/tcp") && shown.contains("ip_unprivileged_port_start=80"),
+            "{shown}"
         );
     }
 }

@@ -53,6 +53,8 @@ pub struct Guest {
     pub in_flight: usize,
     /// Buffers go back to the device.
     pub generous: bool,
+    /// Event buffers that came.
+    pub buffers: usize,
 }
 
 pub fn at(text: &str) -> SocketAddr {
@@ -106,11 +108,43 @@ impl Guest {
             events: VecDeque::new(),
             in_flight: 0,
             generous: true,
+            buffers: 0,
         };
-        for _ in 0..SIZE / 2 {
-            guest.lend();
-        }
+        guest.lend_some();
         guest
+    }
+
+    fn lend_some(&mut self) {
+        for _ in 0..SIZE / 2 {
+            self.lend();
+        }
+    }
+
+    /// The driver starts anew.
+    pub fn restart(&mut self) {
+        self.driver.forget();
+        self.driver.start(0);
+        self.in_flight = 0;
+        self.events.clear();
+        self.lend_some();
+        self.look();
+    }
+
+    /// Puts bytes where no other request lies.
+    pub fn place(&mut self, bytes: &[u8]) -> u64 {
+        let at = REQUEST_SLOTS - REQUEST_SLOT;
+        let memory = &self.driver.memory;
+        memory.write_slice(bytes, GuestAddress(at)).unwrap();
+        at
+    }
+
+    /// Has the device fill all buffers that it was lent.
+    pub fn use_up_buffers(&mut self) {
+        self.generous = false;
+        for name in 0..u64::from(SIZE / 2) {
+            self.connect(1000 + name, at("127.0.0.1:1"));
+            self.event(EV_FAILED, 1000 + name);
+        }
     }
 
     pub fn lend(&mut self) {
@@ -138,8 +172,6 @@ impl Guest {
         let bytes = [&header.to_bytes()[..], payload].concat();
         memory.write_slice(&bytes, GuestAddress(at)).unwrap();
         // In two pieces, the first of which ends inside the header.
-        let cut = 10;
-        let _ = cut;
         self.driver.add(0, &[(at, bytes.len() as u32, 0)]);
         self.in_flight += 1;
     }
@@ -188,6 +220,7 @@ impl Guest {
         self.driver.device.with_device(HostNet::clean_up);
         self.in_flight -= self.driver.returned(0).len();
         for (head, len) in self.driver.returned(1) {
+            self.buffers += 1;
             let at = EVENT_SLOTS + EVENT_SLOT * u64::from(head);
             self.read_buffer(at, len);
             if self.generous {
@@ -228,6 +261,16 @@ impl Guest {
             );
             std::thread::sleep(Duration::from_micros(200));
         }
+    }
+
+    pub fn next_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// One look, and all that came.
+    pub fn take_events(&mut self) -> Vec<Event> {
+        self.look();
+        self.events.drain(..).collect()
     }
 
     /// The next event, which is of this kind and about this socket.
