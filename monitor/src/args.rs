@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use lexopt::prelude::{Long, Short, Value};
 
+use crate::devices::hostnet;
 use crate::error::{Error, Result};
 
 pub const DEFAULT_MEMORY: u64 = 512 << 20;
@@ -24,6 +25,12 @@ Runs IMAGE in a virtual machine of its own.
   --arg0 NAME        the program's argv[0]
   --cwd DIR          the program's working directory
   --hostname NAME    the machine's name (default: the host's)
+  --net MODE         'user' (default): sockets reach the outside as this user's; or 'none'
+  --publish [IP:]HOST:GUEST[/tcp|/udp]
+                     connect a port of the host to one of the machine; HOST 0: any that is free
+  --allow-net HOST:PORT
+                     let the program reach nothing but this (a name, address, network or '*';
+                     a port, a range or '*'), 'dns' (the name server) or 'none'
   --config FILE      more configuration records, as in an image
   --json-stats FILE  write counters and times to FILE
   --help, --version
@@ -40,6 +47,7 @@ pub struct Options {
     pub arg0: Option<Vec<u8>>,
     pub cwd: Option<Vec<u8>>,
     pub hostname: Option<Vec<u8>>,
+    pub net: hostnet::Settings,
     pub config: Option<PathBuf>,
     pub json_stats: Option<PathBuf>,
     pub args: Vec<Vec<u8>>,
@@ -56,6 +64,7 @@ impl Default for Options {
             arg0: None,
             cwd: None,
             hostname: None,
+            net: hostnet::Settings::default(),
             config: None,
             json_stats: None,
             args: Vec::new(),
@@ -85,6 +94,9 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command> {
             Long("arg0") => options.arg0 = Some(parser.value().map_err(usage)?.into_vec()),
             Long("cwd") => options.cwd = Some(parser.value().map_err(usage)?.into_vec()),
             Long("hostname") => options.hostname = Some(parser.value().map_err(usage)?.into_vec()),
+            Long("net") => options.net.set_mode(&text(&mut parser)?)?,
+            Long("publish") => options.net.add_port(&text(&mut parser)?)?,
+            Long("allow-net") => options.net.add_allowed(&text(&mut parser)?),
             Long("config") => options.config = Some(parser.value().map_err(usage)?.into()),
             Long("json-stats") => options.json_stats = Some(parser.value().map_err(usage)?.into()),
             Value(image) => {
@@ -98,6 +110,12 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command> {
         return Err(Error::Usage("no image given".to_owned()));
     }
     Ok(Command::Run(Box::new(options)))
+}
+
+fn text(parser: &mut lexopt::Parser) -> Result<String> {
+    let value = parser.value().map_err(usage)?;
+    let bad = |value: OsString| Error::Usage(format!("not text: '{}'", value.display()));
+    value.into_string().map_err(bad)
 }
 
 /// All that follows the image belongs to the program, after `--` if it is there.

@@ -13,6 +13,7 @@ use nix::sys::signalfd::SignalFd;
 use crate::args::Options;
 use crate::bus::{Bus, Window};
 use crate::devices::console::{self, Console, ConsoleEvents, Input, Output, Sink};
+use crate::devices::hostnet::{self, HostNet};
 use crate::devices::rng::{Rng, RngEvents};
 use crate::devices::virtio::{Device, Registers, Transport};
 use crate::error::{Error, Result, host};
@@ -39,6 +40,7 @@ struct Machine {
     command_line: Vec<String>,
     console: Arc<Transport<Console>>,
     rng: Arc<Transport<Rng>>,
+    net: Option<Arc<Transport<HostNet>>>,
     stats: Arc<Stats>,
 }
 
@@ -87,6 +89,8 @@ fn open_image(options: &Options) -> Result<(ImageFile, Image)> {
 impl Machine {
     fn build(options: &Options, stats: &Arc<Stats>) -> Result<Self> {
         let streams = Streams::look();
+        // First, so that a port that cannot be had is known before the program runs.
+        let net = options.net.build(&stats.net)?;
         let (from, image) = open_image(options)?;
         let sizes = RamSizes::new(options.memory, &image)?;
         let blob = config::build(options, &streams)?;
@@ -101,6 +105,7 @@ impl Machine {
             Arc::clone(&memory),
         )?);
         let rng = Arc::new(Transport::new(Rng, Arc::clone(&memory))?);
+        let net = net.map(|net| Transport::new(net, Arc::clone(&memory)).map(Arc::new));
         let bus = Bus {
             windows: Vec::new(),
             stats: Arc::clone(stats),
@@ -113,10 +118,14 @@ impl Machine {
             command_line: Vec::new(),
             console,
             rng,
+            net: net.transpose()?,
             stats: Arc::clone(stats),
         };
         machine.attach(Arc::clone(&machine.console))?;
         machine.attach(Arc::clone(&machine.rng))?;
+        if let Some(net) = machine.net.clone() {
+            machine.attach(net)?;
+        }
         Ok(machine)
     }
 
@@ -155,8 +164,12 @@ impl Machine {
 
         terminal::catch_fatal_signals();
         let raw = terminal::enter_raw();
+        let net = self.net.clone();
         self.start(cpus, &verdict)?;
         let outcome = wait(&mut events, &console, &verdict)?;
+        if let Some(net) = net.filter(|_| !verdict.is_hurried()) {
+            hostnet::see_out(&net, &verdict);
+        }
         drop(raw);
         Ok(outcome)
     }
@@ -179,7 +192,17 @@ impl Machine {
             boot::write_command_line(&self.memory, &line)?;
         }
         let filter = Arc::new(seccomp::vcpu_filter()?);
-        let gate = Arc::new(Barrier::new(vcpus.len() + 1));
+        let threads = vcpus.len() + 1 + usize::from(self.net.is_some());
+        let gate = Arc::new(Barrier::new(threads));
+        if let Some(net) = self.net {
+            let (filter, gate) = (seccomp::net_filter()?, Arc::clone(&gate));
+            let counters = Arc::clone(&self.stats.net);
+            hostnet::spawn(net, counters, Arc::clone(verdict), move || {
+                let installed = seccomp::install(&filter);
+                gate.wait();
+                installed
+            })?;
+        }
         let bus = Arc::new(self.bus);
         for vcpu in vcpus {
             let (filter, gate) = (Arc::clone(&filter), Arc::clone(&gate));

@@ -12,7 +12,7 @@ mod tests;
 use thiserror::Error;
 
 pub use interrupt::Interrupt;
-pub use rings::{Chain, Rings};
+pub use rings::{Buffer, Chain, Rings};
 pub use transport::{Registers, Transport};
 
 /// Why a device gave up on its driver. It then asks to be reset.

@@ -17,7 +17,7 @@ pub struct Buffer {
 }
 
 /// A descriptor chain taken from a queue, to be given back by its head.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Chain {
     pub head: u16,
     /// The device reads these.
@@ -44,11 +44,13 @@ impl<'a> Rings<'a> {
         }
     }
 
-    /// Tells the driver of what was given back, if it wants to hear of it.
-    pub fn signal(&mut self) {
-        if std::mem::take(&mut self.wanted) {
+    /// Tells the driver of what was given back, if it wants to hear of it. `true`: it was told.
+    pub fn signal(&mut self) -> bool {
+        let wanted = std::mem::take(&mut self.wanted);
+        if wanted {
             self.interrupt.queue_used();
         }
+        wanted
     }
 
     fn ready(&mut self, index: usize) -> Option<&mut Queue> {
@@ -57,18 +59,22 @@ impl<'a> Rings<'a> {
 
     /// The next chain that the driver made available. A queue that the driver did not set up has none.
     pub fn pop(&mut self, index: usize) -> Result<Option<Chain>, DeviceError> {
+        let mut chain = Chain::default();
+        Ok(self.pop_into(index, &mut chain)?.then_some(chain))
+    }
+
+    /// As `pop`, into a chain whose space is used again. `false`: there is none.
+    pub fn pop_into(&mut self, index: usize, chain: &mut Chain) -> Result<bool, DeviceError> {
         let memory = self.memory;
         let Some(queue) = self.ready(index) else {
-            return Ok(None);
+            return Ok(false);
         };
         let Some(descriptors) = queue.iter(memory)?.next() else {
-            return Ok(None);
+            return Ok(false);
         };
-        let mut chain = Chain {
-            head: descriptors.head_index(),
-            readable: Vec::new(),
-            writable: Vec::new(),
-        };
+        chain.head = descriptors.head_index();
+        chain.readable.clear();
+        chain.writable.clear();
         for descriptor in descriptors {
             let buffer = Buffer {
                 address: descriptor.addr(),
@@ -84,7 +90,7 @@ impl<'a> Rings<'a> {
                 return Err(DeviceError::Protocol("made an overlong descriptor chain"));
             }
         }
-        Ok(Some(chain))
+        Ok(true)
     }
 
     /// Gives a chain back, of which the device wrote `written` bytes.

@@ -84,17 +84,25 @@ impl<D: Device> Transport<D> {
 
     /// Lets the device work on its queues, on the device thread.
     pub fn process(&self) -> D::Wants {
+        self.serve(D::process)
+    }
+
+    /// Lets a device with a thread of its own do `work` on its queues.
+    pub fn serve<T: Default>(
+        &self,
+        work: impl FnOnce(&mut D, &mut Rings<'_>) -> std::result::Result<T, DeviceError>,
+    ) -> T {
         let mut state = self.lock();
         let state = &mut *state;
         if !state.running() {
-            return D::Wants::default();
+            return T::default();
         }
         let mut rings = Rings::new(&mut state.queues, &self.memory, &self.interrupt);
-        let result = state.device.process(&mut rings);
+        let result = work(&mut state.device, &mut rings);
         rings.signal();
         result.unwrap_or_else(|e| {
             self.give_up(state, &e);
-            D::Wants::default()
+            T::default()
         })
     }
 
