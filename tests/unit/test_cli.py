@@ -89,6 +89,7 @@ def test_added_files(hello: Path, tmp_path: Path) -> None:
         (["run", "/bin/true", "-p", "80"], 125, "-p 8080:80"),
         (["run", "/bin/true", "--net", "bridge"], 125, "no such kind of network"),
         (["run", "/bin/true", "--allow-net", "host:none"], 125, "no port"),
+        (["stats", "first"], 125, "not a valid integer"),
         (["run", "--nonsense"], 125, "No such option"),
         (["run"], 125, "Missing argument"),
         (["explode"], 125, "No such command"),
