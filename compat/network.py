@@ -15,7 +15,7 @@ from compat.errors import CompatError
 
 PORT_MAX = 65535
 INTERFACE_MAX = 15
-MTU = range(68, PORT_MAX + 1)
+MTU = range(68, 65522)
 HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?")
 MAC = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}")
 PUBLISH = re.compile(
@@ -30,7 +30,7 @@ ALLOW_HINT = (
     "write HOST:PORT, HOST, NETWORK/BITS:PORT or *:PORT (several --allow-net add up), dns for name lookups, "
     "* for everything, none for nothing"
 )
-ALLOW_WORDS = ("*", "dns", "none")
+ALLOW_WORDS = ("dns", "none")
 
 
 class Mode(Enum):
@@ -41,7 +41,7 @@ class Mode(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A port of the host that leads to one of the guest. No IP: all addresses."""
+    """A port of the host that leads to one of the guest. No IP: all addresses; host port 0: any that is free."""
 
     ip: str | None
     host: int
@@ -53,7 +53,7 @@ class Published:
         return f"{address}{self.host}:{self.guest}{'/udp' if self.protocol == 'udp' else ''}"
 
     def collides(self, other: Published) -> bool:
-        same_port = (self.host, self.protocol) == (other.host, other.protocol)
+        same_port = self.host != 0 and (self.host, self.protocol) == (other.host, other.protocol)
         return same_port and (self.ip == other.ip or None in {self.ip, other.ip})
 
 
@@ -97,8 +97,7 @@ def parse_network(
     """The options together; what contradicts is refused."""
     mode, tap = (Mode.USER, None) if net is None else parse_net(net)
     published = parse_published(publish)
-    for rule in allow:
-        check_allowed(rule)
+    allowed = tuple(parse_allowed(rule) for rule in allow)
     if published and mode is Mode.NONE:
         raise CompatError("-p cannot publish a port: with --net none there is no network")
     if published and mode is Mode.TAP:
@@ -111,7 +110,7 @@ def parse_network(
         raise CompatError("--allow-net none does not go with another --allow-net", "leave one of them out")
     if pcap is not None and mode is Mode.NONE:
         raise CompatError("--pcap: there are no packets with --net none")
-    return Network(net, mode, tap, published, tuple(allow), pcap)
+    return Network(net, mode, tap, published, allowed, pcap)
 
 
 def parse_published(texts: Sequence[str]) -> tuple[Published, ...]:
@@ -135,7 +134,8 @@ def _one_published(text: str) -> list[Published]:
         ip = _address(ip.strip("[]"), f"-p {text}")
         if ":" in ip and not text.startswith("["):
             raise CompatError(f"-p {text}: an IPv6 address stands in brackets", PUBLISH_HINT)
-    host, guest = _ports(match["host"], f"-p {text}"), _ports(match["guest"], f"-p {text}")
+    guest = _ports(match["guest"], f"-p {text}")
+    host = [0] * len(guest) if match["host"] == "0" else _ports(match["host"], f"-p {text}")
     if len(host) != len(guest):
         raise CompatError(f"-p {text}: {len(host)} ports of the host for {len(guest)} of the guest", PUBLISH_HINT)
     return [Published(ip, *pair, match["protocol"] or "tcp") for pair in zip(host, guest, strict=True)]
@@ -180,7 +180,7 @@ def _tap(name: str | None, settings: Sequence[str], text: str) -> Tap:
             raise CompatError(f"--net {text}: {key} is given twice")
     _check_addresses(given, f"--net {text}")
     mac, mtu, bridge = (given[key][0] if given[key] else None for key in ("mac", "mtu", "bridge"))
-    if mac is not None and (not MAC.fullmatch(mac) or int(mac[:2], 16) & 1):
+    if mac is not None and (not MAC.fullmatch(mac) or int(mac[:2], 16) & 1 or not mac.strip("0:")):
         raise CompatError(f"--net {text}: {mac!r} is no address of a network card", "for example mac=52:54:00:12:34:56")
     if mtu is not None and not (mtu.isdecimal() and int(mtu) in MTU):
         raise CompatError(f"--net {text}: the MTU is {MTU.start} to {MTU.stop - 1} bytes")
@@ -198,46 +198,43 @@ def _tap(name: str | None, settings: Sequence[str], text: str) -> Tap:
 
 
 def _check_addresses(given: dict[str, list[str]], option: str) -> None:
-    if "dhcp" in given["ip"] and len(given["ip"]) > 1:
-        raise CompatError(f"{option}: the address comes by DHCP or is given, not both")
-    for address in given["ip"]:
-        if address != "dhcp":
-            _interface_address(address, option)
-    for address in [*given["gateway"], *given["dns"]]:
+    """At most one address and gateway of a kind; DHCP brings the IPv4 address."""
+    versions = [4 if address == "dhcp" else _interface_version(address, option) for address in given["ip"]]
+    gateways = [6 if ":" in _address(address, option) else 4 for address in given["gateway"]]
+    if len(set(versions)) < len(versions) or len(set(gateways)) < len(gateways):
+        raise CompatError(f"{option}: one address and one gateway each, of IPv4 and IPv6; ip=dhcp is one of IPv4")
+    for address in given["dns"]:
         _address(address, option)
 
 
-def check_allowed(text: str) -> None:
-    """One `--allow-net`."""
+def parse_allowed(text: str) -> str:
+    """One `--allow-net`, complete: a host or network without a port means all of its ports."""
     if text in ALLOW_WORDS:
-        return
+        return text
     option = f"--allow-net {text}"
-    host, port = _split_port(text, option)
-    if port is not None and port != "*":
+    host, port = _split_port("*:*" if text == "*" else text)
+    if port != "*":
         if not re.fullmatch(r"\d+(-\d+)?", port):
             raise CompatError(f"{option}: {port!r} is no port", ALLOW_HINT)
         _ports(port, option)
     if host == "*":
-        return
-    if "/" in host:
-        _network(host, option)
-    elif ":" in host:
-        _address(host, option)
+        return f"*:{port}"
+    address, slash, bits = host.replace("[", "").replace("]", "").partition("/")
+    if slash:
+        _network(f"{address}/{bits}", option)
+    elif ":" in address and host.count("[") == host.count("]"):
+        _address(address, option)
     elif not HOST_NAME.fullmatch(host):
         raise CompatError(f"{option}: {host!r} is no host", ALLOW_HINT)
+    return f"[{address}]{slash}{bits}:{port}" if ":" in address else f"{host}:{port}"
 
 
-def _split_port(text: str, option: str) -> tuple[str, str | None]:
-    """Host and port. An IPv6 address or network with a port stands in brackets: `[fd00::/8]:443`."""
-    if text.startswith("["):
-        host, bracket, rest = text[1:].partition("]")
-        if not bracket or (rest and not rest.startswith(":")):
-            raise CompatError(f"{option}: the brackets go around an IPv6 address", ALLOW_HINT)
-        return host, rest[1:] if rest else None
-    if text.count(":") > 1:
-        return text, None
-    host, colon, port = text.partition(":")
-    return host, port if colon else None
+def _split_port(text: str) -> tuple[str, str]:
+    """Host and port. An IPv6 address with a port stands in brackets, a network too: `[fd00::/8]:443`."""
+    if ":" not in text or ("[" not in text and text.count(":") > 1) or text.endswith("]"):
+        return text, "*"
+    host, _, port = text.rpartition(":")
+    return host, port
 
 
 def _is_interface(name: str) -> bool:
@@ -253,13 +250,13 @@ def _address(text: str, option: str) -> str:
         raise CompatError(f"{option}: {text!r} is no IP address") from None
 
 
-def _interface_address(text: str, option: str) -> None:
+def _interface_version(text: str, option: str) -> int:
     import ipaddress
 
     if "/" not in text:
         raise CompatError(f"{option}: ip={text} lacks the length of its network", "for example ip=192.168.1.5/24")
     try:
-        ipaddress.ip_interface(text)
+        return ipaddress.ip_interface(text).version
     except ValueError:
         raise CompatError(f"{option}: {text!r} is no IP address with the length of its network") from None
 

@@ -21,10 +21,16 @@ def network_record(network: Network) -> str | None:
     if network.tap is None:
         return USER_RECORD
     tap = network.tap
-    words = ["mode=card", *(f"ip={address}" for address in tap.ip or ("dhcp",))]
+    words = ["mode=card", *(f"ip={address}" for address in _addresses(tap))]
     words += [f"gateway={address}" for address in tap.gateway]
     words += [f"dns={address}" for address in tap.dns]
     return " ".join([*words, f"mtu={tap.mtu}"] if tap.mtu is not None else words)
+
+
+def _addresses(tap: Tap) -> tuple[str, ...]:
+    """DHCP unless there is an IPv4 address."""
+    has_ipv4 = any(address == "dhcp" or ":" not in address for address in tap.ip)
+    return tap.ip if has_ipv4 else ("dhcp", *tap.ip)
 
 
 def network_devices(network: Network) -> list[str]:
@@ -45,8 +51,8 @@ def network_devices(network: Network) -> list[str]:
 
 
 def _user(network: Network) -> str:
-    limits = [rule for rule in network.allowed if rule not in {"*", "none"}]
-    if limits and "*" not in network.allowed:
+    limits = [rule for rule in network.allowed if rule != "none"]
+    if limits and "*:*" not in limits:
         raise CompatError(
             f"--allow-net {limits[0]}: QEMU can only allow everything or nothing (--allow-net none)",
             "lists of what is allowed need KVM: compat doctor says what is missing",
@@ -64,6 +70,8 @@ def _check_free(port: Published) -> None:
     """Binds the port as QEMU will. In between somebody may take it, and QEMU says so then, less clearly."""
     if port.ip is not None and ":" in port.ip:
         raise CompatError(f"-p {port}: QEMU publishes ports on IPv4 addresses only")
+    if port.host == 0:
+        raise CompatError(f"-p {port}: on QEMU the port of the host must be named")
     kind = socket.SOCK_DGRAM if port.protocol == "udp" else socket.SOCK_STREAM
     with socket.socket(socket.AF_INET, kind) as probe:
         if kind == socket.SOCK_STREAM:

@@ -24,6 +24,7 @@ def test_published_ports() -> None:
     assert specs("127.0.0.1:53:5353/udp") == ["127.0.0.1:53:5353/udp"]
     assert specs("[::1]:8080:80") == ["[::1]:8080:80"]
     assert specs("[0::0:1]:8080:80", "127.0.0.1:8080:80") == ["[::1]:8080:80", "127.0.0.1:8080:80"]
+    assert specs("0:80", "0:81-82") == ["0:80", "0:81", "0:82"]
     assert specs("9000-9002:80-82/udp") == ["9000:80/udp", "9001:81/udp", "9002:82/udp"]
 
 
@@ -37,7 +38,8 @@ def test_published_ports() -> None:
         ("1.2.3:80:80", "no IP address"),
         ("[::g]:80:80", "no IP address"),
         ("::1:80:80", "not a port to publish"),
-        ("0:80", "ports are 1 to 65535"),
+        ("0-1:80-81", "ports are 1 to 65535"),
+        ("80:0", "ports are 1 to 65535"),
         ("80:65536", "ports are 1 to 65535"),
         ("80-82:80-81", "3 ports of the host for 2"),
         ("82-80:82-80", "runs backwards"),
@@ -98,9 +100,12 @@ def test_kinds_of_network() -> None:
         ("tap,speed=1", "no setting"),
         ("tap,ip=1.2.3.4", "lacks the length"),
         ("tap,ip=1.2.3.4/33", "no IP address"),
-        ("tap,ip=dhcp,ip=1.2.3.4/24", "not both"),
+        ("tap,ip=dhcp,ip=1.2.3.4/24", "one address"),
+        ("tap,ip=1.2.3.5/24,ip=1.2.3.4/24", "one address"),
+        ("tap,gateway=1.2.3.5,gateway=1.2.3.4", "one gateway"),
         ("tap,dns=x", "no IP address"),
         ("tap,mac=1", "network card"),
+        ("tap,mac=00:00:00:00:00:00", "network card"),
         ("tap,mac=01:00:00:00:00:00", "network card"),
         ("tap,mtu=67", "MTU"),
         ("tap,mtu=x", "MTU"),
@@ -114,14 +119,28 @@ def test_what_is_no_network(net: str, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "rule",
+    ("rule", "complete"),
     [
-        "*", "dns", "none", "*:443", "example.org:443", "example.org", "10.0.2.2:1-1024", "10.0.0.0/8",
-        "10.0.0.0/8:5432", "[::1]:80", "[fd00::/8]:443", "fd00::/8", "::1", "a_b.internal:*",
+        ("*", "*:*"),
+        ("dns", "dns"),
+        ("none", "none"),
+        ("*:443", "*:443"),
+        ("example.org:443", "example.org:443"),
+        ("example.org", "example.org:*"),
+        ("10.0.2.2:1-1024", "10.0.2.2:1-1024"),
+        ("10.0.0.0/8", "10.0.0.0/8:*"),
+        ("10.0.0.0/8:5432", "10.0.0.0/8:5432"),
+        ("[::1]:80", "[::1]:80"),
+        ("::1", "[::1]:*"),
+        ("[::1]", "[::1]:*"),
+        ("fd00::/8", "[fd00::]/8:*"),
+        ("[fd00::/8]:443", "[fd00::]/8:443"),
+        ("[fd00::]/8:443", "[fd00::]/8:443"),
+        ("a_b.internal:*", "a_b.internal:*"),
     ],
-)  # fmt: skip
-def test_what_may_be_allowed(rule: str) -> None:
-    assert parse_network("user", allow=[rule]).allowed == (rule,)
+)
+def test_what_may_be_allowed(rule: str, complete: str) -> None:
+    assert parse_network("user", allow=[rule]).allowed == (complete,)
 
 
 @pytest.mark.parametrize(
@@ -154,10 +173,10 @@ def test_nothing_to_capture() -> None:
 
 def test_what_the_monitor_gets() -> None:
     assert parse_network(None).arguments() == []
-    network = parse_network("user", ["[::1]:1-2:1-2"], ["dns", "a:1"], Path("x.pcap"))
+    network = parse_network("user", ["[::1]:1-2:1-2"], ["dns", "a"], Path("x.pcap"))
     assert network.arguments() == [
         *("--net", "user", "--publish", "[::1]:1:1", "--publish", "[::1]:2:2"),
-        *("--allow-net", "dns", "--allow-net", "a:1", "--pcap", "x.pcap"),
+        *("--allow-net", "dns", "--allow-net", "a:*", "--pcap", "x.pcap"),
     ]
 
 
@@ -194,6 +213,8 @@ def test_ports_that_qemu_cannot_take(busy: int) -> None:
             network_devices(parse_network(None, [spec]))
     with pytest.raises(CompatError, match="no address of this machine"):
         network_devices(parse_network(None, ["203.0.113.1:8080:80"]))
+    with pytest.raises(CompatError, match="must be named"):
+        network_devices(parse_network(None, ["0:80"]))
     with pytest.raises(CompatError, match="IPv4"):
         network_devices(parse_network(None, ["[::1]:8080:80"]))
 
@@ -217,6 +238,7 @@ def test_qemus_tap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         *("-device", "virtio-net-device,netdev=net0,mac=52:54:00:00:00:01"),
     ]
     assert network_record(network) == "mode=card ip=dhcp mtu=1400"
+    assert network_record(parse_network("tap:t0,ip=fd00::2/64")) == "mode=card ip=dhcp ip=fd00::2/64"
     settings = "ip=10.1.0.2/24,gateway=10.1.0.1,dns=9.9.9.9"
     assert network_record(parse_network(f"tap:t0,{settings}")) == f"mode=card {settings.replace(',', ' ')}"
     with pytest.raises(CompatError, match="not in the bridge"):
