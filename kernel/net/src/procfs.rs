@@ -94,7 +94,7 @@ impl Network {
         }
     }
 
-    fn interface_name(&self, index: u32) -> alloc::string::String {
+    fn title_of(&self, index: u32) -> alloc::string::String {
         let mut all = self.interfaces().into_iter();
         all.find(|one| one.index == index)
             .map(|one| one.name)
@@ -121,7 +121,7 @@ impl Network {
             let flags = 1 | if gateway == 0 { 0 } else { 2 };
             line(&alloc::format!(
                 "{}\t{:08X}\t{gateway:08X}\t{flags:04X}\t0\t0\t0\t{:08X}\t0\t0\t0",
-                self.interface_name(one.index),
+                self.title_of(one.index),
                 raw(destination),
                 raw(route::netmask(one.prefix)),
             ));
@@ -165,7 +165,7 @@ impl Network {
                 destination.to_bits(),
                 one.prefix,
                 0,
-                self.interface_name(one.index)
+                self.title_of(one.index)
             );
         }
     }
