@@ -21,7 +21,9 @@ use spin::{Mutex, Once};
 use virtio_drivers::queue::VirtQueue;
 use virtio_drivers::transport::{DeviceStatus, Transport as _};
 
-const SIZE: usize = QUEUE_SIZE as usize;
+/// Entries of a queue. The crate's queue is made on the stack, several times over: 256 would not fit.
+const SIZE: usize = 128;
+const _: () = assert!(SIZE <= QUEUE_SIZE as usize);
 /// Of all event buffers together.
 const EVENT_BYTES_MAX: u64 = 4 << 20;
 /// They take at most this part of the memory.
