@@ -30,8 +30,8 @@ impl SocketType {
             SOCK_DGRAM => Ok(Self::Datagram),
             SOCK_RAW => Ok(Self::Raw),
             SOCK_SEQPACKET => Ok(Self::SeqPacket),
-            // None at all, SOCK_RDM, SOCK_DCCP, SOCK_PACKET
-            0 | 4 | 6 | 10 => Err(Errno::ESOCKTNOSUPPORT),
+            // SOCK_RDM, SOCK_DCCP, SOCK_PACKET
+            4 | 6 | 10 => Err(Errno::ESOCKTNOSUPPORT),
             _ => Err(Errno::EINVAL),
         }
     }

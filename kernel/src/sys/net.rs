@@ -1,17 +1,10 @@
-//! The network of the machine.
+//! Sockets.
 
 use super::Caller;
-use crate::time;
+use crate::net::network;
+use ::net::Network;
 use alloc::sync::Arc;
-use net::Network;
-use spin::Once;
 use syscall_shim::kernel::Net;
-
-/// Made when the first socket is, or when a driver offers it a way out.
-pub fn network() -> &'static Arc<Network> {
-    static NETWORK: Once<Arc<Network>> = Once::new();
-    NETWORK.call_once(|| Network::new(time::host()))
-}
 
 impl Net for Caller<'_> {
     fn network(&self) -> &Arc<Network> {

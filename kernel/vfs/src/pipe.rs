@@ -316,7 +316,7 @@ impl FileOps for PipeEnd {
         if command != FIONREAD {
             return Err(Errno::ENOTTY);
         }
-        let waiting = self.waiting();
+        let waiting = self.pipe.state.lock().ring.len;
         memory.write(
             argument,
             &i32::try_from(waiting).unwrap_or(i32::MAX).to_le_bytes(),
