@@ -3,7 +3,7 @@
 
 mod files;
 mod memory;
-pub mod net;
+mod net;
 mod process;
 mod signals;
 mod system;
