@@ -21,9 +21,10 @@ use spin::{Mutex, Once};
 use virtio_drivers::queue::VirtQueue;
 use virtio_drivers::transport::{DeviceStatus, Transport as _};
 
-/// Entries of a queue. The crate's queue is made on the stack, several times over: 256 would not fit.
-const SIZE: usize = 128;
-const _: () = assert!(SIZE <= QUEUE_SIZE as usize);
+/// Messages under way.
+const REQUESTS: usize = QUEUE_SIZE as usize;
+/// Event buffers.
+const EVENTS: usize = 64;
 /// Of all event buffers together.
 const EVENT_BYTES_MAX: u64 = 4 << 20;
 /// They take at most this part of the memory.
@@ -31,7 +32,7 @@ const EVENT_BYTES_PART: u64 = 64;
 /// Fewer make no sense.
 const EVENT_BUFFERS_MIN: usize = 4;
 /// Messages and buffers to look at before the caller goes on.
-const LOOK_MAX: usize = SIZE;
+const LOOK_MAX: usize = REQUESTS;
 
 bitflags::bitflags! {
     #[derive(Clone, Copy, Debug)]
@@ -40,11 +41,9 @@ bitflags::bitflags! {
     }
 }
 
-type Queue = Box<VirtQueue<DirectMap, SIZE>>;
-
 /// A queue with what lies in it.
-struct Ring<T> {
-    queue: Queue,
+struct Ring<T, const SIZE: usize> {
+    queue: Box<VirtQueue<DirectMap, SIZE>>,
     index: u16,
     doorbell: Doorbell,
     /// By token.
@@ -54,11 +53,14 @@ struct Ring<T> {
     told_broken: AtomicBool,
 }
 
-impl<T> Ring<T> {
+impl<T, const SIZE: usize> Ring<T, SIZE> {
+    /// Not inlined: the queue is several KiB large until it is on the heap, and the stack has 32.
+    #[inline(never)]
     fn new(mmio: &mut Mmio, index: u16) -> Result<Self, &'static str> {
-        let queue =
-            VirtQueue::new(mmio, index, false, false).map_err(|_| "its queues cannot be set up")?;
-        let mut queue = Box::new(queue);
+        let mut queue = match VirtQueue::new(mmio, index, false, false) {
+            Ok(queue) => Box::new(queue),
+            Err(_) => return Err("its queues cannot be set up"),
+        };
         queue.set_dev_notify(false);
         Ok(Self {
             queue,
@@ -124,7 +126,7 @@ impl Block {
             if let Some(block) = dma_block(bytes / PAGE as usize) {
                 return Some(Self {
                     base: block.as_mut_ptr(),
-                    count: (block.len() / EVENT_BUFFER_MIN).min(SIZE),
+                    count: (block.len() / EVENT_BUFFER_MIN).min(EVENTS),
                 });
             }
             bytes /= 2;
@@ -147,8 +149,8 @@ impl Block {
 
 struct Device {
     gsi: u8,
-    requests: Mutex<Ring<Request>>,
-    events: Mutex<Ring<u16>>,
+    requests: Mutex<Ring<Request, REQUESTS>>,
+    events: Mutex<Ring<u16, EVENTS>>,
     block: Block,
     /// Event buffers that are not with the device.
     held: AtomicUsize,
