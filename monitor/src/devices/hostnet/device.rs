@@ -89,6 +89,11 @@ impl HostNet {
         watch_bell(&self.context.epoll, doorbell, DOORBELL)
     }
 
+    /// So is a call for the CPU or the thread that waits.
+    pub fn watch_bell(&self, bell: &EventFd) -> io::Result<()> {
+        watch_bell(&self.context.epoll, bell, WAKE)
+    }
+
     /// Closes what an earlier driver has left.
     pub fn clean_up(&mut self) {
         if std::mem::take(&mut self.stale) {
@@ -124,10 +129,7 @@ impl HostNet {
     }
 
     fn look(&mut self, rings: &mut Rings<'_>, events: &[EpollEvent]) -> Result<Look, DeviceError> {
-        if !std::mem::replace(&mut self.silent, true) {
-            rings.silence(REQUESTS)?;
-            rings.silence(EVENTS)?;
-        }
+        self.silence(rings)?;
         let told = self.context.events.messages;
         self.context.events.starved = false;
         for event in events {
@@ -146,6 +148,15 @@ impl HostNet {
             worked: requests != 0 || told != 0,
             more: !waits || requests == REQUESTS_PER_LOOK,
         })
+    }
+
+    /// Asks the driver not to ring.
+    pub fn silence(&mut self, rings: &mut Rings<'_>) -> Result<(), DeviceError> {
+        if !std::mem::replace(&mut self.silent, true) {
+            rings.silence(REQUESTS)?;
+            rings.silence(EVENTS)?;
+        }
+        Ok(())
     }
 
     /// Asks the driver to ring. `true`: there is something already.
