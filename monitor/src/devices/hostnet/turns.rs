@@ -20,7 +20,7 @@ use crate::error::Result;
 
 /// How long a busy CPU may leave the device alone. Tune by a benchmark of many small requests: longer means that what is sent,
 /// or comes, while the program computes waits longer.
-const LEASE: Duration = Duration::from_micros(500);
+const LEASE: Duration = Duration::from_micros(2000);
 /// After so many leases without a change the thread sleeps until it is called.
 const QUIET: u32 = 20;
 
