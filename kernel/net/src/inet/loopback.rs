@@ -27,6 +27,10 @@ pub enum TcpState {
     Listen = 10,
 }
 
+/// Of both ends, for who counts memory.
+#[cfg(test)]
+pub(crate) const PAIR_SIZE: usize = size_of::<Pair>();
+
 /// One end's share of a connection.
 struct End {
     /// What this end can read.

@@ -9,7 +9,7 @@ mod passive;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use listener::Listeners;
+pub(crate) use listener::{Listeners, spread};
 
 use super::IPPROTO_TCP;
 use super::binding::Binding;
