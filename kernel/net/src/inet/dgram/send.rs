@@ -174,7 +174,8 @@ impl Dgram {
             asked,
             traffic_class: class.unwrap_or(options.traffic_class(v6)),
             outside: !stays,
-            inside: stays && !multicast || multicast && looped || broadcast,
+            // What goes over `lo` comes back whatever IP_MULTICAST_LOOP says.
+            inside: stays || (multicast && looped) || broadcast,
         })
     }
 

@@ -75,9 +75,12 @@ impl Common<'_> {
             SO_BINDTODEVICE => self.bind_to_device(value, env),
             SO_LINGER => {
                 let seconds = int(value.get(4..).unwrap_or(&[]))?;
+                let on = number()? != 0;
                 let mut options = self.options.lock();
-                options.set(Slot::LingerOn, i32::from(number()? != 0));
-                options.set(Slot::LingerSeconds, seconds);
+                options.set(Slot::LingerOn, i32::from(on));
+                if on {
+                    options.set(Slot::LingerSeconds, seconds);
+                }
                 Ok(Slot::LingerOn)
             }
             SO_SNDBUF => self.put(Slot::SendBuffer, buffer_size(number()?, false, false)),

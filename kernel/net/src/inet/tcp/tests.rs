@@ -620,3 +620,20 @@ fn two_connections_need_two_pairs_of_ends() {
     drop(first);
     assert_eq!(client("127.0.0.1:5000").1, Ok(()));
 }
+
+#[test]
+fn data_for_who_shut_down_both_ways_resets() {
+    let world = alone();
+    let (client, server) = world.pair();
+    assert_eq!(client.ops().shutdown(true, true), Ok(()));
+    assert_eq!(
+        (client.poll(), server.poll()),
+        (OVER, READABLE | WRITABLE | RDHUP)
+    );
+    assert!(client.peer().is_ok());
+    assert_eq!(server.send(b"x"), Ok(1));
+    assert_eq!((client.poll(), server.poll()), (OVER | ERR, OVER | ERR));
+    assert_eq!(client.receive(9), Err(Errno::ECONNRESET));
+    assert_eq!(client.receive(9).unwrap(), b"");
+    assert_eq!(server.send(b"x"), Err(Errno::EPIPE));
+}
