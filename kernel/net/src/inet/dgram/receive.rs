@@ -18,7 +18,8 @@ impl Dgram {
         if flags & MSG_ERRQUEUE != 0 {
             return self.receive_error(sink);
         }
-        if flags & MSG_OOB != 0 {
+        // UDP does not look at it.
+        if flags & MSG_OOB != 0 && self.kind != Kind::Udp {
             return Err(Errno::EOPNOTSUPP);
         }
         let mut queue = self.queue.lock();

@@ -269,7 +269,13 @@ impl Common<'_> {
     fn mtu(&self) -> Result<i32> {
         let remote = self.remote.ok_or(Errno::ENOTCONN)?;
         if self.network.is_own(remote) {
-            return Ok(LOOPBACK_MTU.cast_signed());
+            // `IP_MAX_MTU`
+            let limit = if remote.is_ipv4() {
+                0xffff
+            } else {
+                LOOPBACK_MTU
+            };
+            return Ok(limit.cast_signed());
         }
         let interfaces = self.network.uplink().map(|uplink| uplink.interfaces());
         let first = interfaces

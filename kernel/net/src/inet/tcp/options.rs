@@ -151,7 +151,7 @@ impl Tcp {
     pub(super) fn get_option(&self, level: u32, name: u32, argument: &[u8]) -> Result<Vec<u8>> {
         match (level, name) {
             (SOL_SOCKET, SO_ERROR) => {
-                let error = self.link().and_then(|link| link.take_error());
+                let error = self.take_error();
                 Ok(answer(error.map_or(0, |error| i32::from(error.raw()))))
             }
             (SOL_SOCKET, SO_ACCEPTCONN) => {

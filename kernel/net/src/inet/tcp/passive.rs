@@ -156,6 +156,7 @@ impl Tcp {
                 bound: Some(local.ip()),
                 binding: Some(binding),
                 keeps_port: true,
+                error: None,
             }),
         })
     }

@@ -558,7 +558,7 @@ fn devices_and_accepting() {
     assert_eq!(name, b"lo\0");
     assert_eq!(bound.start_connect("9.9.9.9:80"), Err(Errno::ENETUNREACH));
     bound.connect("127.0.0.1:8080").unwrap();
-    assert_eq!(bound.get(SOL_IP, IP_MTU), Ok(65536));
+    assert_eq!(bound.get(SOL_IP, IP_MTU), Ok(65535));
     let inside = world.socket(TCP4);
     inside.connect("10.0.2.15:8080").unwrap();
     assert!(inside.local().starts_with("10.0.2.15:"));
@@ -636,4 +636,18 @@ fn data_for_who_shut_down_both_ways_resets() {
     assert_eq!(client.receive(9), Err(Errno::ECONNRESET));
     assert_eq!(client.receive(9).unwrap(), b"");
     assert_eq!(server.send(b"x"), Err(Errno::EPIPE));
+}
+
+#[test]
+fn a_dissolved_connection_is_reset_on_both_sides() {
+    let world = alone();
+    let (client, server) = world.pair();
+    let _listener = world.listener("127.0.0.1:8080", 1);
+    assert_eq!(client.disconnect(), Ok(()));
+    assert_eq!(client.poll(), WRITABLE | HUP | ERR);
+    assert_eq!(client.receive(9), Err(Errno::ECONNRESET));
+    assert_eq!(client.receive(9), Err(Errno::ENOTCONN));
+    assert_eq!(server.receive(9), Err(Errno::ECONNRESET));
+    assert_eq!(client.local(), "0.0.0.0:0");
+    assert_eq!(client.connect("127.0.0.1:8080"), Ok(()));
 }
