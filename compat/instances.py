@@ -42,10 +42,10 @@ def find_instances() -> list[Instance]:
     return sorted((Instance(int(path.stem), path) for path in names), key=lambda instance: instance.pid)
 
 
-def ask_stats(instance: Instance) -> dict[str, Any] | None:
-    """The instance's figures; None when it is gone and has only left its socket."""
+def ask_instance(instance: Instance, command: str) -> dict[str, Any] | None:
+    """What the instance answers; None when it is gone and has only left its socket."""
     try:
-        answer = _ask(instance, {"command": "stats"})
+        answer = _ask(instance, {"command": command})
     except (ConnectionRefusedError, ConnectionResetError, FileNotFoundError, BrokenPipeError):
         return None
     except OSError as error:

@@ -40,10 +40,10 @@ def command(instance: int | None, *, as_json: bool, watch: bool) -> None:
 def ask(pid: int | None) -> Figures:
     """All instances that answer; the one that is named must."""
     from compat.errors import CompatError
-    from compat.instances import ask_stats, find_instances
+    from compat.instances import ask_instance, find_instances
 
     chosen = [instance for instance in find_instances() if pid in {None, instance.pid}]
-    answers = {instance.pid: ask_stats(instance) for instance in chosen}
+    answers = {instance.pid: ask_instance(instance, "stats") for instance in chosen}
     figures = {number: answer for number, answer in answers.items() if answer is not None}
     if pid is not None and not figures:
         raise CompatError(f"there is no instance {pid}", "compat stats alone shows all")
@@ -56,11 +56,16 @@ def document(figures: Figures) -> dict[str, object]:
 
 
 def flatten(figures: dict[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], object]]:
-    """`{"a": {"b": 1}}`: (("a", "b"), 1)."""
+    """`{"a": {"b": 1}}`: (("a", "b"), 1). Objects in a list are called by the first text in them; null is nothing."""
     for name, value in figures.items():
         if isinstance(value, dict):
             yield from flatten(value, (*above, name))
-        else:
+        elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
+            for item in value:
+                text = next((text for text in item.values() if isinstance(text, str)), name)
+                rest = {key: figure for key, figure in item.items() if figure != text}
+                yield from flatten(rest, (*above, text))
+        elif value is not None:
             yield (*above, name), value
 
 

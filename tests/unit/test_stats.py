@@ -18,7 +18,13 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SCHEMAS = ROOT / "compat" / "schema"
-ANSWER = {"schema_version": 1, "memory": {"rss_kib": 2048}, "network": {"bytes": {"in": 4096}, "packets": {"in": 1234}}}
+ANSWER = {
+    "schema_version": 1,
+    "memory": {"rss_kib": 2048},
+    "network": {"bytes": {"in": 4096}, "packets": {"in": 1234}},
+    "devices": [{"device": "rng", "interrupts": 7}, {"device": "console", "interrupts": 9}],
+    "guest": None,
+}
 
 
 @pytest.fixture
@@ -94,7 +100,10 @@ def test_figures_for_people(monitor: Monitor) -> None:
     assert rows["memory rss"].endswith("2.0 MiB")
     assert rows["network bytes in"].endswith("4.0 KiB")
     assert rows["network packets in"].endswith("1,234")
+    assert rows["rng interrupts"].endswith("7")
+    assert rows["console interrupts"].endswith("9")
     assert "schema" not in text
+    assert "guest" not in text
 
 
 def test_stale_and_foreign_files_are_passed_over(folder: Path, monitor: Monitor) -> None:
