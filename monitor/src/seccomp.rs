@@ -71,7 +71,6 @@ const SOCKETS: &[i64] = &[
     libc::SYS_shutdown,
     libc::SYS_getsockopt,
     libc::SYS_getsockname,
-    libc::SYS_prlimit64,
     libc::SYS_close,
 ];
 

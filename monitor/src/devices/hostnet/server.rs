@@ -17,8 +17,14 @@ use crate::stats::NetCounters;
 const POLL_MOST: Duration = Duration::from_micros(200);
 /// The first time of looking, once sleeps turn out to be short.
 const POLL_FIRST: Duration = Duration::from_micros(50);
-/// Looks at memory only between two looks at the host's sockets.
+/// Looks at memory only between two looks at the host's sockets, and how long it pauses between them.
 const LOOKS_AT_MEMORY: u32 = 4;
+const PAUSES: u32 = 16;
+/// Two looks that are so far apart had another thread between them: the CPUs are wanted, and a sleeper gets one sooner than a thread
+/// that looks (or yields) all the time.
+const PREEMPTED: Duration = Duration::from_micros(100);
+/// Sleeps before looking is tried again then.
+const PENALTY: u32 = 64;
 /// Changes taken from epoll at once.
 const EVENTS: usize = 256;
 /// epoll counts in milliseconds, which are too coarse for the last ones before a deadline.
@@ -30,12 +36,18 @@ struct Pace {
     time: Duration,
     /// There is a CPU for it while the guest runs on another.
     allowed: bool,
+    /// So many sleeps before it is tried again.
+    penalty: u32,
 }
 
 impl Pace {
     /// It took this long from the last work to the next.
     fn learn(&mut self, idle: Duration) {
         if !self.allowed {
+            return;
+        }
+        if self.penalty != 0 {
+            self.penalty -= 1;
             return;
         }
         if idle > POLL_MOST {
@@ -46,6 +58,12 @@ impl Pace {
         } else if idle > self.time {
             self.time = (self.time * 2).clamp(POLL_FIRST, POLL_MOST);
         }
+    }
+
+    /// Others want the CPU.
+    fn back_off(&mut self) {
+        self.time = Duration::ZERO;
+        self.penalty = PENALTY;
     }
 }
 
@@ -83,6 +101,7 @@ impl Server {
             pace: Pace {
                 time: Duration::ZERO,
                 allowed: spare,
+                penalty: 0,
             },
             events: vec![EpollEvent::default(); EVENTS],
             seen: 0,
@@ -99,9 +118,13 @@ impl Server {
                 last = Instant::now();
                 continue;
             }
-            if last.elapsed() < self.pace.time {
+            let before = Instant::now();
+            if before - last < self.pace.time {
                 self.counters.polls.add(1);
                 self.pause();
+                if before.elapsed() > PREEMPTED {
+                    self.pace.back_off();
+                }
                 continue;
             }
             if self.device.serve(HostNet::listen) {
@@ -202,13 +225,15 @@ impl Server {
         });
     }
 
-    /// Lets others have the CPU, and looks whether the driver has something.
+    /// Looks a few times whether the driver has something.
     fn pause(&self) {
         for _ in 0..LOOKS_AT_MEMORY {
             if self.device.serve(|net, rings| net.has_news(rings)) {
                 return;
             }
-            std::thread::yield_now();
+            for _ in 0..PAUSES {
+                std::hint::spin_loop();
+            }
         }
     }
 }
@@ -222,6 +247,7 @@ mod tests {
         let mut pace = Pace {
             time: Duration::ZERO,
             allowed: true,
+            penalty: 0,
         };
         pace.learn(Duration::from_secs(1));
         assert_eq!(pace.time, Duration::ZERO);
@@ -233,5 +259,13 @@ mod tests {
             pace.learn(Duration::from_secs(1));
         }
         assert_eq!(pace.time, Duration::ZERO);
+        pace.learn(Duration::from_micros(1));
+        pace.back_off();
+        for _ in 0..PENALTY {
+            pace.learn(Duration::from_micros(1));
+            assert_eq!(pace.time, Duration::ZERO);
+        }
+        pace.learn(Duration::from_micros(1));
+        assert_eq!(pace.time, POLL_FIRST);
     }
 }

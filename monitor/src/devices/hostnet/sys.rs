@@ -39,6 +39,9 @@ impl<'m> Pieces<'m> {
     ) -> Result<Self, DeviceError> {
         let mut list = SmallVec::new();
         for buffer in buffers {
+            if len == 0 || list.len() >= MOST_PIECES {
+                break;
+            }
             let size = buffer.len as usize;
             if skip >= size {
                 skip -= size;
@@ -56,9 +59,6 @@ impl<'m> Pieces<'m> {
             }
             len -= part;
             skip = 0;
-            if len == 0 || list.len() >= MOST_PIECES {
-                break;
-            }
         }
         list.truncate(MOST_PIECES);
         Ok(Self {
