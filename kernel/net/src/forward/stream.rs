@@ -1,6 +1,5 @@
 //! One end of a forwarded TCP connection.
-use super::outbox::Outbox;
-use super::queue::ReceiveQueue;
+use super::queue::{Budget, ReceiveQueue};
 use super::shared::Shared;
 use super::stream_options::encode;
 use super::transport::EventBuffer;
@@ -9,8 +8,8 @@ use crate::uplink::{Connection, Stream, StreamOption};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use boot_abi::hostnet::{
-    FLAG_ABORT, FLAG_MORE, FLAG_READ, FLAG_WRITE, Header, REQ_CLOSE, REQ_CREDIT, REQ_DATA,
-    REQ_INFO, REQ_OPTIONS, REQ_SHUTDOWN, WINDOW,
+    FIRST_WINDOW, FLAG_ABORT, FLAG_MORE, FLAG_READ, FLAG_WRITE, Header, REQ_CLOSE, REQ_CREDIT,
+    REQ_DATA, REQ_INFO, REQ_OPTIONS, REQ_SHUTDOWN, WINDOW,
 };
 use core::net::SocketAddr;
 use core::ops::Range;
@@ -46,8 +45,10 @@ struct State {
     received: ReceiveQueue,
     /// How many bytes the device may still send.
     granted: u32,
-    /// How many it may have sent that were not read.
+    /// How many it may have sent that were not read: at first few, more as long as the program reads them.
     receive_window: u32,
+    /// `SO_RCVBUF`
+    most_received: u32,
     /// The peer has ended its direction.
     ended: bool,
     /// shutdown(2) was called for these directions.
@@ -85,26 +86,50 @@ impl State {
         self.write_shut || self.connection == Connection::Failed
     }
 
+    /// The send buffer: small for everybody as long as slow peers take up much memory.
+    fn send_window(&self, shared: &Shared) -> u32 {
+        if shared.kept.is_large() {
+            WINDOW_MIN
+        } else {
+            self.send_window
+        }
+    }
+
     /// Room for sending, as far as the window goes.
-    fn room(&self) -> usize {
-        self.send_window.saturating_sub(self.unsent) as usize
+    fn room(&self, shared: &Shared) -> usize {
+        self.send_window(shared).saturating_sub(self.unsent) as usize
     }
 
     /// Whether poll(2) calls it writable: as Linux, only when a third of the buffer is free.
-    fn has_room(&self, outbox: &Outbox) -> bool {
-        self.unsent <= self.send_window / 3 * 2 && outbox.has_share(self.messages, true)
+    fn has_room(&self, shared: &Shared) -> bool {
+        self.unsent <= self.send_window(shared) / 3 * 2
+            && shared.outbox.has_share(self.messages, true)
     }
 
     /// How many more bytes the device should be allowed to send. 0 as long as that is too little for a message.
-    fn credit(&mut self) -> u32 {
+    fn credit(&mut self, budget: &Budget) -> u32 {
         let unread = u32::try_from(self.received.len()).unwrap_or(u32::MAX);
         let used = unread.saturating_add(self.granted);
-        let missing = self.receive_window.saturating_sub(used);
-        if missing == 0 || missing < self.receive_window / 2 || self.readable_end_for_good() {
+        if used > self.receive_window.min(self.most_received) / 2 || self.readable_end_for_good() {
             return 0;
         }
+        self.resize_window(budget);
+        let missing = self.receive_window.saturating_sub(used);
         self.granted += missing;
         missing
+    }
+
+    /// Half a window was read: it may be twice as large, if there is memory for that; otherwise it gets smaller.
+    fn resize_window(&mut self, budget: &Budget) {
+        let now = self.receive_window;
+        let wanted = now.saturating_mul(2).min(self.most_received);
+        self.receive_window = if budget.reserve(now, wanted) {
+            wanted
+        } else {
+            let less = (now / 2).max(FIRST_WINDOW).min(now);
+            budget.reserve(now, less);
+            less
+        };
     }
 
     /// Nothing more will come.
@@ -138,8 +163,9 @@ impl ForwardStream {
                 local,
                 error: None,
                 received: ReceiveQueue::default(),
-                granted: WINDOW,
-                receive_window: WINDOW,
+                granted: FIRST_WINDOW,
+                receive_window: FIRST_WINDOW,
+                most_received: WINDOW,
                 ended: false,
                 read_shut: false,
                 write_shut: false,
@@ -164,7 +190,7 @@ impl ForwardStream {
         let mut state = self.state.lock();
         match option {
             StreamOption::ReceiveBuffer(bytes) => {
-                state.receive_window = bytes.clamp(WINDOW_MIN, WINDOW);
+                state.most_received = bytes.clamp(WINDOW_MIN, WINDOW);
                 self.give_credit(&mut state);
             }
             StreamOption::SendBuffer(bytes) => state.send_window = bytes.clamp(WINDOW_MIN, WINDOW),
@@ -249,7 +275,7 @@ impl ForwardStream {
         let mut state = self.state.lock();
         state.unsent = state.unsent.saturating_sub(bytes);
         state.messages = state.messages.saturating_sub(1);
-        if !state.blocked || state.refused || !state.has_room(&self.shared.outbox) {
+        if !state.blocked || state.refused || !state.has_room(&self.shared) {
             return;
         }
         state.blocked = false;
@@ -261,7 +287,7 @@ impl ForwardStream {
     pub fn admitted(&self) {
         let mut state = self.state.lock();
         state.refused = false;
-        if !state.has_room(&self.shared.outbox) {
+        if !state.has_room(&self.shared) {
             return;
         }
         state.blocked = false;
@@ -336,7 +362,7 @@ impl ForwardStream {
 
     /// Lets the device send more, once enough has been read.
     fn give_credit(&self, state: &mut State) {
-        let credit = state.credit();
+        let credit = state.credit(&self.shared.budget);
         if credit > 0 {
             self.tell(REQ_CREDIT, 0, &credit.to_le_bytes());
         }
@@ -380,7 +406,7 @@ impl Stream for ForwardStream {
         let mut outcome = Ok(0);
         while source.remaining() > 0 {
             let queue_full = !self.shared.outbox.has_room();
-            let room = state.room();
+            let room = state.room(&self.shared);
             if queue_full || room == 0 || !self.shared.outbox.has_share(state.messages, false) {
                 self.block(state, queue_full);
                 outcome = Err(Errno::EAGAIN);
@@ -447,7 +473,7 @@ impl Stream for ForwardStream {
             return events;
         }
         let queue_full = !self.shared.outbox.has_room();
-        if queue_full || !state.has_room(&self.shared.outbox) {
+        if queue_full || !state.has_room(&self.shared) {
             self.block(state, queue_full);
         } else {
             events |= WRITABLE;
@@ -534,6 +560,10 @@ impl Drop for ForwardStream {
         // As Linux: what was not read makes close(2) a reset.
         let unread = !self.state.get_mut().received.is_empty();
         self.close(if unread { FLAG_ABORT } else { 0 });
-        self.state.get_mut().received.clear(&self.shared.budget);
+        let state = self.state.get_mut();
+        state.received.clear(&self.shared.budget);
+        self.shared
+            .budget
+            .reserve(state.receive_window, FIRST_WINDOW);
     }
 }

@@ -13,7 +13,9 @@ use crate::notice;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use boot_abi::hostnet::{DEVICE_ID, EVENT_BUFFER_MIN, QUEUE_EVENTS, QUEUE_REQUESTS, QUEUE_SIZE};
+use boot_abi::hostnet::{
+    DEVICE_ID, EVENT_BUFFER_MIN, QUEUE_EVENTS, QUEUE_REQUESTS, QUEUE_SIZE, USED_KEPT,
+};
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use linux_abi::Errno;
 use net::forward::{EventBuffer, Forward, Request, Transport};
@@ -31,7 +33,7 @@ const EVENT_BYTES_MAX: u64 = 4 << 20;
 const EVENT_BYTES_PART: u64 = 64;
 /// Fewer make no sense.
 const EVENT_BUFFERS_MIN: usize = 4;
-/// Messages and buffers to look at before the caller goes on.
+/// Buffers to look at before the caller goes on.
 const LOOK_MAX: usize = REQUESTS;
 
 bitflags::bitflags! {
@@ -250,27 +252,39 @@ impl Device {
         }
     }
 
-    /// The next message that the device has carried out.
-    fn done(&self) -> Option<Request> {
+    /// The next message that the device has given back, with what it says of it.
+    fn done(&self) -> Option<(Request, u32)> {
         let mut requests = self.requests.lock();
         let (token, request) = requests.next()?;
         // SAFETY: the message that was added under this token.
         let popped = unsafe { requests.queue.pop_used(token, &[request.bytes()], &mut []) };
-        popped.is_ok().then_some(request)
+        popped.ok().map(|used| (request, used))
     }
 
     fn has_news(&self) -> bool {
         self.events.lock().queue.can_pop() || self.requests.lock().queue.can_pop()
     }
 
+    /// Hands on the messages that the device has given back.
+    fn take_back(&self, forward: &Forward) -> bool {
+        let mut found = false;
+        while let Some((request, used)) = self.done() {
+            found = true;
+            if used == USED_KEPT {
+                forward.kept(request);
+            } else {
+                forward.completed(request);
+            }
+        }
+        found
+    }
+
     /// Takes what the device has done and said, and hands it on. Answers whether there was anything.
     fn look(&'static self, forward: &Forward) -> bool {
-        let mut found = false;
-        for request in core::iter::from_fn(|| self.done()).take(LOOK_MAX) {
-            forward.completed(request);
-            found = true;
-        }
+        let mut found = self.take_back(forward);
         for filled in core::iter::from_fn(|| self.filled()).take(LOOK_MAX) {
+            // What it says may be about messages that were given back after the look above.
+            self.take_back(forward);
             forward.receive(&(Arc::new(filled) as Arc<dyn EventBuffer>));
             found = true;
         }

@@ -99,8 +99,7 @@ impl HostNet {
         if std::mem::take(&mut self.stale) {
             self.sockets.clear();
             self.ports.reset();
-            self.context.ready.clear();
-            self.context.events.reset();
+            self.context.reset();
             self.silent = false;
         }
     }
@@ -136,7 +135,10 @@ impl HostNet {
             self.on_event(rings, event)?;
         }
         let requests = self.take_requests(rings)?;
+        // First, since those who have something to tell may use up all buffers.
+        self.context.tell_taken(rings)?;
         self.take_turns(rings)?;
+        self.context.tell_taken(rings)?;
         self.context.events.flush(rings)?;
         let counters = &self.context.counters;
         counters.interrupts.add(rings.signal().into());

@@ -9,7 +9,7 @@ use boot_abi::hostnet::{
 use core::net::IpAddr;
 
 #[derive(Default)]
-struct Inbox {
+pub struct Inbox {
     datagrams: Mutex<Vec<(SocketAddr, IpAddr, u8, Vec<u8>)>>,
     errors: Mutex<Vec<(Errno, SocketAddr)>>,
     writable: AtomicUsize,

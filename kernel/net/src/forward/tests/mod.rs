@@ -4,6 +4,7 @@
 mod connections;
 mod datagrams;
 mod hostile;
+mod kept;
 mod listeners;
 mod sending;
 
@@ -15,7 +16,9 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use boot_abi::hostnet::{EV_CONNECTED, EV_DATA, EV_FAILED, Header, encode_address};
+use boot_abi::hostnet::{
+    EV_CONNECTED, EV_DATA, EV_FAILED, FIRST_WINDOW, Header, REQ_CREDIT, WINDOW, encode_address,
+};
 use core::net::SocketAddr;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use spin::Mutex;
@@ -199,6 +202,22 @@ impl World {
         let host = encode_address(address("192.168.7.7:40000"));
         self.event(EV_CONNECTED, name, &host);
         (stream, name)
+    }
+
+    /// Sends what fills half the window, and has the program read it, until the window is the largest.
+    fn widen(&self, stream: &dyn Stream, name: u64) {
+        let mut window = FIRST_WINDOW;
+        let mut granted = FIRST_WINDOW;
+        while window < WINDOW {
+            let bytes = alloc::vec![1; (granted - window / 2) as usize];
+            self.data(name, &bytes);
+            receive(stream, bytes.len()).unwrap();
+            window *= 2;
+            let (header, payload) = self.serve();
+            assert_eq!((header.kind, header.socket), (REQ_CREDIT, name));
+            assert_eq!(payload, (window - window / 4).to_le_bytes());
+            granted = window;
+        }
     }
 
     fn fail(&self, name: u64, errno: Errno) {
