@@ -126,12 +126,14 @@ fn others_are_served_while_peers_do_not_read() {
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let (mut guest, _stalled) = connected();
     stall(&mut guest, A, 30);
+    let mut peers = Vec::new();
     for name in 10..30 {
         guest.connect(name, outside(server.local_addr().unwrap()));
         guest.event(EV_CONNECTED, name);
         let (mut peer, _) = server.accept().unwrap();
         guest.request(REQ_DATA, name, b"hello");
         peer.read_exact(&mut [0; 5]).unwrap();
+        peers.push(peer);
     }
     assert_eq!((guest.in_flight, guest.kept), (0, 30));
 }
@@ -372,7 +374,10 @@ fn requests_before_the_connection_is_made_wait_for_it() {
     );
     guest.ask(Header::new(REQ_DATA, A, 5), b"early");
     guest.ask(Header::new(REQ_CLOSE, A, 0), b"");
-    guest.until("requests", |guest| (guest.in_flight == 0).then_some(()));
+    guest.until("delivery", |guest| {
+        let left = guest.driver.device.with_device(|net| net.has_left());
+        (left && guest.in_flight == 0 && guest.kept == 0).then_some(())
+    });
     let mut all = Vec::new();
     server.accept().unwrap().0.read_to_end(&mut all).unwrap();
     assert_eq!(all, b"early");
