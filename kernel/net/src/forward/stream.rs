@@ -22,6 +22,8 @@ use vfs::{Sink, Source, WaitList, poll};
 const DATA_MAX: usize = 64 * 1024 - Header::SIZE;
 /// `SOCK_MIN_SNDBUF`, `SOCK_MIN_RCVBUF`, roughly.
 const WINDOW_MIN: u32 = 4096;
+/// The send buffer while slow peers take up much memory.
+const SCARCE_WINDOW: u32 = 16 * 1024;
 /// `TCP_CLOSE`
 const STATE_CLOSE: u8 = 7;
 
@@ -89,7 +91,7 @@ impl State {
     /// The send buffer: small for everybody as long as slow peers take up much memory.
     fn send_window(&self, shared: &Shared) -> u32 {
         if shared.kept.is_large() {
-            WINDOW_MIN
+            self.send_window.min(SCARCE_WINDOW)
         } else {
             self.send_window
         }

@@ -4,7 +4,7 @@ use boot_abi::hostnet::{EV_TAKEN, FLAG_UDP, KEPT_MOST, REQ_CLOSE, REQ_DATA, REQ_
 use vfs::poll;
 
 const WRITABLE: u32 = poll::OUT | poll::WRNORM;
-const SMALL_WINDOW: usize = 4096;
+const SMALL_WINDOW: usize = 16 * 1024;
 
 impl World {
     /// The device keeps all data that is in the queue, and carries out the rest.
