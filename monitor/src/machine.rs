@@ -239,7 +239,7 @@ impl Machine {
             Arc::clone(&self.stats.net),
             Arc::clone(verdict),
             Arc::clone(&self.bell),
-            cpus,
+            hostnet::has_spare(cpus),
             confine(filter, Arc::clone(gate)),
         )
     }

@@ -234,6 +234,11 @@ impl Guest {
             .device
             .serve(|net, rings| net.serve(rings, &events[..count]));
         self.driver.device.with_device(HostNet::clean_up);
+        self.collect();
+    }
+
+    /// Takes what the device has given back and said.
+    pub fn collect(&mut self) {
         for (_, used) in self.driver.returned(0) {
             self.in_flight -= 1;
             match used {
