@@ -127,9 +127,15 @@ impl Tcp {
         let (from, to) = (client.local(), client.peer());
         let listener = inet.listeners.lock().find(from, to, LOOPBACK_INDEX);
         match listener {
-            Some(listener) => listener.take_local(client, server),
-            None => client.refuse(),
+            Some(listener) => listener.take_local(client, server, self.patience()),
+            None => client.fail(Errno::ECONNREFUSED),
         }
+    }
+
+    /// How long a SYN is sent again, in seconds: `TCP_SYNCNT` times, each after twice the time.
+    fn patience(&self) -> u64 {
+        let count = self.option(Slot::SynCount).clamp(1, 16);
+        (2 << count) - 1
     }
 
     /// How the connection goes that was begun. A failure is told once, and leaves the socket as before connect(2).

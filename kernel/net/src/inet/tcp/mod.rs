@@ -98,6 +98,11 @@ impl TcpSocket {
         })
     }
 
+    /// See [`SocketEntry::id`].
+    pub(crate) fn id(&self) -> usize {
+        Arc::as_ptr(&self.tcp).addr()
+    }
+
     fn register(tcp: Tcp) -> Self {
         let tcp = Arc::new(tcp);
         let listed: Weak<Tcp> = Arc::downgrade(&tcp);

@@ -585,6 +585,10 @@ fn the_list_of_sockets() {
     };
     assert_eq!(states(), [(1, 0), (10, 1)]);
     let (server, _) = listener.accept().unwrap();
+    let id = crate::inet_id(server.ops()).unwrap();
+    let entries = world.network.inet_sockets();
+    let entry = entries.iter().find(|entry| entry.id == id).unwrap();
+    assert_eq!(entry.remote, client.local().parse().unwrap());
     server.send(b"123").unwrap();
     assert_eq!(states(), [(1, 0), (1, 3), (10, 0)]);
     server.ops().shutdown(false, true).unwrap();
@@ -596,11 +600,11 @@ fn the_list_of_sockets() {
 }
 
 #[test]
-fn a_thousand_connections_weigh_little() {
+fn an_idle_connection_weighs_little() {
     use core::mem::size_of;
     let own = size_of::<super::Tcp>() + size_of::<super::TcpSocket>();
     let shared = super::super::loopback::PAIR_SIZE / 2;
-    assert!(own + shared < 900, "{own} + {shared}");
+    assert!(own + shared < 800, "{own} + {shared}");
 }
 
 #[test]
@@ -650,4 +654,80 @@ fn a_dissolved_connection_is_reset_on_both_sides() {
     assert_eq!(server.receive(9), Err(Errno::ECONNRESET));
     assert_eq!(client.local(), "0.0.0.0:0");
     assert_eq!(client.connect("127.0.0.1:8080"), Ok(()));
+}
+
+#[test]
+fn no_such_socket() {
+    let world = alone();
+    let make = |domain, kind, protocol| world.try_socket((domain, kind, protocol)).err();
+    assert_eq!(make(AF_INET, SOCK_STREAM, 17), Some(Errno::EPROTONOSUPPORT));
+    assert_eq!(make(AF_INET6, SOCK_DGRAM, 6), Some(Errno::EPROTONOSUPPORT));
+    assert_eq!(make(AF_INET, SOCK_DGRAM, 58), Some(Errno::EPROTONOSUPPORT));
+    assert_eq!(
+        make(AF_INET, SOCK_SEQPACKET, 0),
+        Some(Errno::ESOCKTNOSUPPORT)
+    );
+    assert_eq!(make(AF_INET, SOCK_STREAM, 300), Some(Errno::EINVAL));
+    assert_eq!(make(AF_INET, 77, 0), Some(Errno::EINVAL));
+    let pair = |kind| world.network.pair(AF_INET, kind, 0, &world.caller).err();
+    assert_eq!(pair(SOCK_STREAM), Some(Errno::EOPNOTSUPP));
+    assert_eq!(pair(77), Some(Errno::EINVAL));
+}
+
+#[test]
+fn who_waits_for_room_gives_up_like_a_syn() {
+    let world = alone();
+    let listener = world.listener("127.0.0.1:8080", 0);
+    let _first = world.socket(TCP4);
+    _first.connect("127.0.0.1:8080").unwrap();
+    let patient = world.socket(TCP4);
+    let hasty = world.socket(TCP4);
+    hasty.set(6, TCP_SYNCNT, 2).unwrap();
+    assert_eq!(patient.connect("127.0.0.1:8080"), Err(Errno::EAGAIN));
+    assert_eq!(hasty.connect("127.0.0.1:8080"), Err(Errno::EAGAIN));
+    let bell = Bell::on(hasty.ops().wait_list());
+    world.host.advance(7_000_000_000);
+    assert_eq!((bell.rings(), hasty.poll()), (1, OVER | ERR));
+    assert_eq!(hasty.ops().connected(), Err(Errno::ETIMEDOUT));
+    assert_eq!(patient.ops().connected(), Err(Errno::EAGAIN));
+    listener.accept().unwrap();
+    assert_eq!(patient.ops().connected(), Ok(()));
+    world.host.advance(120_000_000_000);
+    assert_eq!(patient.poll(), WRITABLE);
+    listener.accept().unwrap();
+    assert_eq!(listener.accept().err(), Some(Errno::EAGAIN));
+}
+
+#[test]
+fn which_listeners_the_uplink_serves() {
+    let world = connected();
+    let _loopback = world.listener("127.0.0.1:8080", 1);
+    let local = |world: &World| world.uplink.last_listening().unwrap().local;
+    assert_eq!(local(&world), "127.0.0.1:8080".parse().unwrap());
+    let only = world.socket(TCP6);
+    only.set(SOL_IPV6, IPV6_V6ONLY, 1).unwrap();
+    only.bind("[::]:8081").unwrap();
+    only.listen(1).unwrap();
+    assert_eq!(local(&world), "[::]:8081".parse().unwrap());
+    let acceptor = world
+        .uplink
+        .last_listening()
+        .unwrap()
+        .acceptor
+        .upgrade()
+        .unwrap();
+    let offer = |local, remote| {
+        let events = Default::default();
+        let stream = TestStream::new(local, remote, Connection::Established, events);
+        acceptor.offer(stream).is_ok()
+    };
+    assert!(!offer("10.0.2.15:8081", "1.2.3.4:5"));
+    assert!(offer("[fd00:c0::15]:8081", "[fd00::1]:5"));
+    let inside = world.socket(TCP4);
+    inside
+        .set_bytes(SOL_SOCKET, SO_BINDTODEVICE, b"lo")
+        .unwrap();
+    inside.bind("0.0.0.0:8082").unwrap();
+    inside.listen(1).unwrap();
+    assert_eq!(local(&world).port(), 8081);
 }
