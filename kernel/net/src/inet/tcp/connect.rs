@@ -41,8 +41,10 @@ impl Tcp {
                 drop(state);
                 let served = begun?;
                 self.network.inet().counters.tcp_active_opens.add(1);
-                if let Some((client, server)) = served {
-                    self.knock(&client, server);
+                match served {
+                    Some((client, server)) => self.knock(&client, server),
+                    // What the uplink told before this socket had the stream.
+                    None => self.events.notify(poll::ALWAYS | poll::HUP | poll::ERR),
                 }
                 Err(Errno::EINPROGRESS)
             }
