@@ -146,3 +146,56 @@ fn data_for_who_shut_down_both_ways_resets() {
     assert_eq!(client.receive(9).unwrap(), b"");
     assert_eq!(server.send(b"x"), Err(Errno::EPIPE));
 }
+
+/// A thread that waits as the kernel's do: registered first, then another look, then sleep.
+struct Sleeper(std::thread::Thread);
+
+impl vfs::Wake for Sleeper {
+    fn wake(&self, _events: u32) {
+        self.0.unpark();
+    }
+}
+
+fn until<T>(socket: &crate::Socket, mut act: impl FnMut() -> crate::Result<T>) -> T {
+    let waker: std::sync::Arc<dyn vfs::Wake> = std::sync::Arc::new(Sleeper(std::thread::current()));
+    socket.ops().wait_list().add(&waker);
+    let result = loop {
+        match act() {
+            // In vain if nobody wakes it, and then the test would not end.
+            Err(Errno::EAGAIN) => std::thread::park(),
+            other => break other.unwrap(),
+        }
+    };
+    socket.ops().wait_list().remove(&waker);
+    result
+}
+
+#[test]
+fn no_wake_up_is_lost_between_threads() {
+    const TOTAL: usize = 20 << 20;
+    let world = alone();
+    let (client, server) = world.pair();
+    let writer = client.socket.clone();
+    let thread = std::thread::spawn(move || {
+        let mut sent = 0;
+        while sent < TOTAL {
+            let chunk: std::vec::Vec<u8> = (sent..sent + 9000).map(|at| at as u8).collect();
+            sent += until(&writer, || {
+                let mut source = vfs::SliceSource::new(&chunk);
+                vfs::FileOps::write(&*writer, 0, &mut source)
+            });
+        }
+        writer.ops().shutdown(false, true).unwrap();
+        sent
+    });
+    let mut received = 0;
+    loop {
+        let bytes = until(&server.socket, || server.receive(50_000));
+        if bytes.is_empty() {
+            break;
+        }
+        assert!((received..).zip(&bytes).all(|(at, byte)| at as u8 == *byte));
+        received += bytes.len();
+    }
+    assert_eq!(thread.join().unwrap(), received);
+}
