@@ -30,7 +30,7 @@ mod uplink;
 
 pub use address::{Address, LinkAddress, RawAddress, UnixName};
 pub use env::{Env, Ucred};
-pub use inet::{Counter, Counters, InetProtocol, SocketEntry, TcpState};
+pub use inet::{Counter, Counters, InetProtocol, SocketEntry, TcpState, inet_id};
 pub use ioctl::is_interface_ioctl;
 pub use linux_abi::Errno;
 pub use message::{Control, Outgoing, Received};

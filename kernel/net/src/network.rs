@@ -151,6 +151,11 @@ impl Network {
     ) -> Result<[Arc<Socket>; 2]> {
         match domain {
             AF_UNIX => unix::pair(&self.unix, kind, protocol, env),
+            // Linux makes the sockets before it finds that they cannot be a pair.
+            AF_INET | AF_INET6 => {
+                inet::socket(self, domain, kind, protocol, env)?;
+                Err(Errno::EOPNOTSUPP)
+            }
             _ => Err(Errno::EAFNOSUPPORT),
         }
     }

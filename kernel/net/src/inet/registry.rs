@@ -28,7 +28,7 @@ pub struct SocketEntry {
     pub receive_queue: usize,
     pub drops: u64,
     pub uid: u32,
-    /// For who knows which descriptor is which socket: the address of its `SocketOps`' shared part, unique while it lives.
+    /// Unique while the socket lives; [`inet_id`](crate::inet_id) has it for an open socket, and so its inode number.
     pub id: usize,
 }
 

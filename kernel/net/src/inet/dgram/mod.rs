@@ -126,6 +126,11 @@ impl DgramSocket {
         }
         Self { dgram, place }
     }
+
+    /// See [`SocketEntry::id`].
+    pub(crate) fn id(&self) -> usize {
+        Arc::as_ptr(&self.dgram).addr()
+    }
 }
 
 impl Dgram {

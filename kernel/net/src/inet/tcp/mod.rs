@@ -1,6 +1,7 @@
 //! TCP sockets, see tcp(7).
 mod connect;
 mod deferred;
+mod ending;
 pub(crate) mod info;
 mod link;
 mod listener;
@@ -96,6 +97,11 @@ impl TcpSocket {
             options: Mutex::new(Options::new()),
             state: Mutex::new(state),
         })
+    }
+
+    /// See [`SocketEntry::id`].
+    pub(crate) fn id(&self) -> usize {
+        Arc::as_ptr(&self.tcp).addr()
     }
 
     fn register(tcp: Tcp) -> Self {
@@ -333,83 +339,6 @@ impl Tcp {
             return events & !(poll::IN | poll::RDNORM);
         }
         events
-    }
-
-    /// shutdown(2), with the error even where it has an effect.
-    fn shutdown(&self, read: bool, write: bool) -> Result<()> {
-        let mut state = self.state.lock();
-        match &mut state.phase {
-            Phase::Idle => {
-                drop(state);
-                self.events.notify(poll::HUP);
-                Err(Errno::ENOTCONN)
-            }
-            Phase::Listening(_) => {
-                if read {
-                    let listening = state.disconnect();
-                    drop(state);
-                    self.stop(listening);
-                }
-                Ok(())
-            }
-            Phase::Active { link, told, .. } => match link.state() {
-                TcpState::SynSent => {
-                    let connecting = state.disconnect();
-                    state.error = Some(Errno::ECONNRESET);
-                    drop(state);
-                    self.stop(connecting);
-                    Ok(())
-                }
-                TcpState::Close => Err(Errno::ENOTCONN),
-                _ => {
-                    *told = true;
-                    let link = link.clone();
-                    drop(state);
-                    link.shutdown(read, write)
-                }
-            },
-        }
-    }
-
-    /// A phase ends: its listener or stream goes, and who polls hears of it.
-    fn stop(&self, phase: Phase) {
-        match phase {
-            Phase::Idle => return,
-            Phase::Listening(listener) => {
-                self.network.inet().listeners.lock().remove(&listener);
-                listener.close();
-            }
-            Phase::Active { link, .. } => link.abort(),
-        }
-        self.events.notify(poll::ALWAYS | poll::RDHUP | poll::HUP);
-    }
-}
-
-impl Drop for TcpSocket {
-    /// close(2). Without `SO_LINGER`, or with a time, what was sent is still delivered: to a peer inside it is already, and the
-    /// uplink does it in the background. So nobody waits here.
-    fn drop(&mut self) {
-        let tcp = &self.tcp;
-        tcp.network.inet().registry.lock().remove(self.place);
-        let (phase, binding) = {
-            let mut state = tcp.state.lock();
-            let phase = core::mem::replace(&mut state.phase, Phase::Idle);
-            (phase, state.binding.take())
-        };
-        let (on, seconds) = {
-            let options = tcp.options.lock();
-            (
-                options.is_set(Slot::LingerOn),
-                options.get(Slot::LingerSeconds),
-            )
-        };
-        match phase {
-            Phase::Active { link, .. } if on && seconds == 0 => link.abort(),
-            listening @ Phase::Listening(_) => tcp.stop(listening),
-            _ => {}
-        }
-        // The port is free only now that nobody can find the listener any more.
-        drop(binding);
     }
 }
 
