@@ -134,6 +134,10 @@ const OF_USER: [&[u8]; 3] = [b"LANG", b"LANGUAGE", b"TZ"];
 /// `COMPAT_ENV_NAME=VALUE` sets NAME for the program.
 const FOR_PROGRAM: &[u8] = b"COMPAT_ENV_";
 const MEMORY_VARIABLE: &[u8] = b"COMPAT_MEM";
+/// As the options of these names; lists are separated by spaces.
+const NET_VARIABLE: &[u8] = b"COMPAT_NET";
+const PUBLISH_VARIABLE: &[u8] = b"COMPAT_PUBLISH";
+const ALLOW_VARIABLE: &[u8] = b"COMPAT_ALLOW_NET";
 
 /// An executable with an image takes no options: all arguments are the program's, and the environment says the rest.
 pub fn standalone(
@@ -150,6 +154,15 @@ pub fn standalone(
         let (name, value_bytes) = (name.as_bytes(), value.as_bytes());
         if name == MEMORY_VARIABLE {
             options.memory = memory_size(&value)?;
+        } else if [NET_VARIABLE, PUBLISH_VARIABLE, ALLOW_VARIABLE].contains(&name) {
+            let text = value.to_string_lossy();
+            for word in text.split_ascii_whitespace() {
+                match name {
+                    NET_VARIABLE => options.net.set_mode(word)?,
+                    PUBLISH_VARIABLE => options.net.add_port(word)?,
+                    _ => options.net.add_allowed(word),
+                }
+            }
         } else if let Some(name) = name.strip_prefix(FOR_PROGRAM).filter(|n| !n.is_empty()) {
             for_program.push([name, b"=", value_bytes].concat());
         } else if OF_USER.contains(&name) || name.starts_with(b"LC_") {
@@ -276,12 +289,19 @@ mod tests {
             ("HOME", "/root"),
             ("COMPAT_ENV_", "x"),
             ("COMPAT_MEM", "8M"),
+            ("COMPAT_PUBLISH", "8080:80 5353:53/udp"),
+            ("COMPAT_ALLOW_NET", "none"),
         ]
         .map(|(name, value)| (OsString::from(name), OsString::from(value)));
         let options = standalone(argv.into_iter(), environment.into_iter()).unwrap();
         assert_eq!(options.arg0.as_deref(), Some(b"./hello".as_slice()));
         assert_eq!(options.args, [b"--mem".to_vec(), b"1".to_vec()]);
         assert_eq!(options.memory, 8 << 20);
+        let mut net = hostnet::Settings::default();
+        net.add_port("8080:80").unwrap();
+        net.add_port("5353:53/udp").unwrap();
+        net.add_allowed("none");
+        assert_eq!(options.net, net);
         let expected: [&[u8]; 4] = [b"TZ=CET", b"LC_ALL=C", b"TZ=UTC", b"A=1=2"];
         assert_eq!(options.env, expected);
     }

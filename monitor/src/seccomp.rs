@@ -45,6 +45,7 @@ const DEVICES: &[i64] = &[
     libc::SYS_readv,
     libc::SYS_sendmsg,
     libc::SYS_poll,
+    libc::SYS_ppoll,
     libc::SYS_epoll_wait,
     libc::SYS_epoll_pwait,
     libc::SYS_epoll_ctl,
@@ -59,6 +60,7 @@ const SOCKETS: &[i64] = &[
     libc::SYS_epoll_wait,
     libc::SYS_epoll_pwait,
     libc::SYS_epoll_ctl,
+    libc::SYS_ppoll,
     libc::SYS_connect,
     libc::SYS_bind,
     libc::SYS_listen,
@@ -69,7 +71,6 @@ const SOCKETS: &[i64] = &[
     libc::SYS_shutdown,
     libc::SYS_getsockopt,
     libc::SYS_getsockname,
-    libc::SYS_prlimit64,
     libc::SYS_close,
 ];
 
@@ -81,8 +82,15 @@ const TERMINAL_IOCTLS: &[u32] = &[
 ];
 const KVM_IOCTLS: &[u32] = &[KVM_RUN, KVM_GET_REGS, KVM_GET_SREGS];
 
-pub fn vcpu_filter() -> Result<BpfProgram> {
-    filter(&[COMMON], &[TERMINAL_IOCTLS, KVM_IOCTLS])
+/// `serves`: while it has nothing to run, the CPU serves the socket device.
+pub fn vcpu_filter(serves: bool) -> Result<BpfProgram> {
+    let ioctls = &[TERMINAL_IOCTLS, KVM_IOCTLS];
+    let rules = if serves {
+        socket_rules(ioctls)
+    } else {
+        rules(&[COMMON], ioctls)
+    };
+    program(rules?)
 }
 
 pub fn device_filter() -> Result<BpfProgram> {
@@ -90,12 +98,16 @@ pub fn device_filter() -> Result<BpfProgram> {
 }
 
 pub fn net_filter() -> Result<BpfProgram> {
-    let mut rules = rules(&[COMMON, SOCKETS], &[])?;
+    program(socket_rules(&[])?)
+}
+
+fn socket_rules(ioctls: &[&[u32]]) -> Result<Rules> {
+    let mut rules = rules(&[COMMON, SOCKETS], ioctls)?;
     rules.insert(libc::SYS_socket, sockets()?);
     let options = hostnet::permitted_options()
         .map(|(level, name)| all(&[(1, Op::Eq, level as u64), (2, Op::Eq, name as u64)]));
     rules.insert(libc::SYS_setsockopt, options.collect::<Result<_>>()?);
-    program(rules)
+    Ok(rules)
 }
 
 /// TCP, UDP and ping.

@@ -54,6 +54,8 @@ pub struct NetCounters {
     /// Looks that found nothing, and sleeps.
     pub polls: Counter,
     pub sleeps: Counter,
+    /// How often an idle CPU has served the device.
+    pub visits: Counter,
 }
 
 impl NetCounters {
@@ -72,6 +74,7 @@ impl NetCounters {
             "interrupts": self.interrupts.get(),
             "polls": self.polls.get(),
             "sleeps": self.sleeps.get(),
+            "visits": self.visits.get(),
         })
     }
 }

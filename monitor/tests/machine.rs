@@ -603,3 +603,37 @@ fn ports_and_rules_that_do_not_work_are_told_before_the_start() {
     assert!(text(&out.stderr).contains("port 80/tcp is published as "));
     assert!(text(&out.stderr).contains("mode=forward ip=10.0.2.15/24"));
 }
+
+#[test]
+fn connections_wait_when_descriptors_run_out() {
+    let port = free_port();
+    let script = format!(
+        "ulimit -n 40; exec {MONITOR} --mem 64M --publish 127.0.0.1:{port}:7 {}",
+        guest("hostnet").display()
+    );
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", &script])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null());
+    let mut child = shell.stderr(Stdio::piped()).spawn().unwrap();
+    let mut errors = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    errors.read_line(&mut line).unwrap();
+    assert_eq!(line, "ready\n");
+    let serve = |stream: &mut TcpStream| {
+        stream.write_all(b"hello").unwrap();
+        stream.read_exact(&mut [0; 5]).unwrap();
+    };
+    // As many as there are descriptors for, and a few more.
+    let mut streams: Vec<_> = (0..24).map(|_| dial(port)).collect();
+    line.clear();
+    errors.read_line(&mut line).unwrap();
+    assert!(line.contains("no descriptors are left"), "{line}");
+    let mut late = streams.split_off(20);
+    serve(&mut streams[0]);
+    drop(streams);
+    late.iter_mut().for_each(serve);
+    late[0].write_all(b"q").unwrap();
+    assert_eq!(wait_for(child), Some(0));
+}

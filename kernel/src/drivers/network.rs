@@ -6,6 +6,7 @@
 use super::virtio::hostnet;
 use crate::time::{self, TimerId};
 use alloc::sync::{Arc, Weak};
+use core::sync::atomic::{AtomicBool, Ordering};
 use net::forward::SpinTime;
 use spin::{Mutex, Once};
 use vfs::Wake;
@@ -94,9 +95,28 @@ pub fn handle_interrupts(bits: u32) {
     }
 }
 
+/// The monitor takes an idle CPU's time to serve the device.
+static MONITOR_RESTS: AtomicBool = AtomicBool::new(false);
+
+/// Reads off the command line how an idle CPU is to wait.
+pub fn init(cmdline: &str) {
+    let offered = crate::boot::option(cmdline, boot_abi::KEY_IDLE_PORT).is_some();
+    MONITOR_RESTS.store(offered, Ordering::Relaxed);
+}
+
+/// Whether an idle CPU leaves itself to the monitor (`gate::rest`): where that is offered, and once the device is in use.
+pub fn rests_at_the_monitor() -> bool {
+    MONITOR_RESTS.load(Ordering::Relaxed) && hostnet::gsi().is_some()
+}
+
 /// How long to look for work before halting, in ns.
 pub fn spin_time() -> u64 {
-    SPIN.get()
+    // Nothing comes while the CPU spins where it is the CPU's own thread that would bring it.
+    if rests_at_the_monitor() {
+        0
+    } else {
+        SPIN.get()
+    }
 }
 
 /// The CPU is about to halt. True: not now, something has come.

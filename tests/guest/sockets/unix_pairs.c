@@ -2,7 +2,9 @@
 #include "unix_sockets.h"
 
 #include <fcntl.h>
-#include <linux/sockios.h>
+/* As in linux/sockios.h, which musl does not come with. */
+#define SIOCINQ FIONREAD
+#define SIOCOUTQ TIOCOUTQ
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/uio.h>

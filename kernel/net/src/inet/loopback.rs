@@ -27,6 +27,10 @@ pub enum TcpState {
     Listen = 10,
 }
 
+/// Of both ends, for who counts memory.
+#[cfg(test)]
+pub(crate) const PAIR_SIZE: usize = size_of::<Pair>();
+
 /// One end's share of a connection.
 struct End {
     /// What this end can read.
@@ -244,39 +248,44 @@ impl Stream for LoopStream {
     }
 
     fn send(&self, source: &mut dyn Source, _more: bool) -> Result<usize> {
-        let (count, events, tell) = {
-            let mut ends = self.pair.ends.lock();
-            let (own, peer) = both(&mut ends, self.side);
-            if let Some(error) = own.error.take() {
-                return Err(error);
-            }
-            if own.finished || own.reset {
-                return Err(Errno::EPIPE);
-            }
-            if own.connection == Connection::Connecting {
-                return Err(Errno::EAGAIN);
-            }
-            let wanted = source.remaining();
-            if peer.closed {
-                // Nobody is there: the bytes leave and a reset comes back.
-                source.skip(wanted)?;
-                if wanted > 0 {
-                    own.break_with(Errno::EPIPE);
-                }
-                (wanted, own.events.clone(), HANG_UP)
-            } else {
-                let count = peer.inbound.put(source, wanted)?;
-                if count == 0 && wanted > 0 {
-                    return Err(Errno::EAGAIN);
-                }
-                peer.received += count as u64;
-                (count, peer.events.clone(), poll::IN | poll::RDNORM)
-            }
-        };
-        if count > 0 {
-            self.pair.counters.loopback(count);
-            events.notify(tell);
+        let mut ends = self.pair.ends.lock();
+        let (own, peer) = both(&mut ends, self.side);
+        if let Some(error) = own.error.take() {
+            return Err(error);
         }
+        if own.finished || own.reset {
+            return Err(Errno::EPIPE);
+        }
+        if own.connection == Connection::Connecting {
+            return Err(Errno::EAGAIN);
+        }
+        let wanted = source.remaining();
+        if wanted == 0 {
+            return Ok(0);
+        }
+        if peer.closed || (peer.deaf && peer.finished) {
+            // Nobody reads it: the bytes leave and a reset comes back.
+            source.skip(wanted)?;
+            own.break_with(Errno::EPIPE);
+            if !peer.closed {
+                peer.break_with(Errno::ECONNRESET);
+            }
+            let events = [own.events.clone(), peer.events.clone()];
+            drop(ends);
+            for end in events {
+                end.notify(HANG_UP);
+            }
+            return Ok(wanted);
+        }
+        let count = peer.inbound.put(source, wanted)?;
+        if count == 0 {
+            return Err(Errno::EAGAIN);
+        }
+        peer.received += count as u64;
+        let events = peer.events.clone();
+        drop(ends);
+        self.pair.counters.loopback(count);
+        events.notify(poll::IN | poll::RDNORM);
         Ok(count)
     }
 

@@ -4,6 +4,7 @@
 //! [`Stream`](crate::Stream) once it is connected: one of `loopback`, or one of the uplink.
 mod binding;
 mod counters;
+mod dgram;
 mod ip;
 mod loopback;
 mod options;
@@ -25,6 +26,7 @@ use crate::socket::{Socket, SocketOps, SocketType};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use binding::Protocol;
+use dgram::{DgramSocket, Groups, Kind, Receivers};
 use ip::Family;
 use linux_abi::Errno;
 use linux_abi::raw::net::AF_INET;
@@ -36,7 +38,10 @@ use tcp::{Listeners, TcpSocket};
 use vfs::Host;
 
 /// `IPPROTO_*`, as numbers.
+pub(crate) const IPPROTO_ICMP: u32 = 1;
 pub(crate) const IPPROTO_TCP: u32 = 6;
+pub(crate) const IPPROTO_UDP: u32 = 17;
+pub(crate) const IPPROTO_ICMPV6: u32 = 58;
 /// `IPPROTO_MAX`
 const PROTOCOL_MAX: u32 = 263;
 
@@ -44,6 +49,8 @@ const PROTOCOL_MAX: u32 = 263;
 pub(crate) struct Inet {
     ports: [Mutex<Ports>; Protocol::COUNT],
     pub listeners: Mutex<Listeners>,
+    pub receivers: Mutex<Receivers>,
+    pub groups: Mutex<Groups>,
     pub registry: Mutex<Registry>,
     pub counters: Arc<Counters>,
     own: Mutex<OwnAddresses>,
@@ -59,6 +66,8 @@ impl Inet {
         Self {
             ports: core::array::from_fn(|_| ports()),
             listeners: Mutex::default(),
+            receivers: Mutex::default(),
+            groups: Mutex::default(),
             registry: Mutex::default(),
             counters: Arc::default(),
             own: Mutex::default(),
@@ -83,11 +92,23 @@ pub(crate) fn socket(
     if protocol >= PROTOCOL_MAX {
         return Err(Errno::EINVAL);
     }
-    let ops: Box<dyn SocketOps> = match kind {
-        SocketType::Stream if matches!(protocol, 0 | IPPROTO_TCP) => {
-            Box::new(TcpSocket::new(network, family, env.credentials().uid))
+    let uid = env.credentials().uid;
+    let icmp = match family {
+        Family::V4 => IPPROTO_ICMP,
+        Family::V6 => IPPROTO_ICMPV6,
+    };
+    let dgram = |kind| Box::new(DgramSocket::new(network, family, kind, uid));
+    let ops: Box<dyn SocketOps> = match (kind, protocol) {
+        (SocketType::Stream, 0 | IPPROTO_TCP) => Box::new(TcpSocket::new(network, family, uid)),
+        (SocketType::Datagram, 0 | IPPROTO_UDP) => dgram(Kind::Udp),
+        (SocketType::Datagram, _) if protocol == icmp => dgram(Kind::Echo),
+        (SocketType::Raw, 1..) if !env.is_privileged() => return Err(Errno::EPERM),
+        (SocketType::Raw, _) if protocol == icmp => dgram(Kind::Raw),
+        (SocketType::Raw, 1..) => {
+            env.unsupported_part("raw sockets of protocols other than ICMP");
+            return Err(Errno::EPROTONOSUPPORT);
         }
-        SocketType::SeqPacket => return Err(Errno::ESOCKTNOSUPPORT),
+        (SocketType::SeqPacket, _) => return Err(Errno::ESOCKTNOSUPPORT),
         _ => return Err(Errno::EPROTONOSUPPORT),
     };
     Ok(Socket::new(ops))

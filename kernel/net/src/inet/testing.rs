@@ -478,6 +478,8 @@ pub(crate) struct TestUplink {
     pub asked: StdMutex<Vec<Vec<StreamOption>>>,
     pub listening: StdMutex<Vec<Weak<TestListening>>>,
     pub datagrams: StdMutex<Vec<Weak<TestDatagrams>>>,
+    /// It has no raw datagrams.
+    pub only_echo: std::sync::atomic::AtomicBool,
 }
 
 impl TestUplink {
@@ -557,6 +559,9 @@ impl Uplink for TestUplink {
         local: SocketAddr,
         receiver: Weak<dyn DatagramReceiver>,
     ) -> Result<Box<dyn Datagrams>> {
+        if self.only_echo.load(SeqCst) && matches!(kind, DatagramKind::Raw { .. }) {
+            return Err(Errno::EPROTONOSUPPORT);
+        }
         let datagrams = Arc::new(TestDatagrams {
             kind,
             local,

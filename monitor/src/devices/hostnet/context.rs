@@ -86,20 +86,21 @@ impl Context {
     pub fn shortage(&mut self) {
         self.full = true;
         if !std::mem::replace(&mut self.told_full, true) {
-            let limit = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE);
-            let limit = limit.map_or(0, |(soft, _)| soft);
             terminal::message(
-                format!("compat-monitor: all {limit} descriptors are in use: connections wait until one is free (`ulimit -Hn` gives the limit)\n").as_bytes(),
+                b"compat-monitor: no descriptors are left: connections wait until one is free (`ulimit -Hn` gives the limit)\n",
             );
         }
     }
 
     /// What the program is told when a socket of the host could not be made.
-    pub fn failure(&mut self, error: &io::Error) -> u32 {
+    pub fn failure(&self, error: &io::Error) -> u32 {
         if sys::is_shortage(error) {
-            libc::ENOBUFS as u32
-        } else {
-            sys::errno(error)
+            return libc::ENOBUFS as u32;
+        }
+        match error.raw_os_error() {
+            // A host without IPv6 is a network without it to the guest.
+            Some(libc::EAFNOSUPPORT) => libc::ENETUNREACH as u32,
+            _ => sys::errno(error),
         }
     }
 }

@@ -415,7 +415,11 @@ impl Datagrams {
                 }
             }
         }
-        Ok(Next::Rest)
+        Ok(if self.hosts.iter().any(|host| host.failed) {
+            Next::Again
+        } else {
+            Next::Rest
+        })
     }
 
     /// One datagram of the host's socket `index`.
@@ -554,6 +558,7 @@ impl Datagrams {
                     Err(_) => failed = false,
                 }
             }
+            host.failed = failed;
         }
     }
 }

@@ -28,7 +28,7 @@ const REQUESTS_PER_LOOK: usize = 256;
 /// More sockets than any host has descriptors for: those that only have a failure to tell count as well.
 const MOST_SOCKETS: usize = 1 << 18;
 /// What epoll calls the driver's doorbell, and our own wake-up. No socket is named so.
-pub const DOORBELL: u64 = u64::MAX;
+const DOORBELL: u64 = u64::MAX;
 const WAKE: u64 = u64::MAX - 1;
 
 enum Socket {
@@ -89,6 +89,11 @@ impl HostNet {
         watch_bell(&self.context.epoll, doorbell, DOORBELL)
     }
 
+    /// So is a call for the CPU or the thread that waits.
+    pub fn watch_bell(&self, bell: &EventFd) -> io::Result<()> {
+        watch_bell(&self.context.epoll, bell, WAKE)
+    }
+
     /// Closes what an earlier driver has left.
     pub fn clean_up(&mut self) {
         if std::mem::take(&mut self.stale) {
@@ -124,10 +129,7 @@ impl HostNet {
     }
 
     fn look(&mut self, rings: &mut Rings<'_>, events: &[EpollEvent]) -> Result<Look, DeviceError> {
-        if !std::mem::replace(&mut self.silent, true) {
-            rings.silence(REQUESTS)?;
-            rings.silence(EVENTS)?;
-        }
+        self.silence(rings)?;
         let told = self.context.events.messages;
         self.context.events.starved = false;
         for event in events {
@@ -143,9 +145,18 @@ impl HostNet {
         counters.events.add(told);
         let waits = self.context.ready.is_empty() || self.context.events.starved;
         Ok(Look {
-            worked: requests != 0 || told != 0,
+            worked: requests != 0 || told != 0 || events.iter().any(|event| !is_bell(event)),
             more: !waits || requests == REQUESTS_PER_LOOK,
         })
+    }
+
+    /// Asks the driver not to ring.
+    pub fn silence(&mut self, rings: &mut Rings<'_>) -> Result<(), DeviceError> {
+        if !std::mem::replace(&mut self.silent, true) {
+            rings.silence(REQUESTS)?;
+            rings.silence(EVENTS)?;
+        }
+        Ok(())
     }
 
     /// Asks the driver to ring. `true`: there is something already.
@@ -164,7 +175,7 @@ impl HostNet {
 
     fn on_event(&mut self, rings: &mut Rings<'_>, event: &EpollEvent) -> Result<(), DeviceError> {
         let mut name = event.data();
-        if name == DOORBELL || name == WAKE {
+        if is_bell(event) {
             self.context.counters.kicks.add((name == DOORBELL).into());
             return Ok(());
         }
@@ -412,6 +423,10 @@ impl HostNet {
         }
         Ok(())
     }
+}
+
+fn is_bell(event: &EpollEvent) -> bool {
+    event.data() == DOORBELL || event.data() == WAKE
 }
 
 /// Rings are changes: the count of a bell is never read.

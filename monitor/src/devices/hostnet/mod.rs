@@ -12,9 +12,11 @@ mod options;
 mod policy;
 mod ports;
 mod publish;
+mod server;
 mod stream;
 mod sys;
 mod thread;
+mod turns;
 
 #[cfg(test)]
 mod tests;
@@ -24,7 +26,8 @@ use std::sync::Arc;
 pub use addresses::configuration;
 pub use device::HostNet;
 pub use options::permitted as permitted_options;
-pub use thread::{see_out, spawn};
+pub use thread::{see_out, serve};
+pub use turns::Turns;
 
 use crate::error::{Error, Result, host};
 use crate::stats::NetCounters;

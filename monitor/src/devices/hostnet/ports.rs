@@ -248,8 +248,11 @@ impl Ports {
                     context.shortage();
                     return Ok(Next::Rest);
                 }
-                // A connection that broke before it was accepted.
-                Err(_) => continue,
+                Err(e) if is_about_one(&e) => continue,
+                Err(_) => {
+                    port.pending = false;
+                    return Ok(Next::Rest);
+                }
             };
             let Some((listener, peer)) = peer.and_then(|peer| choose(list, peer).zip(Some(peer)))
             else {
@@ -340,6 +343,24 @@ impl Listener {
         let same_kind = own.is_unspecified() || own.is_loopback() == peer.is_loopback();
         2 * u32::from(same_family) + u32::from(same_kind)
     }
+}
+
+/// The connection that would have been accepted broke before, see accept(2).
+fn is_about_one(error: &std::io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(
+            libc::EINTR
+                | libc::ECONNABORTED
+                | libc::EPROTO
+                | libc::EPERM
+                | libc::ENETDOWN
+                | libc::ENETUNREACH
+                | libc::EHOSTDOWN
+                | libc::EHOSTUNREACH
+                | libc::ETIMEDOUT
+        )
+    )
 }
 
 fn choose(list: &mut [Listener], peer: SocketAddr) -> Option<&mut Listener> {

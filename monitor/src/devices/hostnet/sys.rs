@@ -39,6 +39,9 @@ impl<'m> Pieces<'m> {
     ) -> Result<Self, DeviceError> {
         let mut list = SmallVec::new();
         for buffer in buffers {
+            if len == 0 || list.len() >= MOST_PIECES {
+                break;
+            }
             let size = buffer.len as usize;
             if skip >= size {
                 skip -= size;
@@ -56,9 +59,6 @@ impl<'m> Pieces<'m> {
             }
             len -= part;
             skip = 0;
-            if len == 0 || list.len() >= MOST_PIECES {
-                break;
-            }
         }
         list.truncate(MOST_PIECES);
         Ok(Self {
@@ -269,9 +269,12 @@ pub fn wait_readable(fd: &impl AsRawFd, time: Duration) -> bool {
         events: libc::POLLIN,
         revents: 0,
     };
-    let timeout = i32::try_from(time.as_millis()).unwrap_or(i32::MAX);
-    // SAFETY: the kernel fills one `pollfd`.
-    unsafe { libc::poll(&raw mut query, 1, timeout) > 0 }
+    let timeout = libc::timespec {
+        tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: time.subsec_nanos().into(),
+    };
+    // SAFETY: the kernel reads the timeout and fills one `pollfd`.
+    unsafe { libc::ppoll(&raw mut query, 1, &raw const timeout, std::ptr::null()) > 0 }
 }
 
 /// Lets this process have as many descriptors as it may. Returns how many.

@@ -1,83 +1,53 @@
-//! The thread that serves the device: it waits for the driver's doorbell and the host's sockets, and looks for more by itself for
-//! a while before it does, since a wake-up costs both sides far more than a look.
+//! The thread of the device.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use vmm_sys_util::epoll::{Epoll, EpollEvent};
-
-use super::device::{HostNet, Look};
+use super::device::HostNet;
+use super::server::Server;
 use super::sys;
-use crate::devices::virtio::Transport;
-use crate::error::{Error, Result, host};
-use crate::outcome::Verdict;
+use super::turns::Turns;
+use crate::devices::virtio::{Bell, Transport};
+use crate::error::{Result, host};
+use crate::outcome::{Outcome, Verdict};
 use crate::stats::NetCounters;
 use crate::terminal;
 
-/// The longest time of looking before a sleep. Tune by a benchmark of many small requests.
-const POLL_MOST: Duration = Duration::from_micros(200);
-/// The first time of looking, once sleeps turn out to be short.
-const POLL_FIRST: Duration = Duration::from_micros(50);
-/// Looks at memory only between two looks at the host's sockets.
-const LOOKS_AT_MEMORY: u32 = 4;
-/// Changes taken from epoll at once.
-const EVENTS: usize = 256;
 /// What a program has sent before its end may take this long to leave.
 const PATIENCE: Duration = Duration::from_secs(2);
 const STACK: usize = 256 << 10;
 
-/// How long to look before sleeping: longer when sleeps are short, not at all when they are long.
-#[derive(Debug)]
-struct Pace {
-    time: Duration,
-    /// There is a CPU for it while the guest runs on another.
-    allowed: bool,
-}
-
-impl Pace {
-    /// It took this long from the last work to the next.
-    fn learn(&mut self, idle: Duration) {
-        if !self.allowed {
-            return;
-        }
-        if idle > POLL_MOST {
-            self.time /= 2;
-            if self.time < POLL_FIRST / 2 {
-                self.time = Duration::ZERO;
-            }
-        } else if idle > self.time {
-            self.time = (self.time * 2).clamp(POLL_FIRST, POLL_MOST);
-        }
-    }
-}
-
-/// `prepare` runs on the new thread, before anything else.
-pub fn spawn(
+/// Makes what serves the device of a machine with `cpus` CPUs. Some: an idle CPU is to help.
+pub fn serve(
     device: Arc<Transport<HostNet>>,
     counters: Arc<NetCounters>,
     verdict: Arc<Verdict>,
+    bell: Arc<Bell>,
+    cpus: u32,
     prepare: impl FnOnce() -> Result<()> + Send + 'static,
+) -> Result<Option<Arc<Turns>>> {
+    // One for the thread, and one for whoever is at the other end.
+    let spare = crate::host::cpus() >= cpus as usize + 2;
+    let mut server = Server::new(device, counters, Arc::clone(&verdict), &bell, spare)?;
+    if spare {
+        spawn(verdict, prepare, move || server.serve_beside(&|| false))?;
+        return Ok(None);
+    }
+    let turns = Turns::new(server, bell);
+    let thread = Arc::clone(&turns);
+    spawn(verdict, prepare, move || thread.run())?;
+    Ok(Some(turns))
+}
+
+/// `prepare` runs on the new thread, before anything else.
+fn spawn(
+    verdict: Arc<Verdict>,
+    prepare: impl FnOnce() -> Result<()> + Send + 'static,
+    serve: impl FnOnce() -> Result<()> + Send + 'static,
 ) -> Result<()> {
-    let epoll = device.with_device(|net| {
-        net.watch_doorbell(&device.doorbell)
-            .map(|()| net.epoll())
-            .map_err(host("epoll"))
-    })?;
-    let server = Server {
-        device,
-        epoll,
-        counters,
-        verdict: Arc::clone(&verdict),
-        pace: Pace {
-            time: Duration::ZERO,
-            allowed: crate::host::cpus() > 1,
-        },
-        events: vec![EpollEvent::default(); EVENTS],
-    };
     let body = move || {
-        let result = prepare().and_then(|()| server.run());
-        if let Err(e) = result {
-            verdict.give(crate::outcome::Outcome::Failed(e.to_string()));
+        if let Err(e) = prepare().and_then(|()| serve()) {
+            verdict.give(Outcome::Failed(e.to_string()));
         }
     };
     std::thread::Builder::new()
@@ -86,78 +56,6 @@ pub fn spawn(
         .spawn(body)
         .map_err(host("cannot start a thread"))?;
     Ok(())
-}
-
-struct Server {
-    device: Arc<Transport<HostNet>>,
-    epoll: Arc<Epoll>,
-    counters: Arc<NetCounters>,
-    verdict: Arc<Verdict>,
-    pace: Pace,
-    events: Vec<EpollEvent>,
-}
-
-impl Server {
-    fn run(mut self) -> Result<()> {
-        let mut last = Instant::now();
-        loop {
-            let look = self.look(0)?;
-            if look.worked || look.more {
-                self.pace.learn(last.elapsed());
-                last = Instant::now();
-                continue;
-            }
-            if last.elapsed() < self.pace.time {
-                self.counters.polls.add(1);
-                self.pause();
-                continue;
-            }
-            if self.device.serve(HostNet::listen) {
-                continue;
-            }
-            self.counters.sleeps.add(1);
-            let look = self.look(-1)?;
-            if look.worked || look.more {
-                self.pace.learn(last.elapsed());
-            }
-            last = Instant::now();
-        }
-    }
-
-    /// Waits up to `timeout` (ms) for changes, and does what there is to do.
-    fn look(&mut self, timeout: i32) -> Result<Look> {
-        let count = match self.epoll.wait(timeout, &mut self.events) {
-            Ok(count) => count,
-            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => 0,
-            Err(source) => {
-                return Err(Error::Host {
-                    what: "epoll",
-                    source,
-                });
-            }
-        };
-        let events = self.events.get(..count).unwrap_or_default();
-        let look = self.device.serve(|net, rings| net.serve(rings, events));
-        self.device.with_device(|net| {
-            net.clean_up();
-            if net.leaving && !look.worked && !look.more && net.has_left() {
-                net.leaving = false;
-                // The main thread waits for it.
-                let _ = self.verdict.wake.write(1);
-            }
-        });
-        Ok(look)
-    }
-
-    /// Lets others have the CPU, and looks whether the driver has something.
-    fn pause(&self) {
-        for _ in 0..LOOKS_AT_MEMORY {
-            if self.device.serve(|net, rings| net.has_news(rings)) {
-                return;
-            }
-            std::thread::yield_now();
-        }
-    }
 }
 
 /// The machine has ended: waits until what the program sent has left, as the kernel of a host would see to it.
@@ -179,28 +77,5 @@ pub fn see_out(net: &Transport<HostNet>, verdict: &Verdict) {
         if sys::wait_readable(&verdict.wake, rest) {
             let _ = verdict.wake.read();
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_short_sleeps_are_worth_looking() {
-        let mut pace = Pace {
-            time: Duration::ZERO,
-            allowed: true,
-        };
-        pace.learn(Duration::from_secs(1));
-        assert_eq!(pace.time, Duration::ZERO);
-        for _ in 0..3 {
-            pace.learn(pace.time + Duration::from_micros(1));
-        }
-        assert_eq!(pace.time, POLL_MOST);
-        for _ in 0..4 {
-            pace.learn(Duration::from_secs(1));
-        }
-        assert_eq!(pace.time, Duration::ZERO);
     }
 }

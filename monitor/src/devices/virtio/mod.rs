@@ -11,7 +11,7 @@ mod tests;
 
 use thiserror::Error;
 
-pub use interrupt::Interrupt;
+pub use interrupt::{Bell, Interrupt};
 pub use rings::{Buffer, Chain, Rings};
 pub use transport::{Registers, Transport};
 

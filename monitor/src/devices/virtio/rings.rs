@@ -32,6 +32,8 @@ pub struct Rings<'a> {
     interrupt: &'a Interrupt,
     /// The driver wants to hear of what was given back.
     wanted: bool,
+    /// No interrupts: the caller tells the driver.
+    quiet: bool,
 }
 
 impl<'a> Rings<'a> {
@@ -41,11 +43,26 @@ impl<'a> Rings<'a> {
             memory,
             interrupt,
             wanted: false,
+            quiet: false,
         }
+    }
+
+    /// From now on `signal` does nothing, and the caller asks `wanted`.
+    pub fn quiet(mut self) -> Self {
+        self.quiet = true;
+        self
+    }
+
+    /// Whether the driver wants to hear of what was given back.
+    pub fn wanted(&self) -> bool {
+        self.wanted
     }
 
     /// Tells the driver of what was given back, if it wants to hear of it. `true`: it was told.
     pub fn signal(&mut self) -> bool {
+        if self.quiet {
+            return false;
+        }
         let wanted = std::mem::take(&mut self.wanted);
         if wanted {
             self.interrupt.queue_used();

@@ -75,9 +75,12 @@ impl Common<'_> {
             SO_BINDTODEVICE => self.bind_to_device(value, env),
             SO_LINGER => {
                 let seconds = int(value.get(4..).unwrap_or(&[]))?;
+                let on = number()? != 0;
                 let mut options = self.options.lock();
-                options.set(Slot::LingerOn, i32::from(number()? != 0));
-                options.set(Slot::LingerSeconds, seconds);
+                options.set(Slot::LingerOn, i32::from(on));
+                if on {
+                    options.set(Slot::LingerSeconds, seconds);
+                }
                 Ok(Slot::LingerOn)
             }
             SO_SNDBUF => self.put(Slot::SendBuffer, buffer_size(number()?, false, false)),
@@ -266,7 +269,13 @@ impl Common<'_> {
     fn mtu(&self) -> Result<i32> {
         let remote = self.remote.ok_or(Errno::ENOTCONN)?;
         if self.network.is_own(remote) {
-            return Ok(LOOPBACK_MTU.cast_signed());
+            // `IP_MAX_MTU`
+            let limit = if remote.is_ipv4() {
+                0xffff
+            } else {
+                LOOPBACK_MTU
+            };
+            return Ok(limit.cast_signed());
         }
         let interfaces = self.network.uplink().map(|uplink| uplink.interfaces());
         let first = interfaces

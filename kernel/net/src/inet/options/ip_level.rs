@@ -12,6 +12,9 @@ pub(crate) const IP: &[Row] = &[
     row(IP_RECVTTL, Slot::ReceiveTtl, Kind::Flag),
     row(IP_RECVTOS, Slot::ReceiveTos, Kind::Flag),
     row(IP_PKTINFO, Slot::PacketInfo, Kind::Flag),
+    // No packet here has options.
+    row(IP_RECVOPTS, Slot::ReceiveOptions, Kind::Flag),
+    row(IP_RETOPTS, Slot::ReturnOptions, Kind::Flag),
     row(IP_RECVERR, Slot::ReceiveErrors, Kind::Flag),
     // Nothing is fragmented, inside or by the way out.
     row(

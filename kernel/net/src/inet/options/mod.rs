@@ -81,7 +81,8 @@ slots! {
     FreeBind = 0,
     Transparent = 0,
     MinTtl = 0,
-    HeaderIncluded = 0,
+    ReceiveOptions = 0,
+    ReturnOptions = 0,
     NoPortYet = 0,
     MulticastTtl = 1,
     MulticastLoop = 1,
@@ -111,7 +112,6 @@ slots! {
     ReceiveDestinationOptions = 0,
     // SOL_RAW
     Checksum6 = -1,
-    IcmpFilter = 0,
 }
 
 /// What values an option takes.

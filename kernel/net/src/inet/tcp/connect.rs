@@ -5,7 +5,7 @@ use crate::Result;
 use crate::address::Address;
 use crate::inet::binding::{Binding, claim};
 use crate::inet::ip::{Family, destination, is_broadcast};
-use crate::inet::loopback::LoopStream;
+use crate::inet::loopback::{LoopStream, TcpState};
 use crate::inet::options::{Options, Slot};
 use crate::inet::own::LOOPBACK_INDEX;
 use crate::uplink::{ConnectRequest, Connection};
@@ -33,6 +33,7 @@ impl Tcp {
                 let options = self.options.lock().clone();
                 let remote = self.remote(address, &options)?;
                 let begun = self.begin(&mut state, remote, &options);
+                state.error = None;
                 if begun.is_err() {
                     // An ephemeral port that was taken for nothing.
                     state.disconnect();
@@ -161,7 +162,15 @@ impl Tcp {
     fn dissolve(&self) -> Result<()> {
         let phase = {
             let mut state = self.state.lock();
-            state.disconnect()
+            let phase = state.disconnect();
+            state.error = match &phase {
+                // As if a reset had come, unless everything was over.
+                Phase::Active { link, .. } if link.state() != TcpState::Close => {
+                    Some(Errno::ECONNRESET)
+                }
+                _ => None,
+            };
+            phase
         };
         self.stop(phase);
         self.events.notify(poll::HUP);

@@ -10,7 +10,7 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
-use core::hash::{BuildHasher, Hash, Hasher};
+use core::hash::BuildHasher;
 use core::net::{IpAddr, SocketAddr};
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use hashbrown::HashMap;
@@ -273,8 +273,6 @@ impl Listeners {
 
 /// A number below `count` that depends on the peer's address.
 pub(crate) fn spread(peer: SocketAddr, count: usize) -> usize {
-    let mut hasher = FxBuildHasher.build_hasher();
-    peer.hash(&mut hasher);
     // The high bits of this hash are its good ones.
-    ((hasher.finish() >> 32) as usize) % count.max(1)
+    ((FxBuildHasher.hash_one(peer) >> 32) as usize) % count.max(1)
 }

@@ -9,7 +9,7 @@ mod passive;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use listener::Listeners;
+pub(crate) use listener::{Listeners, spread};
 
 use super::IPPROTO_TCP;
 use super::binding::Binding;
@@ -59,6 +59,8 @@ struct State {
     binding: Option<Binding>,
     /// bind(2) or listen(2) took the port, so it stays when a connection ends.
     keeps_port: bool,
+    /// What the next call answers, of a socket whose connection was dissolved.
+    error: Option<Errno>,
 }
 
 /// What the socket and the list of all sockets share.
@@ -84,6 +86,7 @@ impl TcpSocket {
             bound: None,
             binding: None,
             keeps_port: false,
+            error: None,
         };
         Self::register(Tcp {
             network: network.clone(),
@@ -109,6 +112,22 @@ impl Tcp {
         match &self.state.lock().phase {
             Phase::Active { link, .. } => Some(link.clone()),
             _ => None,
+        }
+    }
+
+    /// The same, or the pending error, or this one.
+    fn link_or(&self, error: Errno) -> Result<Link> {
+        let mut state = self.state.lock();
+        match &state.phase {
+            Phase::Active { link, .. } => Ok(link.clone()),
+            _ => Err(state.error.take().unwrap_or(error)),
+        }
+    }
+
+    fn take_error(&self) -> Option<Errno> {
+        match self.link() {
+            Some(link) => link.take_error(),
+            None => self.state.lock().error.take(),
         }
     }
 
@@ -220,7 +239,7 @@ impl SocketOps for TcpSocket {
             // As with /proc/sys/net/ipv4/tcp_fastopen at 0.
             return Err(Errno::EOPNOTSUPP);
         }
-        let link = self.tcp.link().ok_or(Errno::EPIPE)?;
+        let link = self.tcp.link_or(Errno::EPIPE)?;
         link.send(message.source, message.flags & MSG_MORE != 0)
     }
 
@@ -228,7 +247,7 @@ impl SocketOps for TcpSocket {
         if flags & MSG_ERRQUEUE != 0 {
             return Err(Errno::EAGAIN);
         }
-        let link = self.tcp.link().ok_or(Errno::ENOTCONN)?;
+        let link = self.tcp.link_or(Errno::ENOTCONN)?;
         if flags & MSG_OOB != 0 {
             return Err(Errno::EINVAL);
         }
@@ -291,8 +310,12 @@ impl SocketOps for TcpSocket {
 
 impl Tcp {
     fn poll(&self) -> u32 {
-        let link = match &self.state.lock().phase {
-            Phase::Idle => return poll::OUT | poll::WRNORM | poll::HUP,
+        let state = self.state.lock();
+        let link = match &state.phase {
+            Phase::Idle => {
+                let error = state.error.map_or(0, |_| poll::ERR);
+                return poll::OUT | poll::WRNORM | poll::HUP | error;
+            }
             Phase::Listening(listener) => {
                 return if listener.ready() > 0 {
                     poll::IN | poll::RDNORM
@@ -302,6 +325,7 @@ impl Tcp {
             }
             Phase::Active { link, .. } => link.clone(),
         };
+        drop(state);
         let events = link.poll();
         let low_water = usize::try_from(self.option(Slot::ReceiveLowWater)).unwrap_or(1);
         // What is at its end is readable whatever is asked for.
@@ -331,6 +355,7 @@ impl Tcp {
             Phase::Active { link, told, .. } => match link.state() {
                 TcpState::SynSent => {
                     let connecting = state.disconnect();
+                    state.error = Some(Errno::ECONNRESET);
                     drop(state);
                     self.stop(connecting);
                     Ok(())

@@ -25,9 +25,8 @@ const WINDOW_MIN: i32 = 1152;
 const LINGER2_MAX: i32 = 120;
 const SEGMENT_MIN: i32 = 88;
 const SEGMENT_MAX: i32 = 32767;
-/// `TCP_MSS_DEFAULT`, and what is in a packet of `lo`.
+/// `TCP_MSS_DEFAULT`
 const SEGMENT_UNCONNECTED: i32 = 536;
-const SEGMENT_LOOPBACK: i32 = 65483;
 
 impl Tcp {
     pub(super) fn set_option(
@@ -152,7 +151,7 @@ impl Tcp {
     pub(super) fn get_option(&self, level: u32, name: u32, argument: &[u8]) -> Result<Vec<u8>> {
         match (level, name) {
             (SOL_SOCKET, SO_ERROR) => {
-                let error = self.link().and_then(|link| link.take_error());
+                let error = self.take_error();
                 Ok(answer(error.map_or(0, |error| i32::from(error.raw()))))
             }
             (SOL_SOCKET, SO_ACCEPTCONN) => {
@@ -195,7 +194,7 @@ impl Tcp {
         let wanted = self.option(Slot::MaxSegment);
         match self.common_parts().1 {
             Some(remote) if self.network.is_own(remote) => match wanted {
-                0 => SEGMENT_LOOPBACK,
+                0 => super::info::MSS.cast_signed(),
                 wanted => wanted,
             },
             // The headers of IPv4 and TCP with timestamps.

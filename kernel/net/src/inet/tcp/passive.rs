@@ -101,8 +101,12 @@ impl Tcp {
         let local = self.state.lock().local(self.family);
         let weak: Weak<Listener> = Arc::downgrade(listener);
         let acceptor: Weak<dyn Acceptor> = weak;
-        let beyond = uplink.listen(local, listener.backlog(), acceptor)?;
-        listener.set_beyond(beyond);
+        match uplink.listen(local, listener.backlog(), acceptor) {
+            Ok(beyond) => listener.set_beyond(beyond),
+            // An uplink that publishes no ports has nothing for loopback.
+            Err(_) if local.ip().is_loopback() => {}
+            Err(error) => return Err(error),
+        }
         Ok(())
     }
 
@@ -152,6 +156,7 @@ impl Tcp {
                 bound: Some(local.ip()),
                 binding: Some(binding),
                 keeps_port: true,
+                error: None,
             }),
         })
     }
