@@ -53,8 +53,9 @@ pub fn tsc() -> u64 {
 
 /// Nanoseconds since the machine was started.
 pub fn monotonic() -> u64 {
-    let ticks = tsc().wrapping_sub(CLOCK.tsc0.load(Ordering::Relaxed));
-    ((u128::from(ticks) * u128::from(CLOCK.mult.load(Ordering::Relaxed))) >> SHIFT) as u64
+    let ticks = tsc().wrapping_sub(CLOCK.tsc0.load(Ordering::Relaxed)) as i64;
+    ((u128::from(ticks.max(0) as u64) * u128::from(CLOCK.mult.load(Ordering::Relaxed))) >> SHIFT)
+        as u64
 }
 
 /// Nanoseconds since 1970.
