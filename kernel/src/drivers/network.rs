@@ -119,6 +119,11 @@ pub fn spin_time() -> u64 {
     }
 }
 
+/// There was work before the CPU had to halt.
+pub fn spun_with_success() {
+    SPIN.hit();
+}
+
 /// The CPU is about to halt. True: not now, something has come.
 pub fn before_halt() -> bool {
     if hostnet::gsi().is_none() {
