@@ -16,6 +16,7 @@ mod env;
 mod message;
 mod network;
 mod socket;
+pub mod stack;
 mod uplink;
 
 pub use address::{Address, LinkAddress, RawAddress, UnixName};

@@ -1,0 +1,451 @@
+//! The stack behind its lock.
+use super::connection::{Connection, Owner, Pair};
+use super::datagrams::DatagramTable;
+use super::ether::{Ether, Setup, instant};
+use super::link::Link;
+use super::listeners::Listeners;
+use super::notice::Notice;
+use super::output::Output;
+use super::reassembly::Reassembly;
+use super::time_wait::TimeWaits;
+use super::wire::Wire;
+use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use hashbrown::HashMap;
+use linux_abi::Errno;
+use rustc_hash::{FxBuildHasher, FxSeededState};
+use smoltcp::iface::{Config, Interface, PollIngressSingleResult, PollResult, SocketSet};
+use smoltcp::socket::tcp::State as TcpState;
+use smoltcp::wire::{HardwareAddress, IpCidr};
+use vfs::{WaitList, poll};
+
+/// A socket that wants to go on at once without sending anything is looked at again after this.
+const STUCK: u64 = 1_000_000;
+
+pub struct State {
+    pub output: Output,
+    pub ether: Ether,
+    /// smoltcp's IP side: TCP, echo replies, resets and errors.
+    pub ip: Interface,
+    nobody: SocketSet<'static>,
+    pub connections: HashMap<u64, Box<Connection>, FxBuildHasher>,
+    pub by_pair: HashMap<Pair, u64, FxSeededState>,
+    pub listeners: Listeners,
+    pub time_waits: TimeWaits,
+    pub datagrams: DatagramTable,
+    pub reassembly: Reassembly,
+    pub notices: Vec<Notice>,
+    dirty: Vec<u64>,
+    timers: BTreeSet<(u64, u64)>,
+    /// Connections that found no room in the card.
+    blocked: Vec<u64>,
+    armed: Option<u64>,
+    /// Received frames, one after the other.
+    pub frame: Vec<u8>,
+    last_id: u64,
+    random: u64,
+    /// The second, and how many ICMP errors have been sent in it.
+    pub complaints: (u64, u32),
+    pub grower: super::grow::Grower,
+}
+
+impl State {
+    pub fn new(link: Box<dyn Link>, setup: Setup, seed: [u64; 4], now: u64) -> Self {
+        let mut output = Output::new(link);
+        output.now = now;
+        let ether = Ether::new(setup, seed[0], &mut output);
+        let mut config = Config::new(HardwareAddress::Ip);
+        config.random_seed = seed[1];
+        let mut wire = Wire {
+            packet: None,
+            output: &mut output,
+            path: None,
+        };
+        let ip = Interface::new(config, &mut wire, instant(now));
+        let mut state = Self {
+            output,
+            ether,
+            ip,
+            nobody: SocketSet::new(Vec::new()),
+            connections: HashMap::with_hasher(FxBuildHasher),
+            by_pair: HashMap::with_hasher(FxSeededState::with_seed(seed[2] as usize)),
+            listeners: Listeners::default(),
+            time_waits: TimeWaits::new(seed[2] as usize),
+            datagrams: DatagramTable::default(),
+            reassembly: Reassembly::default(),
+            notices: Vec::new(),
+            dirty: Vec::new(),
+            timers: BTreeSet::new(),
+            blocked: Vec::new(),
+            armed: None,
+            frame: Vec::new(),
+            last_id: 0,
+            random: seed[3] | 1,
+            complaints: (0, 0),
+            grower: super::grow::Grower::new(seed[0] ^ seed[1]),
+        };
+        state.readdress();
+        state
+    }
+
+    /// Somebody waits for room in the card.
+    pub fn is_blocked(&self) -> bool {
+        !self.blocked.is_empty() || self.datagrams.is_blocked()
+    }
+
+    pub fn next_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    /// Good enough for port numbers (xorshift64*).
+    pub fn random(&mut self) -> u64 {
+        self.random ^= self.random >> 12;
+        self.random ^= self.random << 25;
+        self.random ^= self.random >> 27;
+        self.random.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    /// The addresses have changed.
+    fn readdress(&mut self) {
+        let own = &self.output.addresses.own;
+        self.ip.update_ip_addrs(|all| {
+            all.clear();
+            for (address, prefix) in own {
+                // As many as the other interface of smoltcp has room for.
+                let _ = all.push(IpCidr::new((*address).into(), *prefix));
+            }
+        });
+        // smoltcp ends the sockets of addresses that are gone when it looks at them.
+        let gone: Vec<u64> = self
+            .by_pair
+            .iter()
+            .filter(|(pair, _)| !self.output.addresses.is_own(pair.local.0))
+            .map(|(_, id)| *id)
+            .collect();
+        gone.into_iter().for_each(|id| self.touch(id));
+    }
+
+    pub fn add_connection(&mut self, pair: Pair, owner: Owner) -> u64 {
+        let id = self.next_id();
+        let events = Arc::new(WaitList::new());
+        let connection = Connection::new(pair, owner, events, self.output.now);
+        self.connections.insert(id, Box::new(connection));
+        self.by_pair.insert(pair, id);
+        id
+    }
+
+    /// Forgets a connection without a word to the peer.
+    pub fn remove_connection(&mut self, id: u64) {
+        if let Some(connection) = self.connections.remove(&id) {
+            self.by_pair.remove(&connection.pair);
+            if let Some(at) = connection.timer {
+                self.timers.remove(&(at, id));
+            }
+        }
+    }
+
+    /// Has a connection looked after at the end of this turn.
+    pub fn touch(&mut self, id: u64) {
+        if let Some(connection) = self.connections.get_mut(&id)
+            && !connection.is_dirty
+        {
+            connection.is_dirty = true;
+            self.dirty.push(id);
+        }
+    }
+
+    /// Gives an IP packet to the socket of a connection.
+    pub fn feed(&mut self, id: u64, packet: &[u8]) {
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return;
+        };
+        let mut wire = Wire {
+            packet: Some(packet),
+            output: &mut self.output,
+            path: Some(&mut connection.path),
+        };
+        let now = instant(wire.output.now);
+        self.ip
+            .poll_ingress_single(now, &mut wire, &mut connection.set);
+        self.touch(id);
+    }
+
+    /// Gives an IP packet to smoltcp that no socket waits for: it answers as RFC 1122 wants.
+    pub fn feed_nobody(&mut self, packet: &[u8]) -> PollIngressSingleResult {
+        let mut wire = Wire {
+            packet: Some(packet),
+            output: &mut self.output,
+            path: None,
+        };
+        let now = instant(wire.output.now);
+        self.ip
+            .poll_ingress_single(now, &mut wire, &mut self.nobody)
+    }
+
+    /// The end of every turn: looks after everything that is due or was touched.
+    pub fn settle(&mut self) {
+        let now = self.output.now;
+        while let Some((at, id)) = self.timers.first().copied()
+            && at <= now
+        {
+            self.timers.remove(&(at, id));
+            if let Some(connection) = self.connections.get_mut(&id) {
+                connection.timer = None;
+            }
+            self.touch(id);
+        }
+        if self.output.neighbours.next().is_some_and(|at| at <= now) {
+            self.output.ask_again();
+        }
+        if self.ether.next(now).is_some_and(|at| at <= now) && self.ether.poll(&mut self.output) {
+            self.readdress();
+        }
+        self.reassembly.expire(now);
+        self.time_waits.expire(now);
+        if !self.blocked.is_empty() && self.output.link.has_room() {
+            for id in core::mem::take(&mut self.blocked) {
+                self.touch(id);
+            }
+        }
+        self.settle_dirty();
+        self.report_undeliverable();
+        self.wake_writers();
+        for tap in self.output.taps.news() {
+            self.notices.push(Notice::Tap(tap));
+        }
+        self.output.link.kick();
+    }
+
+    pub fn settle_dirty(&mut self) {
+        while let Some(id) = self.dirty.pop() {
+            self.look_after(id);
+        }
+    }
+
+    /// When the kernel is to call again, if that is not arranged yet.
+    pub fn alarm(&mut self) -> Option<u64> {
+        let now = self.output.now;
+        let next = [
+            self.timers.first().map(|(at, _)| *at),
+            self.output.neighbours.next(),
+            self.ether.next(now),
+            self.reassembly.next(),
+            self.time_waits.next(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()?;
+        if self.armed.is_some_and(|armed| armed > now && armed <= next) {
+            return None;
+        }
+        self.armed = Some(next);
+        Some(next)
+    }
+
+    fn look_after(&mut self, id: u64) {
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return;
+        };
+        let now = self.output.now;
+        connection.is_dirty = false;
+        let state = connection.state();
+        connection.prepare(now);
+        self.grower.grow(connection, now);
+        let is_blocked = !self.send(id);
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return;
+        };
+        if state != TcpState::Closed && connection.state() == TcpState::Closed {
+            // smoltcp gave it up: its address is gone. Other reasons were noted where they came up.
+            let lost = connection.error.is_none()
+                && !connection.has_ended
+                && connection.owner != Owner::Nobody
+                && !self.output.addresses.is_own(connection.pair.local.0);
+            if lost {
+                connection.error = Some(Errno::ECONNABORTED);
+            }
+        }
+        if self.bury(id) {
+            return;
+        }
+        self.set_timer(id, is_blocked);
+        self.announce(id);
+    }
+
+    /// Lets the socket send what it can. False: the card is full.
+    fn send(&mut self, id: u64) -> bool {
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return true;
+        };
+        let now = instant(self.output.now);
+        loop {
+            if !self.output.link.has_room() {
+                self.blocked.push(id);
+                return false;
+            }
+            self.output.counters.socket_polls += 1;
+            let mut wire = Wire {
+                packet: None,
+                output: &mut self.output,
+                path: Some(&mut connection.path),
+            };
+            let result = self.ip.poll_egress(now, &mut wire, &mut connection.set);
+            if result == PollResult::None {
+                return true;
+            }
+        }
+    }
+
+    fn set_timer(&mut self, id: u64, is_blocked: bool) {
+        let now = self.output.now;
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return;
+        };
+        let socket = self
+            .ip
+            .poll_at(instant(now), &connection.set)
+            .filter(|_| !is_blocked)
+            .map(|at| (at.total_micros().max(0) as u64 * 1000).max(now + STUCK));
+        let alarm = connection.alarm().map(|at| at.max(now + STUCK));
+        let next = [socket, alarm].into_iter().flatten().min();
+        if next == connection.timer {
+            return;
+        }
+        if let Some(at) = connection.timer.take() {
+            self.timers.remove(&(at, id));
+        }
+        if let Some(at) = next {
+            self.timers.insert((at, id));
+        }
+        connection.timer = next;
+    }
+
+    /// Removes a connection that nobody holds and that has come to its end.
+    fn bury(&mut self, id: u64) -> bool {
+        let Some(connection) = self.connections.get(&id) else {
+            return true;
+        };
+        let state = connection.state();
+        if connection.owner == Owner::Stream {
+            return false;
+        }
+        match state {
+            TcpState::TimeWait if connection.owner == Owner::Nobody => {
+                let (pair, path) = (connection.pair, &connection.path);
+                self.time_waits
+                    .add(pair, path.next, path.acknowledged, self.output.now);
+            }
+            TcpState::Listen => {}
+            // While its reset has not left, it is still connected to somebody.
+            TcpState::Closed if connection.peek_tcp().remote_endpoint().is_none() => {}
+            _ => return false,
+        }
+        self.remove_connection(id);
+        true
+    }
+
+    /// Notes what has become of a connection, for those who wait for it.
+    fn announce(&mut self, id: u64) {
+        use TcpState::{CloseWait, Closing, Established, FinWait1, FinWait2, LastAck, TimeWait};
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return;
+        };
+        let state = connection.state();
+        let mut events = 0;
+        if matches!(state, CloseWait | LastAck | Closing | TimeWait) && !connection.has_ended {
+            connection.has_ended = true;
+            events |= poll::IN | poll::RDNORM | poll::RDHUP;
+        }
+        if matches!(state, Established | CloseWait | FinWait1 | FinWait2)
+            && !connection.is_established
+        {
+            connection.is_established = true;
+            events |= poll::OUT | poll::WRNORM;
+        }
+        let queued = connection.peek_tcp().recv_queue();
+        if queued > connection.announced {
+            events |= poll::IN | poll::RDNORM;
+        }
+        connection.announced = queued;
+        if connection.starved && connection.is_writable() {
+            connection.starved = false;
+            events |= poll::OUT | poll::WRNORM;
+        }
+        if state == TcpState::Closed || connection.error.is_some() {
+            events |= connection.events_now();
+        }
+        match connection.owner {
+            Owner::HalfOpen(listener) if connection.is_established => {
+                self.offer(listener, id);
+            }
+            Owner::Nobody if queued > 0 => {
+                // Data that nobody will read: the peer is told, as Linux does.
+                connection.abort();
+                self.touch(id);
+            }
+            Owner::Stream if events != 0 => {
+                let events = Notice::Events(connection.events.clone(), events);
+                self.notices.push(events);
+            }
+            _ => {}
+        }
+    }
+
+    fn offer(&mut self, listener: u64, id: u64) {
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return;
+        };
+        connection.owner = Owner::Ready(listener);
+        if let Some(listener) = self.listeners.get_mut(listener) {
+            listener.offered();
+            let acceptor = listener.acceptor.clone();
+            let notice = Notice::Offer {
+                acceptor,
+                listener: listener.id,
+                connection: id,
+            };
+            self.notices.push(notice);
+        }
+    }
+
+    /// The acceptor has taken a connection, or had no room for it.
+    pub fn offered(&mut self, listener: u64, id: u64, taken: bool) {
+        if taken {
+            return;
+        }
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.owner = Owner::Ready(listener);
+        }
+        match self.listeners.get_mut(listener) {
+            Some(listener) => {
+                listener.taken();
+                listener.waiting.push_back(id);
+            }
+            None => self.abandon(id),
+        }
+    }
+
+    /// The program has accepted a connection of a listener.
+    pub fn accepted(&mut self, listener: u64) {
+        let Some(listener) = self.listeners.get_mut(listener) else {
+            return;
+        };
+        listener.taken();
+        let number = listener.id;
+        if let Some(id) = listener.waiting.pop_front() {
+            self.offer(number, id);
+        }
+    }
+
+    /// Resets a connection that nobody will have.
+    pub fn abandon(&mut self, id: u64) {
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.owner = Owner::Nobody;
+            connection.abort();
+            self.touch(id);
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! Two stacks and a wire between them that loses, delays, doubles and reorders frames, in simulated time.
+mod card;
+mod transfer;
+mod world;

@@ -1,0 +1,103 @@
+//! Connections in TIME-WAIT that nobody holds, as records of a few bytes.
+use super::connection::Pair;
+use super::output::Output;
+use super::packet::{self, HOP_LIMIT, TCP, header_length};
+use super::path::{ACK, RST, Segment, is_before};
+use alloc::collections::VecDeque;
+use hashbrown::HashMap;
+use rustc_hash::FxSeededState;
+
+/// Half of Linux's, and as long as Linux's own peers need.
+const TIME: u64 = 30_000_000_000;
+/// `tcp_max_tw_buckets`: the oldest is forgotten.
+const MOST: usize = 16384;
+
+#[derive(Clone, Copy)]
+struct Record {
+    next: u32,
+    acknowledged: u32,
+    until: u64,
+}
+
+pub struct TimeWaits {
+    records: HashMap<Pair, Record, FxSeededState>,
+    order: VecDeque<(u64, Pair)>,
+}
+
+impl TimeWaits {
+    pub fn new(seed: usize) -> Self {
+        Self {
+            records: HashMap::with_hasher(FxSeededState::with_seed(seed)),
+            order: VecDeque::new(),
+        }
+    }
+
+    pub fn add(&mut self, pair: Pair, next: u32, acknowledged: u32, now: u64) {
+        if self.order.len() >= MOST {
+            self.forget_first();
+        }
+        let until = now + TIME;
+        let record = Record {
+            next,
+            acknowledged,
+            until,
+        };
+        self.records.insert(pair, record);
+        self.order.push_back((until, pair));
+    }
+
+    pub fn contains(&self, pair: &Pair) -> bool {
+        self.records.contains_key(pair)
+    }
+
+    fn forget_first(&mut self) {
+        if let Some((until, pair)) = self.order.pop_front()
+            && self
+                .records
+                .get(&pair)
+                .is_some_and(|record| record.until == until)
+        {
+            self.records.remove(&pair);
+        }
+    }
+
+    pub fn next(&self) -> Option<u64> {
+        self.order.front().map(|(until, _)| *until)
+    }
+
+    pub fn expire(&mut self, now: u64) {
+        while self.next().is_some_and(|until| until <= now) {
+            self.forget_first();
+        }
+    }
+
+    /// A segment for one of them. Answers whether it is a SYN that may begin a new connection in its place.
+    pub fn receive(&mut self, pair: &Pair, segment: &Segment, output: &mut Output) -> bool {
+        let Some(record) = self.records.get(pair).copied() else {
+            return false;
+        };
+        if segment.is_syn() && is_before(record.acknowledged, segment.sequence) {
+            self.records.remove(pair);
+            return true;
+        }
+        // RFC 1337: resets end no TIME-WAIT. Anything that takes sequence space is a repetition.
+        if !segment.has(RST) && segment.length() > 0 {
+            send(output, pair, record.next, record.acknowledged, ACK);
+        }
+        false
+    }
+}
+
+/// Sends a segment without payload.
+fn send(output: &mut Output, pair: &Pair, sequence: u32, acknowledged: u32, flags: u8) {
+    const LENGTH: usize = 20;
+    let start = header_length(pair.local.0);
+    output.build(start + LENGTH, None, None, |ip| {
+        packet::write_header(ip, pair.local.0, pair.remote.0, TCP, LENGTH, HOP_LIMIT);
+        packet::write(ip, start, &pair.local.1.to_be_bytes());
+        packet::write(ip, start + 2, &pair.remote.1.to_be_bytes());
+        packet::write(ip, start + 4, &sequence.to_be_bytes());
+        packet::write(ip, start + 8, &acknowledged.to_be_bytes());
+        packet::write(ip, start + 12, &[0x50, flags]);
+    });
+}
