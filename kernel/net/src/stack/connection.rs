@@ -83,6 +83,8 @@ pub struct Connection {
     pub starved: bool,
     /// Bytes that were announced.
     pub announced: usize,
+    /// Bytes that the program has read.
+    pub delivered: u64,
     /// A part of a segment that is held back, and until when.
     held: Vec<u8>,
     hold_until: Option<u64>,
@@ -91,7 +93,7 @@ pub struct Connection {
     user_timeout: u64,
     pub receive_limit: usize,
     pub send_limit: usize,
-    /// A larger send buffer, or receive buffer, would have been of use.
+    /// A larger receive buffer, or send buffer, would have been of use.
     pub wants_room: (bool, bool),
 }
 
@@ -133,6 +135,7 @@ impl Connection {
             waits_since: None,
             starved: false,
             announced: 0,
+            delivered: 0,
             held: Vec::new(),
             hold_until: None,
             cork: false,
@@ -152,9 +155,9 @@ impl Connection {
         self.set.get(self.handle)
     }
 
-    pub fn replace(&mut self, socket: Socket<'static>) {
-        self.set = SocketSet::new(Vec::new());
-        self.handle = self.set.add(socket);
+    /// Another socket takes the place of this one's.
+    pub fn replace(&mut self, set: SocketSet<'static>, handle: SocketHandle) {
+        (self.set, self.handle) = (set, handle);
     }
 
     pub fn state(&self) -> State {
@@ -263,7 +266,9 @@ impl Connection {
 
     /// After the end: no reset leaves for the peer, since nobody is there.
     pub fn forget_peer(&mut self) {
-        self.replace(socket(1, 1));
+        let mut set = SocketSet::new(Vec::new());
+        let handle = set.add(socket(1, 1));
+        self.replace(set, handle);
     }
 
     pub fn is_writable(&self) -> bool {
@@ -272,6 +277,7 @@ impl Connection {
         socket.may_send()
             && !self.write_shut
             && self.held.is_empty()
+            && !self.is_about_to_grow()
             && free * 3 >= socket.send_capacity()
     }
 

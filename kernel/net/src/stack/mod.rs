@@ -25,6 +25,7 @@ mod output;
 mod packet;
 mod path;
 mod reassembly;
+mod segment;
 mod state;
 mod stream;
 mod tap;

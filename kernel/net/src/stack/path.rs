@@ -121,7 +121,10 @@ pub struct Path {
     pub deviation: u32,
     /// What is acknowledged by when, for the next measurement.
     sample: Option<(u32, u64)>,
-    unacknowledged: u32,
+    pub unacknowledged: u32,
+    /// The peer's first sequence number behind its SYN, and the first behind all that it has sent.
+    pub first: u32,
+    pub heard_up_to: u32,
     /// When the peer was heard last.
     pub heard: u64,
     /// `IP_TOS`, `IPV6_TCLASS`
@@ -230,11 +233,16 @@ impl Path {
         self.bytes_received = self.bytes_received.wrapping_add(segment.payload as u64);
         if segment.has(SYN) {
             self.peer = SynOptions::parse(ip, header);
+            self.first = segment.sequence.wrapping_add(1);
+            self.heard_up_to = self.first;
             if self.peer.scale.is_none() {
                 (self.own_scale, self.socket_scale) = (0, 0);
             }
         }
         self.peer_window = segment.window;
+        if is_before(self.heard_up_to, segment.end()) {
+            self.heard_up_to = segment.end();
+        }
         if !segment.has(ACK) {
             return;
         }

@@ -84,7 +84,7 @@ impl State {
             last_id: 0,
             random: seed[3] | 1,
             complaints: (0, 0),
-            grower: super::grow::Grower::new(seed[0] ^ seed[1]),
+            grower: super::grow::Grower::new(seed[0] ^ seed[1], now),
         };
         state.readdress();
         state
@@ -141,6 +141,7 @@ impl State {
     pub fn remove_connection(&mut self, id: u64) {
         if let Some(connection) = self.connections.remove(&id) {
             self.by_pair.remove(&connection.pair);
+            self.grower.forget(&connection);
             if let Some(at) = connection.timer {
                 self.timers.remove(&(at, id));
             }
@@ -210,6 +211,7 @@ impl State {
                 self.touch(id);
             }
         }
+        self.reclaim();
         self.settle_dirty();
         self.report_undeliverable();
         self.wake_writers();
@@ -222,6 +224,23 @@ impl State {
     pub fn settle_dirty(&mut self) {
         while let Some(id) = self.dirty.pop() {
             self.look_after(id);
+        }
+    }
+
+    /// Takes buffers back from idle connections, a few at a time, if all together have grown too large.
+    fn reclaim(&mut self) {
+        const TRIES: usize = 8;
+        for _ in 0..TRIES {
+            if !self.grower.is_over_budget() {
+                return;
+            }
+            let Some(id) = self.grower.oldest() else {
+                return;
+            };
+            if let Some(connection) = self.connections.get_mut(&id) {
+                self.grower.shrink(id, connection, &mut self.output);
+                self.touch(id);
+            }
         }
     }
 
@@ -253,7 +272,7 @@ impl State {
         connection.is_dirty = false;
         let state = connection.state();
         connection.prepare(now);
-        self.grower.grow(connection, now);
+        self.grower.grow(id, connection, &mut self.output);
         let is_blocked = !self.send(id);
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
@@ -370,6 +389,7 @@ impl State {
             events |= poll::IN | poll::RDNORM;
         }
         connection.announced = queued;
+        connection.wants_room.0 |= queued * 2 > connection.peek_tcp().recv_capacity();
         if connection.starved && connection.is_writable() {
             connection.starved = false;
             events |= poll::OUT | poll::WRNORM;

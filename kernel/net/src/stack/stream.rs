@@ -1,7 +1,9 @@
 //! A connection as the sockets see it.
 use super::Shared;
 use super::connection::{Connection, Owner, Pair};
+use super::grow::Grower;
 use super::info;
+use super::output::Output;
 use crate::Result;
 use crate::uplink::{Connection as Progress, Stream, StreamOption};
 use alloc::sync::Arc;
@@ -50,14 +52,12 @@ impl CardStream {
     /// As `with`, and what follows from it is sent.
     fn act<R>(&self, act: impl FnOnce(&mut Connection, &mut Around) -> Result<R>) -> Result<R> {
         self.shared.turn(|state| {
-            let now = state.output.now;
-            let mtu = state.output.link.mtu();
             let Some(connection) = state.connections.get_mut(&self.id) else {
                 return Err(Errno::ENOTCONN);
             };
             let mut around = Around {
-                now,
-                mtu,
+                id: self.id,
+                output: &mut state.output,
                 grower: &mut state.grower,
             };
             let result = act(connection, &mut around);
@@ -69,9 +69,9 @@ impl CardStream {
 
 /// What a connection's operations need of the rest of the stack.
 pub struct Around<'a> {
-    now: u64,
-    mtu: usize,
-    grower: &'a mut super::grow::Grower,
+    id: u64,
+    output: &'a mut Output,
+    grower: &'a mut Grower,
 }
 
 /// Fills the socket's send buffer from `source`.
@@ -103,11 +103,11 @@ fn fill_held(
     source: &mut dyn Source,
     around: &Around<'_>,
 ) -> Result<usize> {
-    let size = connection.segment_size(around.mtu);
+    let size = connection.segment_size(around.output.link.mtu());
     let room = size.saturating_sub(connection.held());
     let mut bytes = alloc::vec![0; room.min(source.remaining())];
     source.take(&mut bytes)?;
-    connection.hold(&bytes, around.now);
+    connection.hold(&bytes, around.output.now);
     if connection.held() >= size {
         connection.let_go();
     }
@@ -155,7 +155,13 @@ impl Stream for CardStream {
             if wanted == 0 {
                 return Ok(0);
             }
-            around.grower.before_send(connection, wanted);
+            if connection.is_about_to_grow() {
+                connection.starved = true;
+                return Err(Errno::EAGAIN);
+            }
+            around
+                .grower
+                .before_send(around.id, connection, wanted, around.output);
             let mut total = 0;
             if more || connection.is_corked() {
                 while source.remaining() > 0 {
@@ -284,6 +290,7 @@ fn copy_out(connection: &mut Connection, sink: &mut dyn Sink, peek: bool) -> Res
             Ok(Err(_)) => break,
         }
     }
+    connection.delivered += total as u64;
     Ok(total)
 }
 

@@ -1,8 +1,8 @@
 //! Connections in TIME-WAIT that nobody holds, as records of a few bytes.
 use super::connection::Pair;
 use super::output::Output;
-use super::packet::{self, HOP_LIMIT, TCP, header_length};
-use super::path::{ACK, RST, Segment, is_before};
+use super::path::{RST, Segment, is_before};
+use super::segment;
 use alloc::collections::VecDeque;
 use hashbrown::HashMap;
 use rustc_hash::FxSeededState;
@@ -72,32 +72,18 @@ impl TimeWaits {
     }
 
     /// A segment for one of them. Answers whether it is a SYN that may begin a new connection in its place.
-    pub fn receive(&mut self, pair: &Pair, segment: &Segment, output: &mut Output) -> bool {
+    pub fn receive(&mut self, pair: &Pair, seen: &Segment, output: &mut Output) -> bool {
         let Some(record) = self.records.get(pair).copied() else {
             return false;
         };
-        if segment.is_syn() && is_before(record.acknowledged, segment.sequence) {
+        if seen.is_syn() && is_before(record.acknowledged, seen.sequence) {
             self.records.remove(pair);
             return true;
         }
         // RFC 1337: resets end no TIME-WAIT. Anything that takes sequence space is a repetition.
-        if !segment.has(RST) && segment.length() > 0 {
-            send(output, pair, record.next, record.acknowledged, ACK);
+        if !seen.has(RST) && seen.length() > 0 {
+            segment::send(output, pair, record.next, record.acknowledged, 0);
         }
         false
     }
-}
-
-/// Sends a segment without payload.
-fn send(output: &mut Output, pair: &Pair, sequence: u32, acknowledged: u32, flags: u8) {
-    const LENGTH: usize = 20;
-    let start = header_length(pair.local.0);
-    output.build(start + LENGTH, None, None, |ip| {
-        packet::write_header(ip, pair.local.0, pair.remote.0, TCP, LENGTH, HOP_LIMIT);
-        packet::write(ip, start, &pair.local.1.to_be_bytes());
-        packet::write(ip, start + 2, &pair.remote.1.to_be_bytes());
-        packet::write(ip, start + 4, &sequence.to_be_bytes());
-        packet::write(ip, start + 8, &acknowledged.to_be_bytes());
-        packet::write(ip, start + 12, &[0x50, flags]);
-    });
 }
