@@ -1,5 +1,6 @@
 //! One TCP connection: a socket of smoltcp in a set of its own, and what Linux has beyond it.
 use super::path::Path;
+use super::recovery::Recovery;
 use crate::uplink::{Connection as Progress, StreamOption};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -66,6 +67,7 @@ pub struct Connection {
     pub set: SocketSet<'static>,
     handle: SocketHandle,
     pub path: Path,
+    pub recovery: Recovery,
     pub events: Arc<WaitList>,
     pub owner: Owner,
     pub error: Option<Errno>,
@@ -123,6 +125,7 @@ impl Connection {
             set,
             handle,
             path,
+            recovery: Recovery::default(),
             events,
             owner,
             error: None,
@@ -212,10 +215,15 @@ impl Connection {
 
     /// When this wants to be looked after, besides smoltcp's times.
     pub fn alarm(&self) -> Option<u64> {
-        [self.deadline(), self.keep_alive_deadline(), self.hold_until]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.deadline(),
+            self.keep_alive_deadline(),
+            self.hold_until,
+            self.recovery.alarm(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// Before smoltcp sends: gives up on peers that are silent for too long, and passes on what was held back.

@@ -14,9 +14,7 @@ use super::segment;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
-use smoltcp::phy::{
-    ChecksumCapabilities, Device, DeviceCapabilities, Medium, RxToken, TxToken,
-};
+use smoltcp::phy::{ChecksumCapabilities, Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::socket::tcp::{Socket, State};
 use smoltcp::time::Instant;
 use smoltcp::wire::{
@@ -165,7 +163,7 @@ impl Apprentice<'_> {
 
 impl Connection {
     /// What is expected of the peer next.
-    fn expected(&self) -> u32 {
+    pub fn expected(&self) -> u32 {
         let queued = self.peek_tcp().recv_queue() as u32;
         self.path
             .first
@@ -201,7 +199,9 @@ impl Connection {
     /// The program must wait until all is acknowledged, since the buffer will grow then.
     pub fn is_about_to_grow(&self) -> bool {
         let (_, send) = self.sizes();
-        self.wants_room.1 && self.peek_tcp().send_queue() > 0 && next_size(send, self.send_limit) > send
+        self.wants_room.1
+            && self.peek_tcp().send_queue() > 0
+            && next_size(send, self.send_limit) > send
     }
 }
 
@@ -353,7 +353,9 @@ impl Grower {
             let end = one.sent()?;
             one.next = one.next.wrapping_add(end.length());
         }
-        one.hear(TcpControl::None, connection.path.peer_window);
+        let scale = connection.path.peer.scale.unwrap_or(0).min(14);
+        let window = (connection.path.peer_window >> scale).min(0xffff) as u16;
+        one.hear(TcpControl::None, window);
         let (hop_limit, nagle) = (old.hop_limit(), old.nagle_enabled());
         let (ack_delay, keep_alive) = (old.ack_delay(), old.keep_alive());
         let state = old.state();

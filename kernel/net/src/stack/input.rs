@@ -8,7 +8,7 @@ use super::packet::{
     self, ETHERNET_HEADER, ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Header, ICMP, ICMPV6,
     IGMP, TCP, UDP,
 };
-use super::path::{RST, Segment};
+use super::path::{ACK, RST, Segment};
 use super::state::State;
 use linux_abi::Errno;
 use smoltcp::socket::tcp::State as TcpState;
@@ -169,6 +169,7 @@ impl State {
             return;
         };
         let before = connection.state();
+        let unacknowledged = connection.path.unacknowledged;
         connection
             .path
             .incoming(ip, header, segment, self.output.now);
@@ -176,7 +177,17 @@ impl State {
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
         };
+        let is_lost = segment.has(ACK)
+            && connection
+                .recovery
+                .heard(segment, unacknowledged, &connection.path);
         let after = connection.state();
+        if is_lost {
+            self.send_again(id);
+        }
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return;
+        };
         if after == TcpState::Closed && before != after && segment.has(RST) {
             let errno = match before {
                 TcpState::SynSent => Errno::ECONNREFUSED,
@@ -187,6 +198,19 @@ impl State {
             if before != TcpState::TimeWait && before != TcpState::LastAck {
                 connection.error = Some(errno);
             }
+        }
+    }
+
+    /// Has a socket send its first segment again.
+    pub fn send_again(&mut self, id: u64) {
+        let Some(connection) = self.connections.get(&id) else {
+            return;
+        };
+        if connection.peek_tcp().send_queue() == 0 {
+            return;
+        }
+        for packet in connection.duplicates() {
+            self.feed(id, &packet);
         }
     }
 

@@ -25,6 +25,8 @@ mod output;
 mod packet;
 mod path;
 mod reassembly;
+mod record;
+mod recovery;
 mod segment;
 mod state;
 mod stream;
@@ -38,6 +40,7 @@ mod wire;
 pub use ether::{Lease, Setup};
 pub use link::{Arrival, Features, Link, Offload, Segmentation};
 pub use output::Counters;
+pub use record::Record;
 pub use tap::Tap;
 pub use uplink::Stack;
 

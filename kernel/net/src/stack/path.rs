@@ -99,9 +99,9 @@ impl SynOptions {
 
 #[derive(Default)]
 pub struct Path {
-    /// What the peer said in its SYN, and its last window as it stood in the header.
+    /// What the peer said in its SYN, and its last window in bytes.
     pub peer: SynOptions,
-    pub peer_window: u16,
+    pub peer_window: u32,
     /// The scale of windows that the peer was told.
     pub own_scale: u8,
     /// By how much the socket shifts its windows, and how far its numbers lie behind those on the wire.
@@ -239,7 +239,9 @@ impl Path {
                 (self.own_scale, self.socket_scale) = (0, 0);
             }
         }
-        self.peer_window = segment.window;
+        // A SYN's own window is not scaled.
+        let scale = self.peer.scale.filter(|_| !segment.has(SYN)).unwrap_or(0);
+        self.peer_window = u32::from(segment.window) << scale.min(14);
         if is_before(self.heard_up_to, segment.end()) {
             self.heard_up_to = segment.end();
         }

@@ -273,10 +273,17 @@ impl State {
         let state = connection.state();
         connection.prepare(now);
         self.grower.grow(id, connection, &mut self.output);
+        if connection.is_established && connection.recovery.check(&connection.path, now) {
+            self.send_again(id);
+        }
         let is_blocked = !self.send(id);
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
         };
+        // Nothing is due: this winds the clock up for what has just been sent.
+        if connection.is_established {
+            connection.recovery.check(&connection.path, now);
+        }
         if state != TcpState::Closed && connection.state() == TcpState::Closed {
             // smoltcp gave it up: its address is gone. Other reasons were noted where they came up.
             let lost = connection.error.is_none()
