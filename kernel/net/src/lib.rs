@@ -13,7 +13,9 @@ extern crate std;
 
 mod address;
 mod env;
+pub mod forward;
 mod message;
+mod netconf;
 mod network;
 mod socket;
 pub mod stack;
@@ -23,6 +25,7 @@ pub use address::{Address, LinkAddress, RawAddress, UnixName};
 pub use env::{Env, Ucred};
 pub use linux_abi::Errno;
 pub use message::{Control, Outgoing, Received};
+pub use netconf::{BadWord, NetConfig, NetMode, hosts};
 pub use network::{Interface, InterfaceFlags, Network};
 pub use socket::{Accepted, Socket, SocketOps, SocketType, receive_vec};
 pub use uplink::{

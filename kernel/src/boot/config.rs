@@ -21,6 +21,8 @@ pub struct Config {
     pub rows: u16,
     pub columns: u16,
     pub seed: Vec<u8>,
+    /// The text of `boot_abi::netconf`.
+    pub net: Option<Vec<u8>>,
 }
 
 impl Config {
@@ -74,6 +76,7 @@ impl Config {
             config::HOSTNAME => self.hostname = data.to_vec(),
             config::IDS => (self.uid, self.gid) = (word(0), word(4)),
             config::UMASK => self.umask = word(0) & 0o777,
+            config::NET => self.net = Some(data.to_vec()),
             config::SEED => self.seed.extend_from_slice(data),
             config::STREAMS => {
                 self.streams

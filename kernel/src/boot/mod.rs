@@ -5,6 +5,7 @@ mod config;
 pub mod exec;
 mod files;
 mod image;
+mod net_files;
 mod start_info;
 
 pub use config::Config;
@@ -13,7 +14,7 @@ pub use image::image;
 pub use start_info::MemoryMap;
 
 use crate::mm::{frame, kernel_space};
-use crate::{drivers, gate, task, time, tty};
+use crate::{drivers, gate, net, task, time, tty};
 use alloc::format;
 use alloc::string::String;
 use image::Image;
@@ -72,6 +73,8 @@ fn start(start_info: u64) -> Result<(), String> {
     let std_files = tty::open_std_files(&streams);
     let files = files::mount(&config)
         .map_err(|why| format!("the root file system cannot be mounted: {why:?}"))?;
+    let net = net::init(&config);
+    net_files::write(&files, &config, net.as_ref());
     let config = CONFIG.call_once(|| config);
     exec::start_first(config, files, std_files)
 }

@@ -2,6 +2,7 @@
 
 pub mod apic;
 mod ioapic;
+pub mod network;
 pub mod random;
 pub mod virtio;
 
@@ -19,11 +20,13 @@ pub fn init(cmdline: &str, seed: &[u8]) {
 /// Serves the devices whose interrupts are pending; bit numbers are GSIs.
 pub fn handle_interrupts(bits: u32) {
     console::handle_interrupts(bits);
+    network::handle_interrupts(bits);
 }
 
 /// Looks whether devices have something to say that no interrupt has told yet. Memory reads only, if they have not.
 pub fn poll() {
     console::look();
+    network::poll();
 }
 
 /// Ends the machine with the program's exit status, once all output has reached the monitor.

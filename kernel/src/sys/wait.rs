@@ -1,6 +1,7 @@
 //! Sleeping.
 
 use super::Caller;
+use crate::drivers;
 use crate::task::{signal, wait};
 use linux_abi::Errno;
 use syscall_shim::kernel::{Wait, Woken};
@@ -14,6 +15,10 @@ impl Wait for Caller<'_> {
         ready: &mut dyn FnMut() -> bool,
     ) -> Result<Woken, Errno> {
         wait::wait(lists, deadline, ready)
+    }
+
+    fn look(&self) {
+        drivers::network::poll();
     }
 
     fn signal_pending(&self) -> bool {

@@ -12,8 +12,6 @@ use spin::Mutex;
 
 pub const MAX_CPUS: usize = 16;
 const SLICE_NS: u64 = 10_000_000;
-/// How long an idle CPU looks for work before it halts: waking from a halt is dear on some hosts.
-const IDLE_SPIN_NS: u64 = 20_000;
 
 unsafe extern "C" {
     fn context_switch(save: *mut u64, to: u64);
@@ -173,7 +171,9 @@ fn resume_accounting() {
 }
 
 fn idle() {
-    let until = time::monotonic() + IDLE_SPIN_NS;
+    let begin = time::monotonic();
+    // Waking from a halt is dear on some hosts.
+    let until = begin + drivers::network::spin_time();
     loop {
         super::entry::handle_interrupts();
         drivers::poll();
@@ -186,10 +186,14 @@ fn idle() {
         }
         core::hint::spin_loop();
     }
+    if drivers::network::before_halt() {
+        return;
+    }
     time::arm_for_idle();
     // Work for a thread on its way out: none is, and the gate would not halt.
     percpu::clear_work();
     gate::halt();
+    drivers::network::after_halt(time::monotonic() - begin);
 }
 
 fn switch_to(next: Arc<Thread>) {

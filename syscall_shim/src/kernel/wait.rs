@@ -22,6 +22,10 @@ pub trait Wait {
         ready: &mut dyn FnMut() -> bool,
     ) -> Result<Woken, Errno>;
 
+    /// Looks whether devices have brought something of which no interrupt has told. For calls that ask what is ready, and
+    /// that a busy program makes without ever waiting. Cheap.
+    fn look(&self) {}
+
     /// Whether a signal is pending that would end a wait. For long operations between steps.
     fn signal_pending(&self) -> bool;
 }

@@ -63,14 +63,15 @@ impl Doorbell {
 pub struct Mmio {
     base: u64,
     size: u64,
-    device: DeviceType,
+    /// The device's type; 0 where there is none.
+    id: u32,
     /// The queue that QueueSel holds, so that it is not written twice.
     selected: Option<u16>,
 }
 
 impl Mmio {
-    /// Looks at the window. None: no device there, or an unknown kind.
-    pub fn open(location: &Location) -> core::result::Result<Option<Self>, &'static str> {
+    /// Looks at the window.
+    pub fn open(location: &Location) -> core::result::Result<Self, &'static str> {
         let end = location
             .address
             .checked_add(location.size)
@@ -86,17 +87,14 @@ impl Mmio {
         let mut mmio = Self {
             base,
             size,
-            device: DeviceType::Console,
+            id: 0,
             selected: None,
         };
         if mmio.read(MAGIC) != MAGIC_VALUE {
             return Err("no virtio device is there");
         }
-        let Ok(device) = DeviceType::try_from(mmio.read(DEVICE_ID)) else {
-            return Ok(None);
-        };
-        mmio.device = device;
-        Ok(Some(mmio))
+        mmio.id = mmio.read(DEVICE_ID);
+        Ok(mmio)
     }
 
     /// Whether it speaks the interface of virtio 1; asked of devices that are used.
@@ -104,8 +102,9 @@ impl Mmio {
         self.read(VERSION) == MODERN
     }
 
-    pub fn kind(&self) -> DeviceType {
-        self.device
+    /// The number of its type.
+    pub fn id(&self) -> u32 {
+        self.id
     }
 
     fn read(&self, register: u64) -> u32 {
@@ -147,7 +146,8 @@ impl Mmio {
 
 impl Transport for Mmio {
     fn device_type(&self) -> DeviceType {
-        self.device
+        // The crate asks only where it looks for one of its own drivers, which are for types that it knows.
+        DeviceType::try_from(self.id).unwrap_or(DeviceType::IoMemory)
     }
 
     fn read_device_features(&mut self) -> u64 {

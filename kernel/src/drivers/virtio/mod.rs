@@ -3,6 +3,7 @@
 pub mod console;
 mod control_queue;
 mod hal;
+pub mod hostnet;
 mod mmio;
 mod port;
 pub mod rng;
@@ -16,14 +17,24 @@ use virtio_drivers::transport::DeviceType;
 
 pub use port::Port;
 
-static LOCATIONS: Once<Vec<Location>> = Once::new();
+/// A device of the command line, and its type once it has been looked at.
+struct Slot {
+    location: Location,
+    id: Once<u32>,
+}
+
+static SLOTS: Once<Vec<Slot>> = Once::new();
 
 /// Reads where the devices are off the command line; touches none.
 pub fn init(cmdline: &str) {
-    LOCATIONS.call_once(|| {
+    SLOTS.call_once(|| {
         cmdline
             .split_ascii_whitespace()
             .filter_map(location)
+            .map(|location| Slot {
+                location,
+                id: Once::new(),
+            })
             .collect()
     });
 }
@@ -34,10 +45,27 @@ fn find(kind: DeviceType) -> Option<Mmio> {
 }
 
 fn find_with_gsi(kind: DeviceType) -> Option<(Mmio, u8)> {
-    for location in LOCATIONS.get()? {
+    find_by_id(kind as u32)
+}
+
+/// By the number of the type, for devices that the specification does not know.
+fn find_by_id(id: u32) -> Option<(Mmio, u8)> {
+    for Slot {
+        location,
+        id: known,
+    } in SLOTS.get()?
+    {
+        // Looking is an exit or two.
+        if known.get().is_some_and(|known| *known != id) {
+            continue;
+        }
         match Mmio::open(location) {
-            Ok(Some(mmio)) if mmio.kind() == kind => return Some((mmio, location.gsi)),
-            Ok(_) => {}
+            Ok(mmio) => {
+                known.call_once(|| mmio.id());
+                if mmio.id() == id {
+                    return Some((mmio, location.gsi));
+                }
+            }
             Err(why) => say!("virtio device at {:#x}: {why}", location.address),
         }
     }

@@ -132,6 +132,7 @@ fn wait_until<K: Kernel>(
             Ok(())
         })
     };
+    k.look();
     let mut answer = collect();
     let Some(list) = file
         .wait_list()

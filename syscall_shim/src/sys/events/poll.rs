@@ -86,6 +86,7 @@ fn poll_until<K: Kernel>(k: &K, fds: UserPtr<Pollfd>, nfds: u32, timeout: Timeou
         return Err(Errno::EINVAL);
     }
     let mut watch = Watch::read(k, fds, nfds as usize)?;
+    k.look();
     let mut ready = watch.look();
     if ready == 0 && !timeout.is_zero() {
         let files = watch.files.clone();

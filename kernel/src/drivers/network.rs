@@ -1,0 +1,118 @@
+//! When to look at the socket device.
+//!
+//! The guest polls: before a thread sleeps, while the CPU idles, and every millisecond as long as something comes. Meanwhile
+//! the device does not interrupt. It gets to do so before the CPU halts, and when nothing has come for a while.
+
+use super::virtio::hostnet;
+use crate::time::{self, TimerId};
+use alloc::sync::{Arc, Weak};
+use net::forward::SpinTime;
+use spin::{Mutex, Once};
+use vfs::Wake;
+
+/// How often to look while a thread runs, in ns.
+const TICK: u64 = 1_000_000;
+/// So many looks in vain end the ticking.
+const QUIET: u32 = 4;
+
+struct Polling {
+    tick: Option<TimerId>,
+    /// Something has come since the last tick.
+    traffic: bool,
+    /// Ticks since something came.
+    quiet: u32,
+}
+
+static POLLING: Mutex<Polling> = Mutex::new(Polling {
+    tick: None,
+    traffic: false,
+    quiet: 0,
+});
+static SPIN: SpinTime = SpinTime::new();
+
+/// Called by its timer.
+struct Ticker;
+
+impl Wake for Ticker {
+    fn wake(&self, _events: u32) {
+        tick();
+    }
+}
+
+fn ticker() -> Weak<dyn Wake> {
+    static TICKER: Once<Arc<Ticker>> = Once::new();
+    let ticker: Arc<dyn Wake> = TICKER.call_once(|| Arc::new(Ticker)).clone();
+    Arc::downgrade(&ticker)
+}
+
+impl Polling {
+    fn start_tick(&mut self) {
+        if self.tick.is_none() {
+            self.tick = Some(time::add_timer(time::monotonic() + TICK, ticker()));
+        }
+    }
+}
+
+/// Hands on what has come. A few memory reads, if nothing has. Answers whether something had.
+pub fn poll() -> bool {
+    let found = hostnet::look();
+    if found {
+        hostnet::interrupt(false);
+        let mut polling = POLLING.lock();
+        polling.traffic = true;
+        polling.start_tick();
+    }
+    found
+}
+
+fn tick() {
+    POLLING.lock().tick = None;
+    poll();
+    {
+        let mut polling = POLLING.lock();
+        let traffic = core::mem::take(&mut polling.traffic);
+        polling.quiet = if traffic { 0 } else { polling.quiet + 1 };
+        if polling.quiet < QUIET {
+            return polling.start_tick();
+        }
+        polling.quiet = 0;
+    }
+    rest();
+}
+
+/// Leaves it to the device to say when something comes. Answers whether something has come just now.
+fn rest() -> bool {
+    hostnet::interrupt(true);
+    hostnet::has_news() && poll()
+}
+
+/// The device's interrupt, if it is among `bits`.
+pub fn handle_interrupts(bits: u32) {
+    // It is not acknowledged: the line is an edge, nobody reads the status, and each access is an exit.
+    if hostnet::gsi().is_some_and(|gsi| bits & 1 << gsi != 0) {
+        poll();
+    }
+}
+
+/// How long to look for work before halting, in ns.
+pub fn spin_time() -> u64 {
+    SPIN.get()
+}
+
+/// The CPU is about to halt. True: not now, something has come.
+pub fn before_halt() -> bool {
+    if hostnet::gsi().is_none() {
+        return false;
+    }
+    if let Some(tick) = POLLING.lock().tick.take() {
+        time::cancel(tick);
+    }
+    rest()
+}
+
+/// The CPU has halted and goes on; it had been idle for `ns`.
+pub fn after_halt(ns: u64) {
+    if hostnet::gsi().is_some() {
+        SPIN.learn(ns, poll());
+    }
+}
