@@ -11,6 +11,7 @@ use super::output::Output;
 use super::packet::Header;
 use super::path::{Path, Segment};
 use super::segment;
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
@@ -34,7 +35,7 @@ const INITIAL_WINDOW: usize = 10;
 const MTU: usize = 65_535;
 
 pub struct Grower {
-    bench: Interface,
+    bench: Box<Interface>,
     /// Connections that have grown, oldest first; some may be gone.
     grown: VecDeque<u64>,
     total: usize,
@@ -215,7 +216,7 @@ impl Grower {
     pub fn new(seed: u64, now: u64) -> Self {
         let mut config = Config::new(HardwareAddress::Ip);
         config.random_seed = seed;
-        let mut bench = Interface::new(config, &mut Bench::default(), instant(now));
+        let mut bench = Box::new(Interface::new(config, &mut Bench::default(), instant(now)));
         // Whatever address the connection has.
         bench.set_any_ip(true);
         Self {

@@ -57,6 +57,9 @@ pub trait Link: Send {
     /// Puts the next received frame into `frame`, which is empty.
     fn receive(&mut self, frame: &mut Vec<u8>) -> Option<Arrival>;
 
+    /// Whether the card is to interrupt when something has come.
+    fn interrupt(&mut self, on: bool);
+
     /// A batch is over: tells the device about what was sent and about buffers that it got back.
     fn kick(&mut self);
 }

@@ -10,6 +10,7 @@
 //! There is one lock. Nobody else's code is called with it held, except the card's.
 mod addresses;
 mod checksum;
+mod config;
 mod connection;
 mod datagrams;
 mod ether;
@@ -25,7 +26,6 @@ mod output;
 mod packet;
 mod path;
 mod reassembly;
-mod record;
 mod recovery;
 mod segment;
 mod state;
@@ -40,7 +40,6 @@ mod wire;
 pub use ether::{Lease, Setup};
 pub use link::{Arrival, Features, Link, Offload, Segmentation};
 pub use output::Counters;
-pub use record::Record;
 pub use tap::Tap;
 pub use uplink::Stack;
 
@@ -85,14 +84,15 @@ impl Shared {
         result
     }
 
-    /// Takes what the card has received.
-    fn poll(self: &Arc<Self>) {
-        for _ in 0..BATCHES {
+    /// Takes what the card has received. Answers whether there was something.
+    fn poll(self: &Arc<Self>) -> bool {
+        for batch in 0..BATCHES {
             if !self.state.lock().has_work() {
-                return;
+                return batch != 0;
             }
             self.turn(|state| state.receive_batch(BATCH));
         }
+        true
     }
 }
 

@@ -26,9 +26,9 @@ const STUCK: u64 = 1_000_000;
 
 pub struct State {
     pub output: Output,
-    pub ether: Ether,
+    pub ether: Box<Ether>,
     /// smoltcp's IP side: TCP, echo replies, resets and errors.
-    pub ip: Interface,
+    pub ip: Box<Interface>,
     nobody: SocketSet<'static>,
     pub connections: HashMap<u64, Box<Connection>, FxBuildHasher>,
     pub by_pair: HashMap<Pair, u64, FxSeededState>,
@@ -55,7 +55,7 @@ impl State {
     pub fn new(link: Box<dyn Link>, setup: Setup, seed: [u64; 4], now: u64) -> Self {
         let mut output = Output::new(link);
         output.now = now;
-        let ether = Ether::new(setup, seed[0], &mut output);
+        let ether = Box::new(Ether::new(setup, seed[0], &mut output));
         let mut config = Config::new(HardwareAddress::Ip);
         config.random_seed = seed[1];
         let mut wire = Wire {
@@ -63,7 +63,7 @@ impl State {
             output: &mut output,
             path: None,
         };
-        let ip = Interface::new(config, &mut wire, instant(now));
+        let ip = Box::new(Interface::new(config, &mut wire, instant(now)));
         let mut state = Self {
             output,
             ether,

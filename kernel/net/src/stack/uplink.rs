@@ -51,8 +51,9 @@ impl Stack {
     }
 
     /// Takes what the card has received and sends what waited for room in it. To be called often: it is cheap if there is nothing.
-    pub fn poll(&self) {
-        self.shared.poll();
+    /// Answers whether there was something.
+    pub fn poll(&self) -> bool {
+        self.shared.poll()
     }
 
     /// What DHCP has given, as it is now.

@@ -178,6 +178,8 @@ impl Link for Card {
         Some(Arrival::default())
     }
 
+    fn interrupt(&mut self, _: bool) {}
+
     fn kick(&mut self) {}
 }
 
@@ -244,7 +246,9 @@ impl World {
 
     /// Lets everything happen that is due.
     fn settle(&self) {
-        self.ends.iter().for_each(|end| end.poll());
+        self.ends.iter().for_each(|end| {
+            end.poll();
+        });
         self.clock.run();
     }
 
