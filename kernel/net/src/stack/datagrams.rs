@@ -295,7 +295,14 @@ impl State {
     }
 
     /// Sends a transport's packet, in fragments if it must be.
-    fn send_packet(&mut self, own: IpAddr, to: IpAddr, protocol: u8, hop_limit: u8, bytes: &[u8]) {
+    pub fn send_packet(
+        &mut self,
+        own: IpAddr,
+        to: IpAddr,
+        protocol: u8,
+        hop_limit: u8,
+        bytes: &[u8],
+    ) {
         let start = header_length(own);
         if start + bytes.len() > self.output.link.mtu() {
             return self.send_fragments(own, to, protocol, hop_limit, bytes);

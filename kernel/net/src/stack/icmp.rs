@@ -1,4 +1,4 @@
-//! ICMP of both versions: errors that come back, errors for others. Echo requests are smoltcp's.
+//! ICMP of both versions: echo, errors that come back, errors for others.
 use super::checksum;
 use super::connection::Pair;
 use super::packet::{
@@ -10,6 +10,10 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use linux_abi::Errno;
 
 const HEADER: usize = 8;
+const REPLY: u8 = 0;
+const REQUEST: u8 = 8;
+const REQUEST_V6: u8 = 128;
+const REPLY_V6: u8 = 129;
 /// `icmp_msgs_per_sec`
 const PER_SECOND: u32 = 1000;
 
@@ -70,8 +74,6 @@ impl Quoted {
 
 impl State {
     pub fn receive_icmp(&mut self, ip: &[u8], header: &Header) {
-        const REPLY: u8 = 0;
-        const REPLY_V6: u8 = 129;
         let message = ip.get(header.start..header.end).unwrap_or(&[]);
         let [kind, code, ..] = message else {
             self.output.counters.received_errors += 1;
@@ -82,15 +84,41 @@ impl State {
             self.output.counters.received_errors += 1;
             return;
         }
-        if *kind == if is_v6 { REPLY_V6 } else { REPLY } {
-            return self.receive_echo_reply(ip, header);
+        match (is_v6, *kind) {
+            (false, REPLY) | (true, REPLY_V6) => return self.receive_echo_reply(ip, header),
+            (false, REQUEST) | (true, REQUEST_V6) => return self.answer_echo(message, header),
+            _ => {}
         }
         match errno(is_v6, *kind, *code) {
-            None => {
-                self.feed_nobody(ip);
-            }
+            None => self.output.counters.received_dropped += 1,
             Some(errno) => self.report(message.get(HEADER..).unwrap_or(&[]), errno),
         }
+    }
+
+    /// As Linux, not for an IPv4 request to everybody. The answer may be as long as the request, and need fragments.
+    fn answer_echo(&mut self, request: &[u8], header: &Header) {
+        let addresses = &self.output.addresses;
+        let to = header.source;
+        let own = match header.destination {
+            own if addresses.is_own(own) => Some(own),
+            _ if header.is_v6() => addresses.source_for(to),
+            _ => None,
+        };
+        let Some(own) = own.filter(|_| !to.is_unspecified()) else {
+            return;
+        };
+        let mut reply = request.to_vec();
+        write(
+            &mut reply,
+            0,
+            &[if header.is_v6() { REPLY_V6 } else { REPLY }],
+        );
+        if !header.is_v6() {
+            write(&mut reply, 2, &[0; 2]);
+            let value = !checksum::sum(&reply);
+            write(&mut reply, 2, &value.to_be_bytes());
+        }
+        self.send_packet(own, to, header.protocol, HOP_LIMIT, &reply);
     }
 
     /// Tells whoever sent the packet that `quoted` begins with.

@@ -27,7 +27,7 @@ const STUCK: u64 = 1_000_000;
 pub struct State {
     pub output: Output,
     pub ether: Box<Ether>,
-    /// smoltcp's IP side: TCP, echo replies, resets and errors.
+    /// smoltcp's IP side: TCP, resets, protocols that nobody has.
     pub ip: Box<Interface>,
     nobody: SocketSet<'static>,
     pub connections: HashMap<u64, Box<Connection>, FxBuildHasher>,

@@ -80,7 +80,11 @@ impl TimeWaits {
             self.records.remove(pair);
             return true;
         }
-        // RFC 1337: resets end no TIME-WAIT. Anything that takes sequence space is a repetition.
+        // As Linux does, unless `tcp_rfc1337` is set.
+        if seen.has(RST) && seen.sequence == record.acknowledged {
+            self.records.remove(pair);
+        }
+        // Anything that takes sequence space is a repetition.
         if !seen.has(RST) && seen.length() > 0 {
             segment::send(output, pair, record.next, record.acknowledged, 0);
         }

@@ -83,6 +83,6 @@ pub fn capabilities(mtu: usize, features: Features) -> DeviceCapabilities {
     capabilities.checksum.tcp = Checksum::None;
     capabilities.checksum.ipv4 = Checksum::Tx;
     capabilities.segmentation.tcpv4 = NonZeroUsize::new(LARGEST).filter(|_| features.segment_v4);
-    capabilities.segmentation.tcpv6 = NonZeroUsize::new(LARGEST).filter(|_| features.segment_v6);
+    // Not over IPv6: smoltcp 0.14 drops what is larger than the MTU there, though the card would cut it.
     capabilities
 }

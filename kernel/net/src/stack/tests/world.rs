@@ -299,9 +299,13 @@ impl World {
 
     /// A connection from end 0 to end 1.
     pub fn pair(&self) -> (Arc<dyn Stream>, Arc<dyn Stream>) {
+        self.pair_at("0.0.0.0:80", "10.0.0.2:80")
+    }
+
+    pub fn pair_at(&self, listen: &str, connect: &str) -> (Arc<dyn Stream>, Arc<dyn Stream>) {
         let queue = Backlog::new(8);
-        let _listening = queue.listen(&self.ends[1], "0.0.0.0:80", 8);
-        let client = self.connect(0, "10.0.0.2:80").unwrap();
+        let _listening = queue.listen(&self.ends[1], listen, 8);
+        let client = self.connect(0, connect).unwrap();
         self.run_until(30 * SECOND, || !queue.taken.lock().unwrap().is_empty());
         let server = queue.take();
         // The listener goes; the connection stays.
