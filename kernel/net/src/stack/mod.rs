@@ -14,6 +14,8 @@ mod config;
 mod connection;
 mod datagrams;
 mod ether;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod grow;
 mod icmp;
 mod info;
@@ -28,6 +30,8 @@ mod path;
 mod reassembly;
 mod recovery;
 mod segment;
+#[cfg(any(test, feature = "fuzz"))]
+mod simulation;
 mod state;
 mod stream;
 mod tap;

@@ -77,7 +77,8 @@ impl Stack {
         act(&mut *self.shared.state.lock().output.link)
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzz"))]
+    #[must_use]
     pub fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }

@@ -1,5 +1,5 @@
 //! UDP, ICMP, fragments, multicast.
-use super::world::{Faults, MILLISECOND, Mailbox, SECOND, World, at, ip};
+use crate::stack::simulation::{Faults, MILLISECOND, Mailbox, SECOND, World, at, ip};
 use crate::uplink::{DatagramKind, DatagramReceiver, Datagrams, Uplink};
 use linux_abi::Errno;
 use std::boxed::Box;

@@ -1,5 +1,5 @@
 //! DHCP against a scripted server.
-use super::world::{Faults, Mailbox, SECOND, World, at, ip, setup};
+use crate::stack::simulation::{Faults, Mailbox, SECOND, World, at, ip, setup};
 use crate::stack::{Features, Setup};
 use crate::uplink::{DatagramKind, DatagramReceiver, Datagrams, Uplink};
 use core::net::{IpAddr, Ipv4Addr};

@@ -1,5 +1,5 @@
 //! How connections begin and end.
-use super::world::{Backlog, Faults, MILLISECOND, SECOND, World, at, receive, send};
+use crate::stack::simulation::{Backlog, Faults, MILLISECOND, SECOND, World, at, receive, send};
 use crate::uplink::{Connection, StreamOption, Uplink};
 use linux_abi::Errno;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
 //! Backlogs, floods, and many connections.
-use super::world::{Backlog, Faults, MILLISECOND, SECOND, World, receive, send};
+use crate::stack::simulation::{Backlog, Faults, MILLISECOND, SECOND, World, receive, send};
 use crate::uplink::{Connection, Stream};
 use linux_abi::Errno;
 use std::sync::Arc;

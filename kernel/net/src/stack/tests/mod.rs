@@ -1,8 +1,7 @@
-//! Two stacks and a wire between them that loses, delays, doubles and reorders frames, in simulated time.
-mod card;
+//! Two stacks and a wire between them, in simulated time.
 mod datagrams;
 mod dhcp;
 mod ends;
 mod listening;
+mod malformed;
 mod transfer;
-mod world;

@@ -1,6 +1,6 @@
 //! Bytes get through whole and in order, whatever the wire does.
-use super::world::{Faults, MILLISECOND, SECOND, World, receive, send};
 use crate::stack::Features;
+use crate::stack::simulation::{Faults, MILLISECOND, SECOND, World, receive, send};
 use crate::uplink::{Connection, Stream};
 use core::hash::Hasher;
 use linux_abi::Errno;
@@ -109,7 +109,10 @@ fn the_card_cuts_segments_and_sums() {
         segment_v4: true,
         segment_v6: true,
     };
-    let setups = [super::world::setup(1), super::world::setup(2)];
+    let setups = [
+        crate::stack::simulation::setup(1),
+        crate::stack::simulation::setup(2),
+    ];
     let faults = Faults {
         delay: 50_000,
         ..Faults::default()
@@ -129,7 +132,10 @@ fn segments_over_ipv6_are_not_cut() {
         segment_v4: true,
         segment_v6: true,
     };
-    let setups = [super::world::setup(1), super::world::setup(2)];
+    let setups = [
+        crate::stack::simulation::setup(1),
+        crate::stack::simulation::setup(2),
+    ];
     let world = World::with(Faults::default(), features, 9000, setups);
     let (client, server) = world.pair_at("[::]:80", "[fd00::2]:80");
     transfer(&world, &client, &server, MIB);

@@ -1,4 +1,6 @@
-//! The simulated world: time, two cards, the wire.
+//! A simulated world for tests: time, two cards, the wire between them, which loses, delays, doubles and reorders frames.
+mod card;
+
 use crate::stack::{Arrival, Features, Link, Offload, Setup, Stack};
 use crate::uplink::{Acceptor, ConnectRequest, DatagramReceiver, Stream, Uplink};
 use core::net::{IpAddr, SocketAddr};
@@ -119,6 +121,17 @@ impl Queue {
         }
     }
 
+    /// Changes the next frame under way.
+    pub fn change(&mut self, change: impl FnOnce(&mut Vec<u8>)) {
+        if let Some(mut entry) = self.frames.first_entry() {
+            change(entry.get_mut());
+        }
+    }
+
+    pub fn drop_next(&mut self) {
+        self.frames.pop_first();
+    }
+
     fn arrive(&mut self, now: u64) {
         while let Some(entry) = self.frames.first_entry()
             && entry.key().0 <= now
@@ -158,7 +171,7 @@ impl Link for Card {
     fn send(&mut self, frame: &[u8], offload: Offload) -> bool {
         let now = self.clock.now.load(Relaxed);
         let mut queue = self.outgoing.lock().unwrap();
-        for frame in super::card::carry_out(frame, offload) {
+        for frame in card::carry_out(frame, offload) {
             assert!(frame.len() <= self.mtu + 14, "frame of {}", frame.len());
             queue.put(frame, now);
         }
