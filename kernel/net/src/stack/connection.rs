@@ -95,6 +95,8 @@ pub struct Connection {
     user_timeout: u64,
     pub receive_limit: usize,
     pub send_limit: usize,
+    /// How many full segments have come one after the other, and when the last did.
+    full: (u8, u64),
     /// A larger receive buffer, or send buffer, would have been of use.
     pub wants_room: (bool, bool),
 }
@@ -146,6 +148,7 @@ impl Connection {
             user_timeout: 0,
             receive_limit: LIMIT,
             send_limit: LIMIT,
+            full: (0, 0),
             wants_room: (false, false),
         }
     }
@@ -330,6 +333,21 @@ impl Connection {
             .peer
             .mss
             .map_or(own.min(536), |mss| own.min(usize::from(mss).max(48)))
+    }
+
+    /// Bytes have come. Who sends full segments in a row has more to send than the window lets it.
+    pub fn came(&mut self, payload: usize, mtu: usize, now: u64) {
+        const PAUSE: u64 = 50_000_000;
+        const IN_A_ROW: u8 = 4;
+        let (count, last) = self.full;
+        self.full = match payload >= self.segment_size(mtu) {
+            true if now < last + PAUSE => (count.saturating_add(1), now),
+            true => (1, now),
+            false => (0, now),
+        };
+        let queued = self.peek_tcp().recv_queue();
+        let is_half_full = queued * 2 > self.peek_tcp().recv_capacity();
+        self.wants_room.0 |= is_half_full || self.full.0 >= IN_A_ROW;
     }
 
     pub fn held(&self) -> usize {

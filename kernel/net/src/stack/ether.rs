@@ -11,8 +11,9 @@ use smoltcp::socket::dhcpv4;
 use smoltcp::time::Instant;
 use smoltcp::wire::{EthernetAddress, HardwareAddress, IpCidr, Ipv4Cidr};
 
-/// How often at most smoltcp's timers here are looked at; some of them stay in the past for ever.
-const PACE: u64 = 500_000_000;
+/// When to look again at a timer of smoltcp's that has been looked at and stays in the past: that of router solicitations
+/// does for ever when no router has answered.
+const PACE: u64 = 10_000_000_000;
 
 /// What the card is configured with at boot.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -232,7 +233,12 @@ impl Ether {
             return Some(now);
         }
         let at = self.interface.poll_at(instant(now), &self.sockets)?;
-        Some((at.total_micros().max(0) as u64 * 1000).max(self.looked + PACE))
+        let at = at.total_micros().max(0) as u64 * 1000;
+        Some(if at > self.looked {
+            at
+        } else {
+            self.looked + PACE
+        })
     }
 
     /// Does what is due. Answers whether the addresses have changed.

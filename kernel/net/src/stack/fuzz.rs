@@ -1,4 +1,5 @@
 //! What a fuzzer drives: two stacks, and a script that sends, closes, and does with their frames what it likes.
+#![allow(clippy::unwrap_used)]
 use super::simulation::{Backlog, Faults, MILLISECOND, Mailbox, Queue, World, receive, send};
 use super::{checksum, packet};
 use crate::uplink::{DatagramKind, DatagramReceiver, Datagrams, Stream, StreamOption, Uplink};

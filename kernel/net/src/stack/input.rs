@@ -181,6 +181,9 @@ impl State {
             && connection
                 .recovery
                 .heard(segment, unacknowledged, &connection.path);
+        if segment.payload > 0 {
+            connection.came(segment.payload, self.output.link.mtu(), self.output.now);
+        }
         let after = connection.state();
         if is_lost {
             self.send_again(id);

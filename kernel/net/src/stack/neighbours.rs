@@ -224,9 +224,9 @@ pub fn discovered(packet: &[u8], header: &Header) -> Option<(IpAddr, [u8; 6])> {
     if header.hop_limit != 255 {
         return None;
     }
-    let (address, wanted) = match message.first()? {
-        &SOLICITATION => (header.source, SOURCE),
-        &ADVERTISEMENT => {
+    let (address, wanted) = match *message.first()? {
+        SOLICITATION => (header.source, SOURCE),
+        ADVERTISEMENT => {
             let target: [u8; 16] = *message.get(8..)?.first_chunk()?;
             (Ipv6Addr::from(target).into(), TARGET)
         }

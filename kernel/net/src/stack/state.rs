@@ -396,7 +396,6 @@ impl State {
             events |= poll::IN | poll::RDNORM;
         }
         connection.announced = queued;
-        connection.wants_room.0 |= queued * 2 > connection.peek_tcp().recv_capacity();
         if connection.starved && connection.is_writable() {
             connection.starved = false;
             events |= poll::OUT | poll::WRNORM;

@@ -1,4 +1,5 @@
 //! A simulated world for tests: time, two cards, the wire between them, which loses, delays, doubles and reorders frames.
+#![allow(clippy::unwrap_used)]
 mod card;
 
 use crate::stack::{Arrival, Features, Link, Offload, Setup, Stack};

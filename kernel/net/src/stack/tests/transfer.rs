@@ -141,3 +141,46 @@ fn segments_over_ipv6_are_not_cut() {
     transfer(&world, &client, &server, MIB);
     transfer(&world, &server, &client, MIB);
 }
+
+/// However fast the reader: each segment is read before the next one comes.
+#[test]
+fn a_fast_reader_gets_a_large_window() {
+    let world = World::new(Faults {
+        delay: 50_000,
+        ..Faults::default()
+    });
+    let (client, server) = world.pair();
+    let time = transfer(&world, &client, &server, MIB);
+    assert!(time < 30 * MILLISECOND, "{} ms", time / MILLISECOND);
+    let state = world.ends[1].shared().state.lock();
+    let connection = state.connections.values().next().unwrap();
+    assert!(connection.peek_tcp().recv_capacity() > 60_000);
+}
+
+#[test]
+fn buffers_of_idle_connections_are_taken_back() {
+    const MANY: usize = 400;
+    let world = World::new(Faults::default());
+    let pairs: Vec<_> = (0..MANY).map(|_| world.pair()).collect();
+    for (client, server) in &pairs {
+        let mut sent = 0;
+        while sent < 300_000 {
+            sent += send(client, &std::vec![1; 50_000]).unwrap_or(0);
+            world.run(MILLISECOND);
+            while receive(server, 100_000).is_ok() {}
+        }
+        world.run(100 * MILLISECOND);
+    }
+    let held = |end: usize| {
+        let state = world.ends[end].shared().state.lock();
+        let all = state.connections.values();
+        all.map(|one| one.surplus()).sum::<usize>()
+    };
+    assert!(held(0) > 32 * MIB && held(0) < 66 * MIB, "{}", held(0));
+    assert!(held(1) > 8 * MIB && held(1) < 66 * MIB, "{}", held(1));
+    // Those whose buffers were taken go on as if nothing had happened.
+    for (client, server) in pairs.iter().take(3) {
+        transfer(&world, client, server, MIB);
+        transfer(&world, server, client, 100_000);
+    }
+}
