@@ -1,7 +1,7 @@
 //! One TCP connection: a socket of smoltcp in a set of its own, and what Linux has beyond it.
 use super::path::Path;
 use super::recovery::Recovery;
-use crate::uplink::{Connection as Progress, StreamOption};
+use crate::uplink::Connection as Progress;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
@@ -41,7 +41,7 @@ pub enum Owner {
     Nobody,
 }
 
-const SECOND: u64 = 1_000_000_000;
+pub const SECOND: u64 = 1_000_000_000;
 /// How long a peer may be silent while something waits for it: what `tcp_syn_retries`, `tcp_synack_retries` and `tcp_retries2` amount
 /// to, and the same for a connection without an owner.
 const PATIENCE_CONNECT: u64 = 127 * SECOND;
@@ -52,14 +52,14 @@ const PATIENCE_NOBODY: u64 = 120 * SECOND;
 const LINGER: u64 = 60 * SECOND;
 /// How long a corked part of a segment is held back.
 const HOLD: u64 = 200_000_000;
-const ACK_DELAY: Duration = Duration::from_millis(10);
+pub const ACK_DELAY: Duration = Duration::from_millis(10);
 
 /// `SO_KEEPALIVE` and its times in nanoseconds.
 #[derive(Clone, Copy)]
-struct KeepAlive {
-    idle: u64,
-    interval: u64,
-    count: u32,
+pub struct KeepAlive {
+    pub idle: u64,
+    pub interval: u64,
+    pub count: u32,
 }
 
 pub struct Connection {
@@ -90,9 +90,9 @@ pub struct Connection {
     /// A part of a segment that is held back, and until when.
     held: Vec<u8>,
     hold_until: Option<u64>,
-    cork: bool,
-    keep_alive: Option<KeepAlive>,
-    user_timeout: u64,
+    pub cork: bool,
+    pub keep_alive: Option<KeepAlive>,
+    pub user_timeout: u64,
     pub receive_limit: usize,
     pub send_limit: usize,
     /// How many full segments have come one after the other, and when the last did.
@@ -368,53 +368,5 @@ impl Connection {
     pub fn let_go(&mut self) {
         self.hold_until = None;
         self.release_held();
-    }
-
-    pub fn set_option(&mut self, option: StreamOption) {
-        match option {
-            StreamOption::NoDelay(on) => {
-                self.tcp().set_nagle_enabled(!on);
-            }
-            StreamOption::Cork(on) => {
-                self.cork = on;
-                if !on {
-                    self.let_go();
-                }
-            }
-            StreamOption::QuickAck(on) => {
-                self.tcp().set_ack_delay(Some(ACK_DELAY).filter(|_| !on));
-            }
-            StreamOption::KeepAlive {
-                on,
-                idle,
-                interval,
-                count,
-            } => {
-                let nanos = |seconds: u32| u64::from(seconds.max(1)) * SECOND;
-                self.keep_alive = on.then_some(KeepAlive {
-                    idle: nanos(idle),
-                    interval: nanos(interval),
-                    count,
-                });
-                if !on {
-                    self.tcp().set_keep_alive(None);
-                }
-            }
-            StreamOption::UserTimeout(milliseconds) => {
-                self.user_timeout = u64::from(milliseconds) * 1_000_000;
-            }
-            StreamOption::HopLimit(limit) => {
-                self.tcp()
-                    .set_hop_limit(Some(limit).filter(|limit| *limit != 0));
-            }
-            StreamOption::ReceiveBuffer(size) => {
-                self.receive_limit = (size as usize).clamp(FIRST_RECEIVE, 4 * LIMIT);
-            }
-            StreamOption::SendBuffer(size) => {
-                self.send_limit = (size as usize).clamp(FIRST_SEND, 4 * LIMIT);
-            }
-            StreamOption::TrafficClass(class) => self.path.traffic_class = class,
-            StreamOption::MaxSegment(size) => self.path.max_segment = size,
-        }
     }
 }

@@ -307,8 +307,14 @@ impl State {
         if start + bytes.len() > self.output.link.mtu() {
             return self.send_fragments(own, to, protocol, hop_limit, bytes);
         }
+        // On the way it may be cut.
+        let id = self.random() as u16;
         self.output.build(start + bytes.len(), None, None, |ip| {
             packet::write_header(ip, own, to, protocol, bytes.len(), hop_limit);
+            if own.is_ipv4() {
+                write(ip, 4, &id.to_be_bytes());
+                checksum::fill_ipv4(ip);
+            }
             write(ip, start, bytes);
         });
     }

@@ -3,13 +3,14 @@ use super::addresses::is_link_local;
 use super::checksum;
 use super::connection::{Owner, Pair};
 use super::link::Arrival;
-use super::neighbours::{arp_sender, discovered};
+use super::neighbours::{arp_ends, discovered};
 use super::packet::{
     self, ETHERNET_HEADER, ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Header, ICMP, ICMPV6,
     IGMP, TCP, UDP,
 };
 use super::path::{ACK, RST, Segment};
 use super::state::State;
+use core::net::IpAddr;
 use linux_abi::Errno;
 use smoltcp::socket::tcp::State as TcpState;
 
@@ -37,11 +38,12 @@ impl State {
     }
 
     fn receive_arp(&mut self, frame: &[u8]) {
-        let sender = frame.get(ETHERNET_HEADER..).and_then(arp_sender);
-        if let Some((address, hardware)) = sender
-            && self.output.addresses.is_on_link(address)
+        let ends = frame.get(ETHERNET_HEADER..).and_then(arp_ends);
+        if let Some((address, hardware, target)) = ends
+            && self.may_learn(address)
         {
-            self.output.learn(address, hardware);
+            let asks = self.output.addresses.is_own(target);
+            self.output.learn(address, hardware, asks);
         }
         self.ether.receive(frame, &mut self.output);
     }
@@ -56,9 +58,12 @@ impl State {
         };
         let is_v6 = packet::read_u16(frame, 12) == Some(ETHERTYPE_IPV6);
         let source = header.source;
+        // Nobody else may send from our own addresses.
         if header.is_v6() != is_v6
             || source.is_multicast()
+            || source.is_loopback()
             || self.output.addresses.is_broadcast(source)
+            || self.output.addresses.is_own(source)
         {
             self.output.counters.received_errors += 1;
             return;
@@ -110,12 +115,22 @@ impl State {
         if header.protocol != ICMPV6 || !checksum::is_right(ip, header) {
             return;
         }
-        let own = &self.output.addresses;
-        if let Some((address, hardware)) = discovered(ip, header)
-            && (own.is_on_link(address) || is_link_local(address))
+        if let Some((address, hardware, asked)) = discovered(ip, header)
+            && self.may_learn(address)
         {
-            self.output.learn(address, hardware);
+            let asks = asked.is_some_and(|target| self.output.addresses.is_own(target));
+            self.output.learn(address, hardware, asks);
         }
+    }
+
+    /// Whether `address` can be a neighbour's.
+    fn may_learn(&self, address: IpAddr) -> bool {
+        let own = &self.output.addresses;
+        (own.is_on_link(address) || is_link_local(address))
+            && !own.is_own(address)
+            && !own.is_broadcast(address)
+            && !address.is_unspecified()
+            && !address.is_multicast()
     }
 
     /// A whole datagram for us.

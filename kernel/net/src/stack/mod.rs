@@ -24,6 +24,7 @@ mod link;
 mod listeners;
 mod neighbours;
 mod notice;
+mod options;
 mod output;
 mod packet;
 mod path;
@@ -38,6 +39,7 @@ mod tap;
 #[cfg(test)]
 mod tests;
 mod time_wait;
+mod upkeep;
 mod uplink;
 mod wire;
 

@@ -27,6 +27,7 @@ pub struct Waiting {
     pub offload: Offload,
 }
 
+#[derive(Default)]
 struct Neighbour {
     /// None: not known (yet).
     hardware: Option<[u8; 6]>,
@@ -57,13 +58,7 @@ impl Neighbours {
         if !self.table.contains_key(&address) {
             self.make_room();
         }
-        let neighbour = self.table.entry(address).or_insert(Neighbour {
-            hardware: None,
-            confirmed: 0,
-            ask_at: None,
-            asked: 0,
-            waiting: Vec::new(),
-        });
+        let neighbour = self.table.entry(address).or_default();
         let is_stale = neighbour.hardware.is_none() || now >= neighbour.confirmed + FRESH;
         let ask = is_stale && neighbour.ask_at.is_none();
         if ask {
@@ -103,9 +98,20 @@ impl Neighbours {
         }
     }
 
-    /// `address` has said that it has `hardware`. Only somebody who was asked for is believed. Answers the frames that waited.
-    pub fn learn(&mut self, address: IpAddr, hardware: [u8; 6], now: Nanos) -> Vec<Waiting> {
+    /// `address` has said that it has `hardware`. Believed of somebody who was asked for, or who asks for us (`asks`): that one will want
+    /// an answer. Answers the frames that waited.
+    pub fn learn(
+        &mut self,
+        address: IpAddr,
+        hardware: [u8; 6],
+        asks: bool,
+        now: Nanos,
+    ) -> Vec<Waiting> {
         let is_unicast = hardware[0] & 1 == 0;
+        if asks && is_unicast && !self.table.contains_key(&address) {
+            self.make_room();
+            self.table.insert(address, Neighbour::default());
+        }
         match self.table.get_mut(&address) {
             Some(neighbour) if is_unicast => {
                 neighbour.hardware = Some(hardware);
@@ -204,18 +210,19 @@ fn solicitation(target: Ipv6Addr, source: Ipv6Addr, hardware: [u8; 6]) -> Vec<u8
     frame
 }
 
-/// Who an ARP packet is from, as far as it is to be believed.
-pub fn arp_sender(packet: &[u8]) -> Option<(IpAddr, [u8; 6])> {
+/// Who an ARP packet is from, and whom it asks for or answers.
+pub fn arp_ends(packet: &[u8]) -> Option<(IpAddr, [u8; 6], IpAddr)> {
     if packet.get(..6)? != [0, 1, 8, 0, 6, 4] {
         return None;
     }
     let hardware = *packet.get(8..)?.first_chunk()?;
     let address = Ipv4Addr::from(packet::read_u32(packet, 14)?);
-    Some((address.into(), hardware))
+    let target = Ipv4Addr::from(packet::read_u32(packet, 24)?);
+    Some((address.into(), hardware, target.into()))
 }
 
-/// Whom a neighbour advertisement or solicitation gives a hardware address.
-pub fn discovered(packet: &[u8], header: &Header) -> Option<(IpAddr, [u8; 6])> {
+/// Whom a neighbour advertisement or solicitation gives a hardware address, and whom a solicitation asks for.
+pub fn discovered(packet: &[u8], header: &Header) -> Option<(IpAddr, [u8; 6], Option<IpAddr>)> {
     const SOLICITATION: u8 = 135;
     const ADVERTISEMENT: u8 = 136;
     const SOURCE: u8 = 1;
@@ -224,19 +231,18 @@ pub fn discovered(packet: &[u8], header: &Header) -> Option<(IpAddr, [u8; 6])> {
     if header.hop_limit != 255 {
         return None;
     }
-    let (address, wanted) = match *message.first()? {
-        SOLICITATION => (header.source, SOURCE),
-        ADVERTISEMENT => {
-            let target: [u8; 16] = *message.get(8..)?.first_chunk()?;
-            (Ipv6Addr::from(target).into(), TARGET)
-        }
+    let target: [u8; 16] = *message.get(8..)?.first_chunk()?;
+    let target = IpAddr::V6(Ipv6Addr::from(target));
+    let (address, wanted, asked) = match *message.first()? {
+        SOLICITATION => (header.source, SOURCE, Some(target)),
+        ADVERTISEMENT => (target, TARGET, None),
         _ => return None,
     };
     let mut options = message.get(24..)?;
     while let [kind, length, ..] = options {
         let end = usize::from(*length) * 8;
         if *kind == wanted {
-            return Some((address, *options.get(2..)?.first_chunk()?));
+            return Some((address, *options.get(2..)?.first_chunk()?, asked));
         }
         options = options.get(end.max(8)..)?;
     }

@@ -171,8 +171,9 @@ impl Output {
     }
 
     /// `address` has told its hardware address: frames that waited for that leave.
-    pub fn learn(&mut self, address: IpAddr, hardware: [u8; 6]) {
-        for mut waiting in self.neighbours.learn(address, hardware, self.now) {
+    /// `asks`: because it wants to talk to us.
+    pub fn learn(&mut self, address: IpAddr, hardware: [u8; 6], asks: bool) {
+        for mut waiting in self.neighbours.learn(address, hardware, asks, self.now) {
             packet::write(&mut waiting.frame, 0, &hardware);
             self.transmit(&waiting.frame, waiting.offload);
         }
