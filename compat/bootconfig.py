@@ -27,6 +27,7 @@ class Tag(IntEnum):
     ARG0 = 9
     UMASK = 10
     CLEAR_ENV = 11
+    NET = 12
 
 
 class Stream(IntEnum):
@@ -48,6 +49,8 @@ class BootConfig:
     env: Sequence[str] = ()
     cwd: str | None = None
     hostname: str | None = None
+    # Words as `monitor/boot_abi/src/netconf.rs` tells; without it there is only the loopback interface.
+    net: str | None = None
     seed: bytes | None = None
     umask: int | None = None
     streams: tuple[Stream, Stream, Stream] | None = None
@@ -76,7 +79,13 @@ def decode(blob: bytes) -> list[tuple[int, bytes]]:
 
 
 def _records(config: BootConfig) -> Iterable[tuple[Tag, bytes]]:
-    texts = ((Tag.EXE, config.exe), (Tag.ARG0, config.arg0), (Tag.CWD, config.cwd), (Tag.HOSTNAME, config.hostname))
+    texts = (
+        (Tag.EXE, config.exe),
+        (Tag.ARG0, config.arg0),
+        (Tag.CWD, config.cwd),
+        (Tag.HOSTNAME, config.hostname),
+        (Tag.NET, config.net),
+    )
     for tag, text in texts:
         if text is not None:
             yield tag, _bytes(text)

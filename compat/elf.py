@@ -81,10 +81,6 @@ class ElfFile:
     imports: frozenset[bytes] = field(repr=False, default=frozenset())
 
     @property
-    def is_dynamic(self) -> bool:
-        return self.interpreter is not None or bool(self.needed)
-
-    @property
     def has_code(self) -> bool:
         return any(segment.kind == PT_LOAD and segment.flags & PF_X for segment in self.segments)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
 from compat import native
 from compat.errors import CompatError
+from compat.network import Network
 
 KVM_DEVICE = "/dev/kvm"
 # Less does not hold the kernel's own tables; more does not fit its map of physical memory.
@@ -30,6 +31,7 @@ class RunRequest:
     cpus: int = 1
     json_stats: Path | None = None
     platform: str | None = None
+    network: Network = field(default_factory=Network)
 
 
 def launch(request: RunRequest) -> NoReturn:
@@ -86,6 +88,7 @@ def monitor_arguments(request: RunRequest) -> list[str]:
         arguments += ["--cwd", request.cwd]
     if request.json_stats is not None:
         arguments += ["--json-stats", str(request.json_stats)]
+    arguments += request.network.arguments()
     arguments.append(str(request.image))
     if request.args:
         arguments += ["--", *request.args]

@@ -25,6 +25,7 @@ from compat.bootconfig import BootConfig, encode
 from compat.elf_structs import EHDR, PHDR, PT_LOAD
 from compat.errors import STATUS_CANNOT_RUN, STATUS_INTERNAL, CompatError
 from compat.launch import RunRequest
+from compat.qemu_network import network_devices, network_record
 from compat.relay import Relay, describe_streams, is_same_output, window_size
 
 PROGRAM = "qemu-system-x86_64"
@@ -47,13 +48,14 @@ def run_qemu(request: RunRequest) -> int:
     program = shutil.which(PROGRAM)
     if program is None:
         raise CompatError(f"{PROGRAM} is not installed", "on Debian: apt install qemu-system-x86")
+    network = network_devices(request.network)
     channels = _make_channels()
     started = time.monotonic()
     # Files without a name: nothing is left behind, however this ends.
     with _unnamed("config", _run_time_config(request)) as config, _unnamed("errors") as errors:
         inherited = [config.fileno(), *(end.fileno() for end in channels.theirs)]
         process = subprocess.Popen(
-            [program, *_machine(request, f"/proc/self/fd/{config.fileno()}"), *_devices(channels)],
+            [program, *_machine(request, f"/proc/self/fd/{config.fileno()}"), *_devices(channels), *network],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=errors,
@@ -129,6 +131,7 @@ def _run_time_config(request: RunRequest) -> bytes:
             args=request.args or (),
             env=request.env,
             cwd=request.cwd,
+            net=network_record(request.network),
             seed=os.urandom(64),
             streams=describe_streams(),
             same_output=is_same_output(),

@@ -97,7 +97,7 @@ class RuntimeFiles:
                 continue
             if rule.imports and not elf.imports.isdisjoint(rule.imports):
                 return ""
-            if rule.text and path == self.exe and not elf.is_dynamic and _contains(path, rule.text):
+            if rule.text and path == self.exe and _contains(path, rule.text):
                 return ""
         return None
 
@@ -128,8 +128,16 @@ class RuntimeFiles:
                 continue
             done.add(name)
             files[name] = list(self._package_files(name, related=related))
+            if related:
+                self._add_state_directories(name)
             todo += package.depends
         self._add_packages(files)
+
+    def _add_state_directories(self, package: str) -> None:
+        """The empty directories into which a server writes its state and logs: few make them themselves."""
+        for path in self.dpkg.files(package):
+            if path.startswith("/var/") and os.path.isdir(path) and not os.path.islink(path):
+                self.tree.add_dir(path)
 
     def _add_packages(self, files: dict[str, list[str]]) -> None:
         """One group for all packages, but for those that are too large."""

@@ -13,7 +13,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Fires when any trigger matches. `imports` and `text` look at the program and its libraries, libc left out."""
+    """Fires when any trigger matches. `imports` looks at the program and its libraries, libc left out.
+
+    `text` looks at the program only: Go's and Rust's programs hold what is a library elsewhere.
+    """
 
     reason: str
     paths: tuple[str, ...]
@@ -29,24 +32,42 @@ class Rule:
 
 ML = "/usr/lib/x86_64-linux-gnu"
 
+# Functions of the C library that look up hosts, services and protocols.
+_NETWORK_NAMES = (
+    b"getaddrinfo",
+    b"getnameinfo",
+    b"gethostbyaddr",
+    b"gethostbyaddr_r",
+    b"gethostbyname",
+    b"gethostbyname2",
+    b"gethostbyname2_r",
+    b"gethostbyname_r",
+    b"getprotobyname",
+    b"getprotobyname_r",
+    b"getprotobynumber",
+    b"getservbyname",
+    b"getservbyname_r",
+    b"getservbyport",
+    b"getservbyport_r",
+)
+
 RULES: tuple[Rule, ...] = (
     Rule(
         "C library's run-time parts",
         ("lib:libgcc_s.so.1", "/etc/ld.so.cache", "/usr/lib/locale/C.utf8"),
         soname=r"libc\.so\.6",
     ),
+    # Since glibc 2.34 both are stubs of 14 KB, for programs that were linked before.
     Rule(
         "name service modules",
-        ("lib:libnss_files.so.2", "lib:libnss_dns.so.2", "/etc/services", "/etc/protocols"),
-        imports=(
-            b"getaddrinfo",
-            b"gethostbyname",
-            b"getservbyname",
-            b"getpwnam",
-            b"getgrnam",
-            b"getpwuid",
-            b"getpwuid_r",
-        ),
+        ("lib:libnss_files.so.2", "lib:libnss_dns.so.2"),
+        imports=(*_NETWORK_NAMES, b"getpwnam", b"getgrnam", b"getpwuid", b"getpwuid_r"),
+    ),
+    Rule(
+        "names of services and protocols",
+        ("/etc/services", "/etc/protocols", "/etc/gai.conf"),
+        imports=_NETWORK_NAMES,
+        text=(b"/etc/services",),
     ),
     Rule("locales", ("/usr/lib/locale",), imports=(b"setlocale", b"newlocale")),
     Rule("character sets", (f"{ML}/gconv",), imports=(b"iconv_open",), for_plugins=False),

@@ -11,6 +11,7 @@ import click
 from compat.cli.options import parse_additions, parse_cwd, parse_environment
 from compat.errors import CompatError
 from compat.launch import MEMORY_MAX, MEMORY_MIN, RunRequest, launch
+from compat.network import parse_network
 from compat.program import ABI_VERSION, Kind, Program, find_program, image_version
 from compat.units import parse_size
 from compat.wrap_request import Addition, WrapRequest
@@ -37,6 +38,10 @@ OF_USER = ("LANG", "LANGUAGE", "TZ")
     help="Add a file or directory.",
 )
 @click.option("--cwd", metavar="DIR", callback=parse_cwd, help="Working directory; default: this one, or the image's.")
+@click.option("-p", "--publish", multiple=True, metavar="[IP:]HOST:GUEST[/udp]", help="Lead a port of the host inside.")
+@click.option("--net", metavar="KIND", help="user (default), none, or tap[:NAME][,ip=..][,gateway=..][,dns=..] ...")
+@click.option("--allow-net", multiple=True, metavar="HOST:PORT", help="Allow only this outside; also dns, none.")
+@click.option("--pcap", type=click.Path(path_type=Path), metavar="FILE", help="Write the packets to FILE.")
 @click.option("--platform", type=click.Choice(["kvm", "qemu"]), help="Default: kvm where /dev/kvm opens, else qemu.")
 @click.option("--json-stats", type=click.Path(path_type=Path), metavar="FILE", help="Write figures of the run.")
 def command(
@@ -47,13 +52,28 @@ def command(
     env: tuple[str, ...],
     additions: tuple[Addition, ...],
     cwd: str | None,
+    publish: tuple[str, ...],
+    net: str | None,
+    allow_net: tuple[str, ...],
+    pcap: Path | None,
     platform: str | None,
     json_stats: Path | None,
 ) -> None:
     """Run PROGRAM, wrapping it on the fly, or an IMAGE made by `compat wrap`.
 
-    A bare name is searched in PATH. ARGS after -- go to the program. TERM (on a terminal) and, for a PROGRAM, LANG,
-    LC_* and TZ are passed on from this environment; other variables are set with -e (-e NAME alone passes NAME on).
+    A bare name is searched in PATH. ARGS after -- go to the program; options stand before or after PROGRAM. TERM (on a
+    terminal) and, for a PROGRAM, LANG, LC_* and TZ are passed on from this environment; other variables are set with -e
+    (-e NAME alone passes NAME on).
+
+    \b
+    The program has a network without any privilege; the host's own services are at 10.0.2.2 there.
+      -p 8080:80                  port 8080 of the host, on all addresses, is port 80 of the program
+      -p 127.0.0.1:5353:53/udp    on one address, by UDP; IPv6 addresses in brackets
+      -p 8000-8010:8000-8010      a range
+      --net none                  no network but loopback
+      --net tap:tap0,ip=dhcp      a network card of its own, on an interface of the host; also
+                                  ip=ADDRESS/BITS, gateway=, dns=, mac=, mtu=, bridge=
+      --allow-net example.org:443 nothing outside but this; repeat it, also 10.0.0.0/8:5432, dns, none
 
     \b
     Exit status: the program's own (128+N when signal N killed it), or
@@ -65,6 +85,7 @@ def command(
     if cpus > 1:
         print(f"compat: --cpus {cpus}: the kernel uses one CPU so far", file=sys.stderr, flush=True)
     memory = _memory(mem) if mem is not None else None
+    network = parse_network(net, publish, allow_net, pcap)
     found = find_program(program)
     if found.kind is Kind.IMAGE:
         if additions:
@@ -85,6 +106,7 @@ def command(
             cpus=cpus,
             json_stats=json_stats,
             platform=platform,
+            network=network,
         )
     )
 

@@ -49,6 +49,9 @@ def command(
     \b
       COMPAT_MEM=SIZE           memory of the machine, for example 64M or 2G (default 512M)
       COMPAT_ENV_NAME=VALUE     sets NAME for the program
+      COMPAT_PUBLISH="SPEC ..." ports of the host that lead inside, as compat run -p
+      COMPAT_NET=SPEC           as compat run --net
+      COMPAT_ALLOW_NET="SPEC .." as compat run --allow-net
       LANG, LANGUAGE, LC_*, TZ  passed on; TERM and COLORTERM too, on a terminal
     """
     from compat.cli.report import print_report, watch

@@ -56,14 +56,14 @@ fn init_forward(config: NetConfig) {
 
 /// Brings the card up. What DHCP gives goes into the configuration.
 fn init_card(config: &mut NetConfig) {
-    let (card, gsi) = match netcard::find(config.mtu) {
+    let (card, line) = match netcard::find(config.mtu) {
         Ok(found) => found,
         Err(why) => return say!("the network card cannot be used: {why}"),
     };
     let setup = Setup::new(config);
     let wants_lease = setup.dhcp;
     let stack = Stack::new(time::host(), card, setup);
-    netcard::attach(stack.clone(), gsi);
+    netcard::attach(stack.clone(), line);
     if wants_lease {
         match wait_for_lease(&stack) {
             Some(lease) => lease.complete(config),

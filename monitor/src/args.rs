@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use lexopt::prelude::{Long, Short, Value};
 
+use crate::devices::hostnet;
 use crate::error::{Error, Result};
 
 pub const DEFAULT_MEMORY: u64 = 512 << 20;
@@ -24,6 +25,12 @@ Runs IMAGE in a virtual machine of its own.
   --arg0 NAME        the program's argv[0]
   --cwd DIR          the program's working directory
   --hostname NAME    the machine's name (default: the host's)
+  --net MODE         'user' (default): sockets reach the outside as this user's; or 'none'
+  --publish [IP:]HOST:GUEST[/tcp|/udp]
+                     connect a port of the host to one of the machine; HOST 0: any that is free
+  --allow-net HOST:PORT
+                     let the program reach nothing but this (a name, address, network or '*';
+                     a port, a range or '*'), 'dns' (the name server) or 'none'
   --config FILE      more configuration records, as in an image
   --json-stats FILE  write counters and times to FILE
   --help, --version
@@ -40,6 +47,7 @@ pub struct Options {
     pub arg0: Option<Vec<u8>>,
     pub cwd: Option<Vec<u8>>,
     pub hostname: Option<Vec<u8>>,
+    pub net: hostnet::Settings,
     pub config: Option<PathBuf>,
     pub json_stats: Option<PathBuf>,
     pub args: Vec<Vec<u8>>,
@@ -56,6 +64,7 @@ impl Default for Options {
             arg0: None,
             cwd: None,
             hostname: None,
+            net: hostnet::Settings::default(),
             config: None,
             json_stats: None,
             args: Vec::new(),
@@ -85,6 +94,9 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command> {
             Long("arg0") => options.arg0 = Some(parser.value().map_err(usage)?.into_vec()),
             Long("cwd") => options.cwd = Some(parser.value().map_err(usage)?.into_vec()),
             Long("hostname") => options.hostname = Some(parser.value().map_err(usage)?.into_vec()),
+            Long("net") => options.net.set_mode(&text(&mut parser)?)?,
+            Long("publish") => options.net.add_port(&text(&mut parser)?)?,
+            Long("allow-net") => options.net.add_allowed(&text(&mut parser)?),
             Long("config") => options.config = Some(parser.value().map_err(usage)?.into()),
             Long("json-stats") => options.json_stats = Some(parser.value().map_err(usage)?.into()),
             Value(image) => {
@@ -98,6 +110,12 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command> {
         return Err(Error::Usage("no image given".to_owned()));
     }
     Ok(Command::Run(Box::new(options)))
+}
+
+fn text(parser: &mut lexopt::Parser) -> Result<String> {
+    let value = parser.value().map_err(usage)?;
+    let bad = |value: OsString| Error::Usage(format!("not text: '{}'", value.display()));
+    value.into_string().map_err(bad)
 }
 
 /// All that follows the image belongs to the program, after `--` if it is there.
@@ -116,6 +134,10 @@ const OF_USER: [&[u8]; 3] = [b"LANG", b"LANGUAGE", b"TZ"];
 /// `COMPAT_ENV_NAME=VALUE` sets NAME for the program.
 const FOR_PROGRAM: &[u8] = b"COMPAT_ENV_";
 const MEMORY_VARIABLE: &[u8] = b"COMPAT_MEM";
+/// As the options of these names; lists are separated by spaces.
+const NET_VARIABLE: &[u8] = b"COMPAT_NET";
+const PUBLISH_VARIABLE: &[u8] = b"COMPAT_PUBLISH";
+const ALLOW_VARIABLE: &[u8] = b"COMPAT_ALLOW_NET";
 
 /// An executable with an image takes no options: all arguments are the program's, and the environment says the rest.
 pub fn standalone(
@@ -132,6 +154,15 @@ pub fn standalone(
         let (name, value_bytes) = (name.as_bytes(), value.as_bytes());
         if name == MEMORY_VARIABLE {
             options.memory = memory_size(&value)?;
+        } else if [NET_VARIABLE, PUBLISH_VARIABLE, ALLOW_VARIABLE].contains(&name) {
+            let text = value.to_string_lossy();
+            for word in text.split_ascii_whitespace() {
+                match name {
+                    NET_VARIABLE => options.net.set_mode(word)?,
+                    PUBLISH_VARIABLE => options.net.add_port(word)?,
+                    _ => options.net.add_allowed(word),
+                }
+            }
         } else if let Some(name) = name.strip_prefix(FOR_PROGRAM).filter(|n| !n.is_empty()) {
             for_program.push([name, b"=", value_bytes].concat());
         } else if OF_USER.contains(&name) || name.starts_with(b"LC_") {
@@ -258,12 +289,19 @@ mod tests {
             ("HOME", "/root"),
             ("COMPAT_ENV_", "x"),
             ("COMPAT_MEM", "8M"),
+            ("COMPAT_PUBLISH", "8080:80 5353:53/udp"),
+            ("COMPAT_ALLOW_NET", "none"),
         ]
         .map(|(name, value)| (OsString::from(name), OsString::from(value)));
         let options = standalone(argv.into_iter(), environment.into_iter()).unwrap();
         assert_eq!(options.arg0.as_deref(), Some(b"./hello".as_slice()));
         assert_eq!(options.args, [b"--mem".to_vec(), b"1".to_vec()]);
         assert_eq!(options.memory, 8 << 20);
+        let mut net = hostnet::Settings::default();
+        net.add_port("8080:80").unwrap();
+        net.add_port("5353:53/udp").unwrap();
+        net.add_allowed("none");
+        assert_eq!(options.net, net);
         let expected: [&[u8]; 4] = [b"TZ=CET", b"LC_ALL=C", b"TZ=UTC", b"A=1=2"];
         assert_eq!(options.env, expected);
     }

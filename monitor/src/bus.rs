@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use boot_abi::{DEBUG_PORT, EXIT_PANIC, EXIT_PORT};
+use boot_abi::{DEBUG_PORT, EXIT_PANIC, EXIT_PORT, IDLE_PORT};
 
+use crate::devices::hostnet::Turns;
 use crate::devices::virtio::Registers;
 use crate::outcome::Outcome;
 use crate::stats::Stats;
@@ -19,6 +20,8 @@ pub struct Window {
 pub struct Bus {
     pub windows: Vec<Window>,
     pub stats: Arc<Stats>,
+    /// What an idle CPU does.
+    pub idle: Option<Arc<Turns>>,
 }
 
 impl Bus {
@@ -30,12 +33,11 @@ impl Bus {
                 terminal::message(data);
                 None
             }
-            EXIT_PORT => {
-                let mut value = [0; 4];
-                for (to, from) in value.iter_mut().zip(data) {
-                    *to = *from;
-                }
-                Some(exit_outcome(u32::from_le_bytes(value)))
+            EXIT_PORT => Some(exit_outcome(number(data))),
+            IDLE_PORT => {
+                let idle = self.idle.as_ref()?;
+                let failure = idle.visit(number(data)).err()?;
+                Some(Outcome::Failed(failure.to_string()))
             }
             _ => {
                 self.stats.exits.unclaimed.add(1);
@@ -70,6 +72,14 @@ impl Bus {
             Some((offset, window.device.as_ref()))
         })
     }
+}
+
+fn number(data: &[u8]) -> u32 {
+    let mut value = [0; 4];
+    for (to, from) in value.iter_mut().zip(data) {
+        *to = *from;
+    }
+    u32::from_le_bytes(value)
 }
 
 fn exit_outcome(value: u32) -> Outcome {

@@ -55,6 +55,9 @@ pub fn build(options: &Options, streams: &Streams) -> Result<Vec<u8>> {
     if let Some(name) = hostname {
         blob.push(abi::HOSTNAME, &name)?;
     }
+    if let Some(net) = options.net.record() {
+        blob.push(abi::NET, net.as_bytes())?;
+    }
     blob.push(abi::STREAMS, &stream_record(streams))?;
     let mut seed = [0; SEED_LEN];
     host::random(&mut seed)?;

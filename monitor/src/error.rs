@@ -20,6 +20,8 @@ pub enum Error {
     #[error("{path}: not a configuration blob")]
     BadConfig { path: PathBuf },
     #[error("{0}")]
+    Publish(String),
+    #[error("{0}")]
     NoKvm(String),
     #[error(
         "the image needs {need} MiB of memory below 3 GiB, the machine has {have} MiB: give it more with --mem"

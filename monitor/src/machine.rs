@@ -5,16 +5,20 @@ use std::os::fd::AsFd;
 use std::sync::{Arc, Barrier};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use boot_abi::{KEY_REALTIME, KEY_TSC_KHZ, KEY_VIRTIO_MMIO, STATUS_CANNOT_RUN, STATUS_INTERNAL};
+use boot_abi::{
+    KEY_IDLE_PORT, KEY_REALTIME, KEY_TSC_KHZ, KEY_VIRTIO_MMIO, STATUS_CANNOT_RUN, STATUS_INTERNAL,
+};
 use event_manager::{EventManager, MutEventSubscriber, SubscriberOps};
 use kvm_bindings::CpuId;
 use nix::sys::signalfd::SignalFd;
+use seccompiler::BpfProgram;
 
 use crate::args::Options;
 use crate::bus::{Bus, Window};
 use crate::devices::console::{self, Console, ConsoleEvents, Input, Output, Sink};
+use crate::devices::hostnet::{self, HostNet, Turns};
 use crate::devices::rng::{Rng, RngEvents};
-use crate::devices::virtio::{Device, Registers, Transport};
+use crate::devices::virtio::{Bell, Device, Registers, Transport};
 use crate::error::{Error, Result, host};
 use crate::host::Streams;
 use crate::image::{Image, ImageFile, Segment};
@@ -39,6 +43,8 @@ struct Machine {
     command_line: Vec<String>,
     console: Arc<Transport<Console>>,
     rng: Arc<Transport<Rng>>,
+    net: Option<Arc<Transport<HostNet>>>,
+    bell: Arc<Bell>,
     stats: Arc<Stats>,
 }
 
@@ -87,6 +93,8 @@ fn open_image(options: &Options) -> Result<(ImageFile, Image)> {
 impl Machine {
     fn build(options: &Options, stats: &Arc<Stats>) -> Result<Self> {
         let streams = Streams::look();
+        // First, so that a port that cannot be had is known before the program runs.
+        let net = options.net.build(&stats.net)?;
         let (from, image) = open_image(options)?;
         let sizes = RamSizes::new(options.memory, &image)?;
         let blob = config::build(options, &streams)?;
@@ -101,9 +109,11 @@ impl Machine {
             Arc::clone(&memory),
         )?);
         let rng = Arc::new(Transport::new(Rng, Arc::clone(&memory))?);
+        let net = net.map(|net| Transport::new(net, Arc::clone(&memory)).map(Arc::new));
         let bus = Bus {
             windows: Vec::new(),
             stats: Arc::clone(stats),
+            idle: None,
         };
         let mut machine = Self {
             vm,
@@ -113,10 +123,15 @@ impl Machine {
             command_line: Vec::new(),
             console,
             rng,
+            net: net.transpose()?,
+            bell: Bell::new()?,
             stats: Arc::clone(stats),
         };
         machine.attach(Arc::clone(&machine.console))?;
         machine.attach(Arc::clone(&machine.rng))?;
+        if let Some(net) = machine.net.clone() {
+            machine.attach(net)?;
+        }
         Ok(machine)
     }
 
@@ -127,6 +142,7 @@ impl Machine {
         let line = VIRTIO_FIRST_IRQ + index as u32;
         self.vm.doorbell(base, &device.doorbell)?;
         self.vm.interrupt(&device.interrupt.line, line)?;
+        device.interrupt.bell.get_or_init(|| Arc::clone(&self.bell));
         self.command_line.push(format!(
             "{KEY_VIRTIO_MMIO}={VIRTIO_MMIO_SIZE:#x}@{base:#x}:{line}"
         ));
@@ -155,43 +171,46 @@ impl Machine {
 
         terminal::catch_fatal_signals();
         let raw = terminal::enter_raw();
+        let net = self.net.clone();
         self.start(cpus, &verdict)?;
         let outcome = wait(&mut events, &console, &verdict)?;
+        if let Some(net) = net.filter(|_| !verdict.is_hurried()) {
+            hostnet::see_out(&net, &verdict);
+        }
         drop(raw);
         Ok(outcome)
     }
 
     /// Starts a thread for each CPU. They run when all filters are in place.
-    fn start(self, cpus: u32, verdict: &Arc<Verdict>) -> Result<()> {
+    fn start(mut self, cpus: u32, verdict: &Arc<Verdict>) -> Result<()> {
         let base: CpuId = cpuid::supported(&self.vm.kvm)?;
         let vcpus = (0..cpus)
             .map(|i| Vcpu::new(&self.vm, &base, i, cpus))
             .collect::<Result<Vec<_>>>()?;
+        let threads = vcpus.len() + 1 + usize::from(self.net.is_some());
+        let gate = Arc::new(Barrier::new(threads));
+        self.bus.idle = self.serve_network(cpus, verdict, &gate)?;
         if let Some(first) = vcpus.first() {
             first.start_at(self.image.entry, cpuid::xcr0(&base))?;
+            let idle = self.bus.idle.as_ref().map(|_| format!("{KEY_IDLE_PORT}=1"));
             let line = self
                 .command_line
                 .iter()
                 .cloned()
                 .chain([clock_keys(first)?])
+                .chain(idle)
                 .collect::<Vec<_>>()
                 .join(" ");
             boot::write_command_line(&self.memory, &line)?;
         }
-        let filter = Arc::new(seccomp::vcpu_filter()?);
-        let gate = Arc::new(Barrier::new(vcpus.len() + 1));
+        let filter = Arc::new(seccomp::vcpu_filter(self.bus.idle.is_some())?);
         let bus = Arc::new(self.bus);
         for vcpu in vcpus {
-            let (filter, gate) = (Arc::clone(&filter), Arc::clone(&gate));
             vcpu.spawn(
                 Arc::clone(&bus),
                 Arc::clone(verdict),
                 Arc::clone(&self.stats),
-                move || {
-                    let installed = seccomp::install(&filter);
-                    gate.wait();
-                    installed
-                },
+                confine(Arc::clone(&filter), Arc::clone(&gate)),
             )?;
         }
         seccomp::install(&seccomp::device_filter()?)?;
@@ -202,6 +221,36 @@ impl Machine {
         // The descriptors of the machine stay open until the process ends, which takes them all down at once.
         std::mem::forget(self.vm);
         Ok(())
+    }
+
+    /// Starts the socket device's thread, if there is one. Some: idle CPUs are to help it.
+    fn serve_network(
+        &mut self,
+        cpus: u32,
+        verdict: &Arc<Verdict>,
+        gate: &Arc<Barrier>,
+    ) -> Result<Option<Arc<Turns>>> {
+        let Some(net) = self.net.take() else {
+            return Ok(None);
+        };
+        let filter = Arc::new(seccomp::net_filter()?);
+        hostnet::serve(
+            net,
+            Arc::clone(&self.stats.net),
+            Arc::clone(verdict),
+            Arc::clone(&self.bell),
+            cpus,
+            confine(filter, Arc::clone(gate)),
+        )
+    }
+}
+
+/// What a thread does before its work: it confines itself, and waits until all have.
+fn confine(filter: Arc<BpfProgram>, gate: Arc<Barrier>) -> impl FnOnce() -> Result<()> + Send {
+    move || {
+        let installed = seccomp::install(&filter);
+        gate.wait();
+        installed
     }
 }
 

@@ -8,6 +8,7 @@ use seccompiler::{
     SeccompCondition as Condition, SeccompFilter, SeccompRule, TargetArch,
 };
 
+use crate::devices::hostnet;
 use crate::error::Result;
 
 /// `_IO(0xae, 0x80)` and its neighbours, as in linux/kvm.h.
@@ -44,12 +45,32 @@ const DEVICES: &[i64] = &[
     libc::SYS_readv,
     libc::SYS_sendmsg,
     libc::SYS_poll,
+    libc::SYS_ppoll,
     libc::SYS_epoll_wait,
     libc::SYS_epoll_pwait,
     libc::SYS_epoll_ctl,
     libc::SYS_getrandom,
     libc::SYS_getrusage,
     libc::SYS_getpgrp,
+    libc::SYS_close,
+];
+
+/// The thread of the socket device, besides what `sockets` and `socket_options` name.
+const SOCKETS: &[i64] = &[
+    libc::SYS_epoll_wait,
+    libc::SYS_epoll_pwait,
+    libc::SYS_epoll_ctl,
+    libc::SYS_ppoll,
+    libc::SYS_connect,
+    libc::SYS_bind,
+    libc::SYS_listen,
+    libc::SYS_accept4,
+    libc::SYS_sendmsg,
+    libc::SYS_recvmsg,
+    libc::SYS_recvfrom,
+    libc::SYS_shutdown,
+    libc::SYS_getsockopt,
+    libc::SYS_getsockname,
     libc::SYS_close,
 ];
 
@@ -61,12 +82,55 @@ const TERMINAL_IOCTLS: &[u32] = &[
 ];
 const KVM_IOCTLS: &[u32] = &[KVM_RUN, KVM_GET_REGS, KVM_GET_SREGS];
 
-pub fn vcpu_filter() -> Result<BpfProgram> {
-    filter(&[COMMON], &[TERMINAL_IOCTLS, KVM_IOCTLS])
+/// `serves`: while it has nothing to run, the CPU serves the socket device.
+pub fn vcpu_filter(serves: bool) -> Result<BpfProgram> {
+    let ioctls = &[TERMINAL_IOCTLS, KVM_IOCTLS];
+    let rules = if serves {
+        socket_rules(ioctls)
+    } else {
+        rules(&[COMMON], ioctls)
+    };
+    program(rules?)
 }
 
 pub fn device_filter() -> Result<BpfProgram> {
     filter(&[COMMON, DEVICES], &[TERMINAL_IOCTLS])
+}
+
+pub fn net_filter() -> Result<BpfProgram> {
+    program(socket_rules(&[])?)
+}
+
+fn socket_rules(ioctls: &[&[u32]]) -> Result<Rules> {
+    let mut rules = rules(&[COMMON, SOCKETS], ioctls)?;
+    rules.insert(libc::SYS_socket, sockets()?);
+    let options = hostnet::permitted_options()
+        .map(|(level, name)| all(&[(1, Op::Eq, level as u64), (2, Op::Eq, name as u64)]));
+    rules.insert(libc::SYS_setsockopt, options.collect::<Result<_>>()?);
+    Ok(rules)
+}
+
+/// TCP, UDP and ping.
+fn sockets() -> Result<Vec<SeccompRule>> {
+    let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    let mut allowed = Vec::new();
+    for (family, ping) in [
+        (libc::AF_INET, libc::IPPROTO_ICMP),
+        (libc::AF_INET6, libc::IPPROTO_ICMPV6),
+    ] {
+        for (kind, protocol) in [
+            (libc::SOCK_STREAM, libc::IPPROTO_TCP),
+            (libc::SOCK_DGRAM, libc::IPPROTO_UDP),
+            (libc::SOCK_DGRAM, ping),
+        ] {
+            allowed.push(all(&[
+                (0, Op::Eq, family as u64),
+                (1, Op::Eq, (kind | flags) as u64),
+                (2, Op::Eq, protocol as u64),
+            ])?);
+        }
+    }
+    Ok(allowed)
 }
 
 /// For this thread, for good.
@@ -74,7 +138,13 @@ pub fn install(program: &BpfProgram) -> Result<()> {
     Ok(seccompiler::apply_filter(program)?)
 }
 
+type Rules = BTreeMap<i64, Vec<SeccompRule>>;
+
 fn filter(calls: &[&[i64]], ioctls: &[&[u32]]) -> Result<BpfProgram> {
+    program(rules(calls, ioctls)?)
+}
+
+fn rules(calls: &[&[i64]], ioctls: &[&[u32]]) -> Result<Rules> {
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = calls
         .iter()
         .copied()
@@ -86,7 +156,11 @@ fn filter(calls: &[&[i64]], ioctls: &[&[u32]]) -> Result<BpfProgram> {
         .copied()
         .flatten()
         .map(|request| rule(1, Op::Eq, u64::from(*request)));
-    rules.insert(libc::SYS_ioctl, requests.collect::<Result<_>>()?);
+    let requests: Vec<_> = requests.collect::<Result<_>>()?;
+    // An empty list would allow all of them.
+    if !requests.is_empty() {
+        rules.insert(libc::SYS_ioctl, requests);
+    }
     // Rust's debug builds look at a descriptor before they close it.
     rules.insert(
         libc::SYS_fcntl,
@@ -96,6 +170,10 @@ fn filter(calls: &[&[i64]], ioctls: &[&[u32]]) -> Result<BpfProgram> {
     let not_exec = || rule(2, Op::MaskedEq(libc::PROT_EXEC as u64), 0);
     rules.insert(libc::SYS_mmap, vec![not_exec()?]);
     rules.insert(libc::SYS_mprotect, vec![not_exec()?]);
+    Ok(rules)
+}
+
+fn program(rules: Rules) -> Result<BpfProgram> {
     let filter = SeccompFilter::new(
         rules,
         SeccompAction::Trap,
@@ -106,10 +184,14 @@ fn filter(calls: &[&[i64]], ioctls: &[&[u32]]) -> Result<BpfProgram> {
 }
 
 fn rule(argument: u8, op: Op, value: u64) -> Result<SeccompRule> {
-    Ok(SeccompRule::new(vec![Condition::new(
-        argument,
-        Len::Dword,
-        op,
-        value,
-    )?])?)
+    all(&[(argument, op, value)])
+}
+
+fn all(conditions: &[(u8, Op, u64)]) -> Result<SeccompRule> {
+    let conditions = conditions
+        .iter()
+        .map(|(argument, op, value)| Condition::new(*argument, Len::Dword, op.clone(), *value));
+    Ok(SeccompRule::new(
+        conditions.collect::<std::result::Result<_, _>>()?,
+    )?)
 }

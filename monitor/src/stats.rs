@@ -34,6 +34,51 @@ pub struct Exits {
     pub unclaimed: Counter,
 }
 
+/// What the socket device did.
+#[derive(Debug, Default)]
+pub struct NetCounters {
+    pub connections_in: Counter,
+    pub connections_out: Counter,
+    /// By the user's rules.
+    pub refused: Counter,
+    pub bytes_in: Counter,
+    pub bytes_out: Counter,
+    pub datagrams_in: Counter,
+    pub datagrams_out: Counter,
+    /// Messages from the driver and to it.
+    pub requests: Counter,
+    pub events: Counter,
+    /// The driver rang.
+    pub kicks: Counter,
+    pub interrupts: Counter,
+    /// Looks that found nothing, and sleeps.
+    pub polls: Counter,
+    pub sleeps: Counter,
+    /// How often an idle CPU has served the device.
+    pub visits: Counter,
+}
+
+impl NetCounters {
+    fn json(&self) -> serde_json::Value {
+        json!({
+            "connections_in": self.connections_in.get(),
+            "connections_out": self.connections_out.get(),
+            "refused": self.refused.get(),
+            "bytes_in": self.bytes_in.get(),
+            "bytes_out": self.bytes_out.get(),
+            "datagrams_in": self.datagrams_in.get(),
+            "datagrams_out": self.datagrams_out.get(),
+            "requests": self.requests.get(),
+            "events": self.events.get(),
+            "kicks": self.kicks.get(),
+            "interrupts": self.interrupts.get(),
+            "polls": self.polls.get(),
+            "sleeps": self.sleeps.get(),
+            "visits": self.visits.get(),
+        })
+    }
+}
+
 #[derive(Debug)]
 pub struct Stats {
     pub start: Instant,
@@ -42,6 +87,7 @@ pub struct Stats {
     pub stdin_bytes: Arc<Counter>,
     pub stdout_bytes: Arc<Counter>,
     pub stderr_bytes: Arc<Counter>,
+    pub net: Arc<NetCounters>,
     /// Microseconds from `start` to the first instruction of the guest.
     pub boot_us: Counter,
 }
@@ -55,6 +101,7 @@ impl Stats {
             stdin_bytes: Arc::default(),
             stdout_bytes: Arc::default(),
             stderr_bytes: Arc::default(),
+            net: Arc::default(),
             boot_us: Counter::default(),
         }
     }
@@ -89,6 +136,7 @@ impl Stats {
                 "stderr": self.stderr_bytes.get(),
                 "debug": self.debug_bytes.get(),
             },
+            "net": self.net.json(),
         });
         writeln!(file, "{text:#}").map_err(host("cannot write the statistics"))
     }

@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -325,8 +326,12 @@ struct Running {
 
 impl Running {
     fn start(name: &str) -> Self {
+        Self::with(name, &[])
+    }
+
+    fn with(name: &str, args: &[&str]) -> Self {
         let mut monitor = Command::new(MONITOR);
-        monitor.args(["--mem", "64M"]).arg(guest(name));
+        monitor.args(["--mem", "64M"]).args(args).arg(guest(name));
         let mut child = monitor
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -475,4 +480,160 @@ fn output_that_cannot_be_written_is_no_success() {
     let shown = text(&out.stderr);
     assert_eq!(out.status.code(), Some(125), "{shown}");
     assert!(shown.contains("No space left"), "{shown}");
+}
+
+/// A port that was free just now.
+fn free_port() -> u16 {
+    let probe = TcpListener::bind("127.0.0.1:0").unwrap();
+    probe.local_addr().unwrap().port()
+}
+
+fn dial(port: u16) -> TcpStream {
+    let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
+    stream
+}
+
+/// A guest that serves port 7, and the host's port for it.
+fn serving(args: &[&str]) -> (Running, u16) {
+    let port = free_port();
+    let spec = format!("127.0.0.1:{port}:7");
+    let args = [&["--publish", &spec], args].concat();
+    (Running::with("hostnet", &args), port)
+}
+
+#[test]
+fn a_published_port_reaches_the_guest() {
+    let (running, port) = serving(&[]);
+    let mut stream = dial(port);
+    let bytes: Vec<u8> = (0..2_000_000u32).map(|i| (i ^ i >> 7) as u8).collect();
+    let mut writer = stream.try_clone().unwrap();
+    let sent = [&b"_"[..], &bytes].concat();
+    let expected = sent.clone();
+    let writer = std::thread::spawn(move || {
+        // Neither command occurs at the start of what the guest gets at once.
+        let sent: Vec<u8> = sent.iter().map(|b| b & 0x3f).collect();
+        writer.write_all(&sent).unwrap();
+        writer.shutdown(Shutdown::Write).unwrap();
+    });
+    let mut got = Vec::new();
+    stream.read_to_end(&mut got).unwrap();
+    writer.join().unwrap();
+    let expected: Vec<u8> = expected.iter().map(|b| b & 0x3f).collect();
+    assert!(got == expected, "{} of {} bytes", got.len(), expected.len());
+    // What it sends last arrives, though the machine ends at once.
+    let mut stream = dial(port);
+    stream.write_all(b"q").unwrap();
+    let mut last = String::new();
+    stream.read_to_string(&mut last).unwrap();
+    assert_eq!(last, "bye");
+    assert_eq!(running.status(), Some(0));
+    assert!(TcpListener::bind(("127.0.0.1", port)).is_ok());
+}
+
+#[test]
+fn the_net_thread_may_do_all_that_its_sockets_need() {
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("stats");
+    let (mut running, port) = serving(&["--json-stats", file.to_str().unwrap()]);
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let to = server.local_addr().unwrap();
+    let datagrams = UdpSocket::bind(to).unwrap();
+    let mut stream = dial(port);
+    let [low, high] = to.port().to_le_bytes();
+    stream.write_all(&[b'x', low, high]).unwrap();
+    let mut hello = String::new();
+    server
+        .accept()
+        .unwrap()
+        .0
+        .read_to_string(&mut hello)
+        .unwrap();
+    assert_eq!(hello, "hello");
+    let (_, from) = datagrams.recv_from(&mut [0; 16]).unwrap();
+    datagrams.send_to(b"answer", from).unwrap();
+    // Pings need a permission of the host.
+    let lines: Vec<String> = std::iter::repeat_with(|| running.line())
+        .filter(|line| !line.starts_with("compat-monitor: the host does not let this user"))
+        .take(3)
+        .collect();
+    assert!(lines.contains(&"info\n".to_owned()), "{lines:?}");
+    assert!(lines.contains(&"datagram\n".to_owned()), "{lines:?}");
+    let mut stream = dial(port);
+    stream.write_all(b"q").unwrap();
+    stream.read_to_end(&mut Vec::new()).unwrap();
+    assert_eq!(running.status(), Some(0));
+    let stats: serde_json::Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+    let net = &stats["net"];
+    assert_eq!(
+        (&net["connections_in"], &net["connections_out"]),
+        (&2.into(), &1.into())
+    );
+    assert!(net["bytes_out"].as_u64().unwrap() >= 5 + 3 + 3, "{net}");
+}
+
+#[test]
+fn ports_and_rules_that_do_not_work_are_told_before_the_start() {
+    let held = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = held.local_addr().unwrap().port();
+    let in_use = format!("{port}:80");
+    for (args, expected) in [
+        (["--publish", &in_use], "is in use"),
+        (["--publish", "80"], "[IP:]HOST:GUEST"),
+        (
+            ["--publish", "203.0.113.1:8080:80"],
+            "no address 203.0.113.1",
+        ),
+        (["--allow-net", "no.such.host.invalid:1"], "cannot resolve"),
+        (["--net", "carrier-pigeon"], "--net is 'user' or 'none'"),
+    ] {
+        let out = run(&args, &guest("boot"));
+        assert_eq!(out.status.code(), Some(125), "{args:?}");
+        let shown = text(&out.stderr);
+        assert!(shown.contains(expected), "{shown}");
+    }
+    let out = run(&["--net", "none", "--publish", "0:80"], &guest("boot"));
+    assert_eq!(out.status.code(), Some(125));
+    let out = run(&["--net", "none"], &guest("boot"));
+    assert!(!text(&out.stderr).contains("0xfeb00400"));
+    assert!(!text(&out.stderr).contains("mode=forward"));
+    let out = run(&["--publish", "127.0.0.1:0:80"], &guest("boot"));
+    assert!(text(&out.stderr).contains("port 80/tcp is published as "));
+    assert!(text(&out.stderr).contains("mode=forward ip=10.0.2.15/24"));
+}
+
+#[test]
+fn connections_wait_when_descriptors_run_out() {
+    let port = free_port();
+    let script = format!(
+        "ulimit -n 40; exec {MONITOR} --mem 64M --publish 127.0.0.1:{port}:7 {}",
+        guest("hostnet").display()
+    );
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", &script])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null());
+    let mut child = shell.stderr(Stdio::piped()).spawn().unwrap();
+    let mut errors = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    errors.read_line(&mut line).unwrap();
+    assert_eq!(line, "ready\n");
+    let serve = |stream: &mut TcpStream| {
+        stream.write_all(b"hello").unwrap();
+        stream.read_exact(&mut [0; 5]).unwrap();
+    };
+    // As many as there are descriptors for, and a few more.
+    let mut streams: Vec<_> = (0..24).map(|_| dial(port)).collect();
+    line.clear();
+    errors.read_line(&mut line).unwrap();
+    assert!(line.contains("no descriptors are left"), "{line}");
+    let mut late = streams.split_off(20);
+    serve(&mut streams[0]);
+    drop(streams);
+    late.iter_mut().for_each(serve);
+    late[0].write_all(b"q").unwrap();
+    assert_eq!(wait_for(child), Some(0));
 }

@@ -1,8 +1,12 @@
 //! Every call, with arguments that no program would pass: whatever comes, it is an errno and not a panic.
+use crate::kernel::Files;
 use crate::mock::{BASE, Mock};
+use crate::sys::sockets::double;
 use crate::{Regs, TABLE, dispatch};
+use ::net::{Control, SocketType};
 use core::sync::atomic::Ordering::Relaxed;
-use linux_abi::raw::general as raw;
+use linux_abi::raw::{general as raw, net};
+use std::vec;
 use std::vec::Vec;
 
 /// A small generator (xorshift64*), so that a failure can be repeated.
@@ -81,6 +85,25 @@ fn prepare(random: &mut Random) -> Mock {
     k.call("timerfd_create", [1, nonblocking]).unwrap();
     k.call("epoll_create1", [0]).unwrap();
     k.call("memfd_create", [k.text("m"), 2]).unwrap();
+    for (family, kind) in [
+        (net::AF_UNIX, SocketType::Stream),
+        (net::AF_UNIX, SocketType::SeqPacket),
+        (net::AF_INET, SocketType::Stream),
+        (net::AF_INET6, SocketType::Datagram),
+    ] {
+        let (state, _) = double::open(&k, family, kind, true);
+        for word in words.iter().take(32) {
+            let control = vec![
+                Control::Rights(k.files().get(0).into_iter().collect()),
+                Control::Dropped(1),
+            ];
+            state.arrives_with(double::Message {
+                bytes: word.to_le_bytes().to_vec(),
+                control,
+                ..double::Message::default()
+            });
+        }
+    }
     k
 }
 

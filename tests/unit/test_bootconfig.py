@@ -24,6 +24,7 @@ def test_everything_comes_back() -> None:
         env=["A=1", "B="],
         cwd="/w",
         hostname="h",
+        net="mode=card ip=dhcp",
         seed=bytes(32),
         umask=0o22,
         streams=(Stream.TTY, Stream.PIPE, Stream.CLOSED),
@@ -32,6 +33,7 @@ def test_everything_comes_back() -> None:
     records = decode(encode(config))
     assert [data for tag, data in records if tag == Tag.ARG] == [b"", b"-c", "print('ü')".encode(), b"\xff"]
     assert dict(records)[Tag.STREAMS] == bytes([4, 1, 0, 0, 24, 0, 80, 0])
+    assert dict(records)[Tag.NET] == b"mode=card ip=dhcp"
     assert dict(records)[Tag.UMASK] == bytes([0o22, 0, 0, 0])
     assert [tag for tag, _ in records].count(Tag.ENV) == 2
 

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -85,6 +86,10 @@ def test_added_files(hello: Path, tmp_path: Path) -> None:
         (["run", "-e", "=1", "/bin/true"], 125, "NAME=VALUE"),
         (["run", "-e", "SURELY_NOT_SET", "/bin/true"], 125, "not set"),
         (["run", "--cwd", "here", "/bin/true"], 125, "absolute"),
+        (["run", "/bin/true", "-p", "80"], 125, "-p 8080:80"),
+        (["run", "/bin/true", "--net", "bridge"], 125, "no such kind of network"),
+        (["run", "/bin/true", "--allow-net", "host:none"], 125, "no port"),
+        (["stats", "first"], 125, "not a valid integer"),
         (["run", "--nonsense"], 125, "No such option"),
         (["run"], 125, "Missing argument"),
         (["explode"], 125, "No such command"),
@@ -119,6 +124,23 @@ def test_what_the_monitor_gets(hello: Path, tmp_path: Path) -> None:
     assert words[words.index("--cwd") + 1] == str(tmp_path)
     assert words[-3:] == ["--", "-x", "y z"]
     assert words[-4].startswith(str(tmp_path / "cache"))
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/kvm"), reason="needs /dev/kvm")
+def test_the_network_of_the_monitor(hello: Path, tmp_path: Path) -> None:
+    """Options stand before or after the program; what follows `--` is the program's."""
+    compat("wrap", hello, "-o", tmp_path / "x.img")
+    for program in (hello, tmp_path / "x.img"):
+        options = ["-p", "8080:80", "--allow-net", "dns", "--net", "user", "--pcap", "x.pcap"]
+        expected = ["--net", "user", "--publish", "8080:80", "--publish", "53:53/udp", "--allow-net", "dns"]
+        for words in ([*options, program, "-p", "53:53/udp"], [program, *options, "-p", "53:53/udp"]):
+            done = compat("run", *words, "--", "-p", "1:1")
+            assert done.returncode == 9, done.stderr
+            told = done.stdout.splitlines()
+            at = told.index("--net")
+            assert told[at : at + 10] == [*expected, "--pcap", "x.pcap"]
+            assert told[-3:] == ["--", "-p", "1:1"]
+    assert "--net" not in compat("run", hello).stdout.splitlines()
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/kvm"), reason="needs /dev/kvm")
@@ -240,6 +262,21 @@ def test_qemu_ends_with_its_launcher(
         time.sleep(0.05)
     assert processes_with(str(image)) == []
     assert not [name for name in set(os.listdir("/tmp")) - before if "compat" in name]
+
+
+def test_qemu_has_the_network(static_hello: Path, tmp_path: Path) -> None:
+    """QEMU takes the arguments, and says nothing: a port that is in use is told before it starts."""
+    capture = tmp_path / "x.pcap"
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        taken.listen()
+        done = compat("run", "--platform", "qemu", static_hello, "-p", f"127.0.0.1:{port}:80")
+        assert (done.returncode, f"port {port}/tcp of 127.0.0.1 is in use" in done.stderr) == (125, True)
+    done = compat("run", "--platform", "qemu", static_hello, "-p", f"127.0.0.1:{port}:80", "--pcap", capture)
+    assert "hello from the toy kernel" in done.stderr
+    assert "QEMU:" not in done.stderr
+    assert capture.read_bytes()[:4] == b"\xd4\xc3\xb2\xa1"
 
 
 def test_qemu_is_named_when_it_lacks(static_hello: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,43 @@ def test_imagemagick_brings_its_coders_and_their_libraries() -> None:
     found = [path for path, _ in tree.walk()]
     assert any(path.endswith(b"/coders/png.so") for path in found)
     assert tree.lookup("/etc/ImageMagick-6/policy.xml") is not None
+
+
+NETWORK_FILES = ("/etc/services", "/etc/protocols", "/etc/gai.conf", "/etc/hosts", "/etc/nsswitch.conf")
+
+
+def test_servers_bring_what_they_look_up() -> None:
+    tree, runtime = wrap("/usr/sbin/nginx")
+    for path in (*NETWORK_FILES, "/lib/x86_64-linux-gnu/libnss_dns.so.2", "/etc/ssl/certs/ca-certificates.crt"):
+        assert tree.lookup(path) is not None, path
+    # Where it writes unless its configuration says otherwise.
+    for path in ("/var/lib/nginx", "/var/log/nginx"):
+        node = tree.lookup(path)
+        assert node is not None, path
+        assert node.is_dir
+    (added,) = [group for group in runtime.added if group.reason == "names of services and protocols"]
+    assert added.size < 32 << 10
+
+
+def test_go_brings_certificates_and_names() -> None:
+    """It has its own resolver and its own TLS, and links with little but the C library."""
+    for program in ("/usr/bin/etcd", "/usr/bin/caddy"):
+        tree, _ = wrap(program)
+        for path in (*NETWORK_FILES, "/etc/ssl/certs/ca-certificates.crt"):
+            assert tree.lookup(path) is not None, f"{program}: {path}"
+
+
+@pytest.mark.parametrize("flags", [[], ["-static"]])
+def test_programs_that_look_up_names(compile_c: Callable[..., Path], flags: list[str]) -> None:
+    text = '#include <netdb.h>\nint main(void) { return !getservbyname("http", "tcp"); }\n'
+    program = compile_c(f"services{len(flags)}", text, *flags)
+    tree, _ = wrap(str(program))
+    assert all(tree.lookup(path) is not None for path in NETWORK_FILES)
+
+
+def test_programs_without_a_network_have_no_names(hello: Path) -> None:
+    tree, _ = wrap(str(hello))
+    assert tree.lookup("/etc/services") is None
 
 
 def test_a_static_program_gets_little(static_hello: Path) -> None:

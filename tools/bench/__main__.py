@@ -14,6 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from tools.bench.network import network
 from tools.bench.programs import BenchError
 from tools.bench.rows import Bench, Row
 
@@ -22,6 +23,7 @@ GROUPS: dict[str, Callable[[Bench], Iterable[Row]]] = {
     "computation": Bench.computation,
     "starting": Bench.starting,
     "sizes": Bench.sizes,
+    "network": network,
 }
 SCHEMA_VERSION = 1
 WIDTH = 110
@@ -85,7 +87,7 @@ def figure(value: float | None) -> str:
 
 def target(row: Row) -> str:
     parts = [
-        f"{row.ratio_at_most:g} x" if row.ratio_at_most else "",
+        f"{row.ratio_at_most:.4g} x" if row.ratio_at_most else "",
         f"{row.guest_at_most:.4g} {row.unit}" if row.guest_at_most else "",
     ]
     return ", ".join(part for part in parts if part)

@@ -14,20 +14,32 @@ extern crate std;
 mod address;
 mod env;
 pub mod forward;
+mod inet;
+mod ioctl;
 mod message;
 mod netconf;
+mod netlink;
 mod network;
+mod procfs;
+mod route;
 mod socket;
 pub mod stack;
+#[cfg(test)]
+mod tests;
+mod unix;
 mod uplink;
 
 pub use address::{Address, LinkAddress, RawAddress, UnixName};
 pub use env::{Env, Ucred};
+pub use inet::{Counter, Counters, InetProtocol, SocketEntry, TcpState};
+pub use ioctl::is_interface_ioctl;
 pub use linux_abi::Errno;
 pub use message::{Control, Outgoing, Received};
 pub use netconf::{BadWord, NetConfig, NetMode, hosts};
 pub use network::{Interface, InterfaceFlags, Network};
+pub use route::{Route, broadcast, lookup, netmask, network_of, table};
 pub use socket::{Accepted, Socket, SocketOps, SocketType, receive_vec};
+pub use unix::UnixEntry;
 pub use uplink::{
     Acceptor, ConnectRequest, Connection, DatagramKind, DatagramReceiver, Datagrams, Listening,
     Stream, StreamOption, Uplink,

@@ -1,14 +1,18 @@
 //! The network of the guest: its interfaces, its name spaces, the way out; makes sockets.
 use crate::Result;
 use crate::env::Env;
-use crate::socket::Socket;
+use crate::inet::{self, Inet};
+use crate::netlink;
+use crate::socket::{Socket, SocketType};
+use crate::unix::{self, Names, UnixEntry};
 use crate::uplink::Uplink;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bitflags::bitflags;
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use linux_abi::Errno;
+use linux_abi::raw::net::{AF_INET, AF_INET6, AF_NETLINK, AF_UNIX};
 use spin::Once;
 use vfs::Host;
 
@@ -50,14 +54,45 @@ pub struct Interface {
 pub struct Network {
     host: Arc<dyn Host>,
     uplink: Once<Arc<dyn Uplink>>,
+    unix: Arc<Names>,
+    pub(crate) netlink_ports: netlink::Ports,
+    inet: Once<Inet>,
+}
+
+/// `ARPHRD_LOOPBACK`
+const ARPHRD_LOOPBACK: u16 = 772;
+
+/// The interface that every guest has.
+fn loopback() -> Interface {
+    Interface {
+        index: 1,
+        name: String::from("lo"),
+        flags: InterfaceFlags::UP
+            | InterfaceFlags::LOOPBACK
+            | InterfaceFlags::RUNNING
+            | InterfaceFlags::LOWER_UP,
+        mtu: 65536,
+        hardware_type: ARPHRD_LOOPBACK,
+        hardware_address: [0; 6],
+        addresses: Vec::from([
+            (IpAddr::V4(Ipv4Addr::LOCALHOST), 8),
+            (IpAddr::V6(Ipv6Addr::LOCALHOST), 128),
+        ]),
+        gateways: Vec::new(),
+        received: [0; 4],
+        sent: [0; 4],
+    }
 }
 
 impl Network {
     #[must_use]
     pub fn new(host: Arc<dyn Host>) -> Arc<Self> {
         Arc::new(Self {
+            unix: Names::new(host.clone()),
             host,
             uplink: Once::new(),
+            netlink_ports: netlink::Ports::default(),
+            inet: Once::new(),
         })
     }
 
@@ -76,25 +111,53 @@ impl Network {
         self.uplink.get()
     }
 
+    /// All interfaces, `lo` first.
+    #[must_use]
+    pub fn interfaces(&self) -> Vec<Interface> {
+        let outside = self.uplink.get().map(|uplink| uplink.interfaces());
+        let mut all = Vec::from([loopback()]);
+        all.extend(outside.into_iter().flatten());
+        all
+    }
+
+    /// What the sockets of the Internet families share.
+    pub(crate) fn inet(&self) -> &Inet {
+        self.inet.call_once(|| Inet::new(&*self.host))
+    }
+
     /// socket(2): `kind` without its flags.
     pub fn socket(
         self: &Arc<Self>,
-        _domain: u32,
-        _kind: u32,
-        _protocol: u32,
-        _env: &dyn Env,
+        domain: u32,
+        kind: u32,
+        protocol: u32,
+        env: &dyn Env,
     ) -> Result<Arc<Socket>> {
-        Err(Errno::EAFNOSUPPORT)
+        match domain {
+            AF_UNIX => unix::socket(&self.unix, kind, protocol, env),
+            AF_NETLINK => netlink::socket(self, SocketType::new(kind)?, protocol, env),
+            AF_INET | AF_INET6 => inet::socket(self, domain, kind, protocol, env),
+            _ => Err(Errno::EAFNOSUPPORT),
+        }
     }
 
     /// socketpair(2)
     pub fn pair(
         self: &Arc<Self>,
-        _domain: u32,
-        _kind: u32,
-        _protocol: u32,
-        _env: &dyn Env,
+        domain: u32,
+        kind: u32,
+        protocol: u32,
+        env: &dyn Env,
     ) -> Result<[Arc<Socket>; 2]> {
-        Err(Errno::EAFNOSUPPORT)
+        match domain {
+            AF_UNIX => unix::pair(&self.unix, kind, protocol, env),
+            _ => Err(Errno::EAFNOSUPPORT),
+        }
+    }
+
+    /// The lines of /proc/net/unix.
+    #[must_use]
+    pub fn unix_sockets(&self) -> Vec<UnixEntry> {
+        self.unix.entries()
     }
 }

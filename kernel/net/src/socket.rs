@@ -30,8 +30,8 @@ impl SocketType {
             SOCK_DGRAM => Ok(Self::Datagram),
             SOCK_RAW => Ok(Self::Raw),
             SOCK_SEQPACKET => Ok(Self::SeqPacket),
-            // SOCK_RDM, SOCK_DCCP, SOCK_PACKET
-            4 | 6 | 10 => Err(Errno::ESOCKTNOSUPPORT),
+            // SOCK_RDM, SOCK_DCCP, SOCK_PACKET, and numbers without a name below SOCK_MAX
+            0..=10 => Err(Errno::ESOCKTNOSUPPORT),
             _ => Err(Errno::EINVAL),
         }
     }
@@ -123,6 +123,9 @@ pub trait SocketOps: Any + Send + Sync {
         Err(Errno::ENOTTY)
     }
 
+    /// The inode number under which fstat(2) and /proc know the socket: told once, when it gets a descriptor.
+    fn set_inode(&self, _ino: u64) {}
+
     /// Lines of /proc/net/* ask the socket about itself by its type.
     fn as_any(&self) -> &dyn Any;
 }
@@ -154,7 +157,9 @@ impl Socket {
     #[must_use]
     pub fn into_file(self: Arc<Self>, nonblocking: bool) -> Arc<File> {
         let flags = O_RDWR | if nonblocking { O_NONBLOCK } else { 0 };
-        File::from_ops(self, flags)
+        let file = File::from_ops(self.clone(), flags);
+        self.ops.set_inode(file.inode().ino());
+        file
     }
 
     /// The timeout in force, as `SO_RCVTIMEO` and `SO_SNDTIMEO` have it. None: waits for ever.

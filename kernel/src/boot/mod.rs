@@ -62,6 +62,7 @@ fn start(start_info: u64) -> Result<(), String> {
     let cmdline = String::from_utf8_lossy(info.cmdline);
     CMDLINE.call_once(|| cmdline.clone().into_owned());
     init_time(&cmdline);
+    drivers::network::init(&cmdline);
     drivers::init(&cmdline, &config.seed);
     let streams = tty::Streams {
         kinds: config.streams,
@@ -134,7 +135,7 @@ fn subtract(
 }
 
 /// A `key=value` of the command line.
-fn option<'a>(cmdline: &'a str, key: &str) -> Option<&'a str> {
+pub fn option<'a>(cmdline: &'a str, key: &str) -> Option<&'a str> {
     cmdline
         .split_ascii_whitespace()
         .find_map(|word| word.strip_prefix(key)?.strip_prefix('='))

@@ -6,6 +6,7 @@
 use super::virtio::{hostnet, netcard};
 use crate::time::{self, TimerId};
 use alloc::sync::{Arc, Weak};
+use core::sync::atomic::{AtomicBool, Ordering};
 use net::forward::SpinTime;
 use spin::{Mutex, Once};
 use vfs::Wake;
@@ -54,7 +55,7 @@ impl Polling {
 }
 
 fn exists() -> bool {
-    hostnet::gsi().is_some() || netcard::gsi().is_some()
+    hostnet::gsi().is_some() || netcard::exists()
 }
 
 fn has_news() -> bool {
@@ -101,16 +102,34 @@ fn rest() -> bool {
 
 /// The device's interrupt, if it is among `bits`.
 pub fn handle_interrupts(bits: u32) {
-    // It is not acknowledged: the line is an edge, nobody reads the status, and each access is an exit.
-    let is_ours = |gsi: Option<u8>| gsi.is_some_and(|gsi| bits & 1 << gsi != 0);
-    if is_ours(hostnet::gsi()) || is_ours(netcard::gsi()) {
+    // The socket device's is not acknowledged: the line is an edge, nobody reads the status, and each access is an exit.
+    if hostnet::gsi().is_some_and(|gsi| bits & 1 << gsi != 0) || netcard::is_interrupted(bits) {
         poll();
     }
 }
 
+/// The monitor takes an idle CPU's time to serve the device.
+static MONITOR_RESTS: AtomicBool = AtomicBool::new(false);
+
+/// Reads off the command line how an idle CPU is to wait.
+pub fn init(cmdline: &str) {
+    let offered = crate::boot::option(cmdline, boot_abi::KEY_IDLE_PORT).is_some();
+    MONITOR_RESTS.store(offered, Ordering::Relaxed);
+}
+
+/// Whether an idle CPU leaves itself to the monitor (`gate::rest`): where that is offered, and once the device is in use.
+pub fn rests_at_the_monitor() -> bool {
+    MONITOR_RESTS.load(Ordering::Relaxed) && hostnet::gsi().is_some()
+}
+
 /// How long to look for work before halting, in ns.
 pub fn spin_time() -> u64 {
-    SPIN.get()
+    // Nothing comes while the CPU spins where it is the CPU's own thread that would bring it.
+    if rests_at_the_monitor() {
+        0
+    } else {
+        SPIN.get()
+    }
 }
 
 /// The CPU is about to halt. True: not now, something has come.

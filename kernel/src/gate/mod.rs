@@ -6,7 +6,7 @@ use core::arch::global_asm;
 use core::ptr::{addr_of, addr_of_mut};
 
 /// RFLAGS of ring 3: IF and the bit that is always set. IOPL is 0, so the program cannot change IF; every frame that the
-/// kernel returns through has it forced. The kernel's two ports are open by the TSS's I/O map (KVM on PVM loses an IOPL).
+/// kernel returns through has it forced. The kernel's three ports are open by the TSS's I/O map (KVM on PVM loses an IOPL).
 pub const USER_FLAGS: u64 = 0x202;
 
 /// First IDT vector of the interrupts that the gate knows; their pending bits are 0..24.
@@ -134,9 +134,21 @@ pub unsafe fn install() {
             boot_abi::EXIT_PORT + 1,
             boot_abi::EXIT_PORT + 2,
             boot_abi::EXIT_PORT + 3,
+            boot_abi::IDLE_PORT,
+            boot_abi::IDLE_PORT + 1,
+            boot_abi::IDLE_PORT + 2,
+            boot_abi::IDLE_PORT + 3,
         ] {
             tss.io_map[usize::from(port / 8)] &= !(1 << (port % 8));
         }
+    }
+}
+
+/// Leaves the CPU to the monitor for `us` microseconds, or until something comes; see `boot_abi::IDLE_PORT`.
+pub fn rest(us: u32) {
+    // SAFETY: the port has no effect on memory, but for what devices do to theirs.
+    unsafe {
+        core::arch::asm!("out dx, eax", in("dx") boot_abi::IDLE_PORT, in("eax") us, options(nostack, preserves_flags));
     }
 }
 

@@ -8,7 +8,7 @@ use crate::drivers::random;
 use crate::mm::frame;
 use crate::mm::layout::PAGE;
 use crate::task::{Process, entry};
-use crate::{boot, percpu, sys, time};
+use crate::{boot, net, percpu, sys, time};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec;
@@ -19,8 +19,8 @@ use spin::Once;
 use syscall_shim::state::Resource;
 use syscall_shim::sys::core::{RELEASE, VERSION};
 use vfs::{
-    CpuInfo, Errno, FdTable, InodeRef, Limit, MapEntry, Place, ProcPlace, ProcSource, ProcessInfo,
-    SystemMemory, Uname,
+    CpuInfo, Errno, FdTable, InodeRef, Limit, MapEntry, NetFile, NetInterface, Place, ProcPlace,
+    ProcSource, ProcessInfo, SystemMemory, Uname,
 };
 
 /// Longest piece of the program's memory that is shown: its arguments, its environment.
@@ -223,6 +223,12 @@ impl ProcSource for Source {
 
     fn random_id(&self) -> [u8; 16] {
         random_bytes()
+    }
+    fn network(&self, file: NetFile, out: &mut Vec<u8>) {
+        net::network().show(file, out);
+    }
+    fn interfaces(&self) -> Vec<NetInterface> {
+        net::network().sysfs_interfaces()
     }
     fn kernel_command_line(&self) -> String {
         boot::command_line()

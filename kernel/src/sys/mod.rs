@@ -3,6 +3,7 @@
 
 mod files;
 mod memory;
+mod net;
 mod process;
 mod signals;
 mod system;

@@ -189,9 +189,13 @@ fn idle() {
     if drivers::network::before_halt() {
         return;
     }
-    time::arm_for_idle();
     // Work for a thread on its way out: none is, and the gate would not halt.
     percpu::clear_work();
+    if drivers::network::rests_at_the_monitor() {
+        gate::rest(time::idle_us());
+        return;
+    }
+    time::arm_for_idle();
     gate::halt();
     drivers::network::after_halt(time::monotonic() - begin);
 }

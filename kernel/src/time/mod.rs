@@ -9,7 +9,9 @@ pub use clock::{
     SHIFT, init, monotonic, monotonic_at, parameters, realtime, realtime_offset, tsc_khz,
 };
 pub use host::{HostClock, host};
-pub use timers::{TimerId, add_timer, arm, arm_for_idle, cancel, run_timers, timer_interrupt};
+pub use timers::{
+    TimerId, add_timer, arm, arm_for_idle, cancel, idle_us, run_timers, timer_interrupt,
+};
 
 /// Nanoseconds of a second.
 pub const SECOND: u64 = 1_000_000_000;

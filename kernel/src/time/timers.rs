@@ -136,6 +136,16 @@ pub fn arm(deadline: u64) {
     apic::arm_timer(ns);
 }
 
+/// How long until the earliest timer of this CPU, for [`crate::gate::rest`].
+pub fn idle_us() -> u32 {
+    let next = this().queue.lock().next_deadline();
+    next.map_or(boot_abi::IDLE_FOREVER, |deadline| {
+        // Rather a little late than twice.
+        let us = deadline.saturating_sub(monotonic()).div_ceil(1000);
+        us.min(u64::from(boot_abi::IDLE_FOREVER) - 1) as u32
+    })
+}
+
 /// Has the hardware timer interrupt for the earliest timer of this CPU.
 pub fn arm_for_idle() {
     let next = this().queue.lock().next_deadline();

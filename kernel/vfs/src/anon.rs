@@ -10,15 +10,36 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use linux_abi::Errno;
+use linux_abi::raw::general::{ANON_INODE_FS_MAGIC, SOCKFS_MAGIC};
+use spin::Once;
 
-/// `ANON_INODE_FS_MAGIC`
-const MAGIC: u64 = 0x0904_1934;
 /// The device number that anonymous inodes report; file systems are given others.
 const DEVICE: u64 = 14;
 
 struct AnonInode {
     ino: u64,
     ops: Arc<dyn FileOps>,
+}
+
+/// What the mount of all anonymous inodes starts at; nobody ever gets there.
+struct Root;
+
+impl FileOps for Root {}
+
+/// The one mount that they all are in.
+fn mount() -> Arc<Mount> {
+    static MOUNT: Once<Arc<Mount>> = Once::new();
+    let make = || {
+        let ops = Arc::new(Root);
+        Mount::root(MountSpec {
+            root: Arc::new(AnonInode { ino: 0, ops }),
+            fs_type: "anon_inodefs",
+            source: String::new(),
+            options: String::new(),
+            read_only: false,
+        })
+    };
+    MOUNT.call_once(make).clone()
 }
 
 /// A place for operations that have none.
@@ -29,15 +50,8 @@ pub(crate) fn place_for(ops: &Arc<dyn FileOps>) -> Place {
         ino: NEXT.fetch_add(1, Relaxed),
         ops: ops.clone(),
     });
-    let spec = MountSpec {
-        root: inode.clone(),
-        fs_type: "anon_inodefs",
-        source: String::new(),
-        options: String::new(),
-        read_only: false,
-    };
     Place {
-        mount: Mount::root(spec),
+        mount: mount(),
         inode,
     }
 }
@@ -53,8 +67,12 @@ impl Inode for AnonInode {
 
     fn metadata(&self) -> Metadata {
         let mut metadata = self.ops.metadata().unwrap_or(Metadata {
-            // An anonymous inode really has no type bits.
-            mode: self.ops.kind().map_or(0, FileType::mode_bits) | 0o600,
+            mode: match self.ops.kind() {
+                Some(FileType::Socket) => FileType::Socket.mode_bits() | 0o777,
+                Some(kind) => kind.mode_bits() | 0o600,
+                // An anonymous inode really has no type bits.
+                None => 0o600,
+            },
             nlink: 1,
             blksize: 4096,
             ..Metadata::default()
@@ -69,7 +87,10 @@ impl Inode for AnonInode {
 
     fn statfs(&self) -> StatFs {
         StatFs {
-            magic: MAGIC,
+            magic: match self.ops.kind() {
+                Some(FileType::Socket) => u64::from(SOCKFS_MAGIC),
+                _ => u64::from(ANON_INODE_FS_MAGIC),
+            },
             block_size: 4096,
             name_max: 255,
             ..StatFs::default()

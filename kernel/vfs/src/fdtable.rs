@@ -110,6 +110,16 @@ impl FdTable {
         self.slots.lock().entry(fd).map(|entry| entry.file.clone())
     }
 
+    /// `EMFILE` if no descriptor is free: asked before something is taken that could not be given back.
+    pub fn check_room(&self) -> Result<()> {
+        let slots = self.slots.lock();
+        if slots.lowest_free(0) < slots.limit {
+            Ok(())
+        } else {
+            Err(Errno::EMFILE)
+        }
+    }
+
     /// Gives `file` the lowest free descriptor, or fails with `EMFILE`.
     pub fn insert(&self, file: Arc<File>, cloexec: bool) -> Result<i32> {
         self.insert_from(0, file, cloexec)

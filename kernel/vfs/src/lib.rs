@@ -13,6 +13,7 @@ extern crate std;
 mod anon;
 mod at;
 mod attr;
+mod bytes;
 mod context;
 mod devfs;
 mod epoll;
@@ -39,6 +40,7 @@ mod wait;
 mod walk;
 
 pub use at::{At, OpenHow};
+pub use bytes::ByteQueue;
 pub use context::{Credentials, FsContext};
 pub use devfs::devfs;
 pub use epoll::{Epoll, EpollEvent, epoll};
@@ -56,8 +58,8 @@ pub use ops::{FileOps, SeekKind};
 pub use page::{PAGE_SIZE, Page, PageRef};
 pub use pipe::{Pipe, PipeEnd, pipe};
 pub use procfs::{
-    CpuInfo, Limit, MapEntry, MemoryUse, ProcPlace, ProcSource, ProcessInfo, SystemMemory, Uname,
-    procfs,
+    CpuInfo, Limit, MapEntry, MemoryUse, NetFile, NetInterface, ProcPlace, ProcSource, ProcessInfo,
+    SystemMemory, Uname, procfs,
 };
 pub use sysfs::sysfs;
 pub use timerfd::{TimerFd, TimerSpec, timerfd};

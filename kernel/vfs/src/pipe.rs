@@ -1,13 +1,13 @@
 //! Pipes and FIFOs, see pipe(7).
 use crate::Result;
 use crate::anon;
+use crate::bytes::ByteQueue;
 use crate::file::File;
 use crate::io::{Sink, Source, UserMemory};
 use crate::ops::FileOps;
 use crate::types::{FileType, poll};
 use crate::wait::WaitList;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use linux_abi::Errno;
 use linux_abi::raw::general::{O_ACCMODE, O_CLOEXEC, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY};
 use linux_abi::raw::ioctl::FIONREAD;
@@ -19,80 +19,8 @@ const DEFAULT_CAPACITY: usize = 65536;
 /// The default of /proc/sys/fs/pipe-max-size.
 const MAX_CAPACITY: usize = 1 << 20;
 
-/// Bytes in order of arrival; storage grows up to the capacity as it is needed.
-struct Ring {
-    storage: Vec<u8>,
-    head: usize,
-    len: usize,
-}
-
-impl Ring {
-    /// The stored bytes: two pieces when they wrap around.
-    fn pieces(&self) -> (&[u8], &[u8]) {
-        let end = self.head + self.len;
-        let size = self.storage.len();
-        let first = self.storage.get(self.head..end.min(size)).unwrap_or(&[]);
-        let second = self.storage.get(..end.saturating_sub(size)).unwrap_or(&[]);
-        (first, second)
-    }
-
-    /// The storage, a power of two in size, with room for `extra` more bytes.
-    fn reserve(&mut self, extra: usize) -> Result<()> {
-        let needed = self.len + extra;
-        if needed <= self.storage.len() {
-            return Ok(());
-        }
-        let mut bigger = Vec::new();
-        bigger
-            .try_reserve_exact(needed.next_power_of_two().max(256))
-            .map_err(|_| Errno::ENOMEM)?;
-        let (first, second) = self.pieces();
-        bigger.extend_from_slice(first);
-        bigger.extend_from_slice(second);
-        bigger.resize(bigger.capacity(), 0);
-        (self.storage, self.head) = (bigger, 0);
-        Ok(())
-    }
-
-    fn put(&mut self, count: usize, source: &mut dyn Source) -> Result<()> {
-        self.reserve(count)?;
-        let size = self.storage.len();
-        let start = (self.head + self.len) % size.max(1);
-        let first = count.min(size - start);
-        source.take(
-            self.storage
-                .get_mut(start..start + first)
-                .unwrap_or(&mut []),
-        )?;
-        self.len += first;
-        if count > first {
-            source.take(self.storage.get_mut(..count - first).unwrap_or(&mut []))?;
-            self.len += count - first;
-        }
-        Ok(())
-    }
-
-    fn take(&mut self, sink: &mut dyn Sink) -> Result<usize> {
-        let wanted = sink.remaining().min(self.len);
-        let (first, second) = self.pieces();
-        let from_first = wanted.min(first.len());
-        sink.put(first.get(..from_first).unwrap_or(&[]))?;
-        if wanted > from_first {
-            sink.put(second.get(..wanted - from_first).unwrap_or(&[]))?;
-        }
-        self.len -= wanted;
-        self.head = if self.len == 0 {
-            0
-        } else {
-            (self.head + wanted) % self.storage.len()
-        };
-        Ok(wanted)
-    }
-}
-
 struct State {
-    ring: Ring,
-    capacity: usize,
+    bytes: ByteQueue,
     readers: usize,
     writers: usize,
     /// How many times an end has been opened: who opens a FIFO waits for the other count to move.
@@ -140,14 +68,8 @@ pub fn pipe(flags: u32) -> Result<(Arc<File>, Arc<File>)> {
 
 impl Pipe {
     pub(crate) fn new() -> Arc<Self> {
-        let ring = Ring {
-            storage: Vec::new(),
-            head: 0,
-            len: 0,
-        };
         let state = State {
-            ring,
-            capacity: DEFAULT_CAPACITY,
+            bytes: ByteQueue::new(DEFAULT_CAPACITY),
             readers: 0,
             writers: 0,
             readers_ever: 0,
@@ -202,7 +124,13 @@ impl PipeEnd {
     /// `F_GETPIPE_SZ`
     #[must_use]
     pub fn capacity(&self) -> usize {
-        self.pipe.state.lock().capacity
+        self.pipe.state.lock().bytes.limit()
+    }
+
+    /// How many bytes can be read.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.pipe.state.lock().bytes.len()
     }
 
     /// `F_SETPIPE_SZ`: answers the capacity that it became.
@@ -215,10 +143,10 @@ impl PipeEnd {
             return Err(Errno::EPERM);
         }
         let mut state = self.pipe.state.lock();
-        if capacity < state.ring.len {
+        if capacity < state.bytes.len() {
             return Err(Errno::EBUSY);
         }
-        state.capacity = capacity;
+        state.bytes.set_limit(capacity);
         drop(state);
         self.pipe.waiters.notify(poll::OUT | poll::WRNORM);
         Ok(capacity)
@@ -232,14 +160,14 @@ impl FileOps for PipeEnd {
         }
         let count = {
             let mut state = self.pipe.state.lock();
-            if state.ring.len == 0 {
+            if state.bytes.is_empty() {
                 return if state.writers == 0 {
                     Ok(0)
                 } else {
                     Err(Errno::EAGAIN)
                 };
             }
-            state.ring.take(sink)?
+            state.bytes.take(sink, usize::MAX)?
         };
         self.pipe.waiters.notify(poll::OUT | poll::WRNORM);
         Ok(count)
@@ -252,17 +180,11 @@ impl FileOps for PipeEnd {
             if state.readers == 0 {
                 return Err(Errno::EPIPE);
             }
-            let room = state.capacity - state.ring.len.min(state.capacity);
+            let room = state.bytes.room();
             if (wanted <= PIPE_BUF && room < wanted) || (wanted > 0 && room == 0) {
                 return Err(Errno::EAGAIN);
             }
-            let count = wanted.min(room);
-            let before = state.ring.len;
-            match state.ring.put(count, source) {
-                // What came before the bad address is in the pipe, and counts.
-                Err(error) if state.ring.len == before => return Err(error),
-                _ => state.ring.len - before,
-            }
+            state.bytes.put(source, wanted)?
         };
         self.pipe.waiters.notify(poll::IN | poll::RDNORM);
         Ok(count)
@@ -272,7 +194,7 @@ impl FileOps for PipeEnd {
         let state = self.pipe.state.lock();
         let mut events = 0;
         if self.reads {
-            if state.ring.len > 0 {
+            if !state.bytes.is_empty() {
                 events |= poll::IN | poll::RDNORM;
             }
             if state.writers == 0 && state.writers_ever != self.seen_writers {
@@ -280,7 +202,7 @@ impl FileOps for PipeEnd {
             }
         }
         if self.writes {
-            if state.capacity.saturating_sub(state.ring.len) >= PIPE_BUF {
+            if state.bytes.room() >= PIPE_BUF {
                 events |= poll::OUT | poll::WRNORM;
             }
             if state.readers == 0 {
@@ -310,7 +232,7 @@ impl FileOps for PipeEnd {
         if command != FIONREAD {
             return Err(Errno::ENOTTY);
         }
-        let waiting = self.pipe.state.lock().ring.len;
+        let waiting = self.waiting();
         memory.write(
             argument,
             &i32::try_from(waiting).unwrap_or(i32::MAX).to_le_bytes(),
@@ -335,11 +257,7 @@ impl Drop for PipeEnd {
             state.writers -= usize::from(self.writes);
             if state.readers == 0 && state.writers == 0 {
                 // Nobody can read what is left; a FIFO starts empty when it is opened again.
-                state.ring = Ring {
-                    storage: Vec::new(),
-                    head: 0,
-                    len: 0,
-                };
+                state.bytes.clear();
             }
         }
         self.pipe

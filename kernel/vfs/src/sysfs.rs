@@ -1,4 +1,6 @@
 //! The parts of /sys that C libraries and runtimes read: CPUs, memory settings, an empty control group.
+mod interfaces;
+
 use crate::Result;
 use crate::host::Host;
 use crate::inode::InodeRef;
@@ -36,10 +38,12 @@ macro_rules! value {
 }
 
 static ROOT: Directory = fixed(&[
+    dir("class", &CLASS),
     dir("devices", &DEVICES),
     dir("fs", &FS),
     dir("kernel", &KERNEL),
 ]);
+static CLASS: Directory = fixed(&[dir("net", &interfaces::NET)]);
 static DEVICES: Directory = fixed(&[dir("system", &SYSTEM)]);
 static SYSTEM: Directory = fixed(&[dir("cpu", &CPU), dir("node", &NODE)]);
 static FS: Directory = fixed(&[dir("cgroup", &CGROUP)]);

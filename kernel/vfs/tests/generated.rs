@@ -4,8 +4,9 @@ mod common;
 use common::*;
 use std::sync::Arc;
 use vfs::{
-    At, CpuInfo, Errno, FdTable, FsContext, Limit, LookupFlags, MapEntry, MemFs, Mount, Place,
-    ProcPlace, ProcSource, ProcessInfo, SystemMemory, Uname, devfs, procfs, sysfs,
+    At, CpuInfo, Errno, FdTable, FsContext, Limit, LookupFlags, MapEntry, MemFs, Mount, NetFile,
+    NetInterface, Place, ProcPlace, ProcSource, ProcessInfo, SystemMemory, Uname, devfs, procfs,
+    sysfs,
 };
 
 struct Machine {
@@ -94,6 +95,20 @@ impl ProcSource for Machine {
     }
     fn cpu_count(&self) -> u32 {
         2
+    }
+    fn network(&self, file: NetFile, out: &mut Vec<u8>) {
+        out.extend_from_slice(format!("{file:?}\n").as_bytes());
+    }
+    fn interfaces(&self) -> Vec<NetInterface> {
+        let named = |name: &str, index, flags| NetInterface {
+            name: name.into(),
+            index,
+            flags,
+            hardware_address: [2, 0, 0, 0, 0, index as u8],
+            received: [1, 2, 3, 4],
+            ..NetInterface::default()
+        };
+        vec![named("lo", 1, 0x10049), named("eth0", 2, 0x1043)]
     }
     fn cpu(&self) -> CpuInfo {
         CpuInfo {
@@ -243,6 +258,22 @@ fn proc_tells_about_the_process() {
         err(process.open("/proc/x", O_CREAT | O_WRONLY)),
         Errno::EPERM
     );
+}
+
+#[test]
+fn interfaces_are_shown() {
+    let (process, _files) = machine();
+    assert_eq!(process.names("/sys/class/net"), [".", "..", "eth0", "lo"]);
+    assert_eq!(text(&process, "/sys/class/net/lo/operstate"), "unknown\n");
+    assert_eq!(text(&process, "/sys/class/net/lo/flags"), "0x49\n");
+    let eth0 = |file: &str| text(&process, &format!("/sys/class/net/eth0/{file}"));
+    assert_eq!(eth0("address"), "02:00:00:00:00:02\n");
+    assert_eq!(eth0("operstate"), "up\n");
+    assert_eq!(eth0("statistics/rx_bytes"), "2\n");
+    assert_eq!(err(process.find("/sys/class/net/eth1")), Errno::ENOENT);
+    assert_eq!(text(&process, "/proc/net/tcp6"), "Tcp6\n");
+    assert_eq!(process.at().readlink(b"/proc/net").unwrap(), b"self/net");
+    assert_eq!(text(&process, "/proc/sys/net/core/somaxconn"), "4096\n");
 }
 
 #[test]

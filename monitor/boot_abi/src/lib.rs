@@ -22,6 +22,14 @@ pub const EXIT_PANIC: u32 = 0x100;
 /// Port: bytes (also by `rep outsb`) for a person, on stderr: kernel messages, crash reports. QEMU: `isa-debugcon,iobase=0xe9`.
 pub const DEBUG_PORT: u16 = 0xe9;
 
+/// Port: a CPU with nothing to do writes here (32 bits) for how many microseconds it has none, all ones for "until something
+/// comes". The write returns by then, or earlier: when a device has something for the driver that it would have interrupted
+/// for, when an interrupt has been raised since the last such write, or for no reason. Meanwhile the CPU's thread in the monitor serves
+/// the socket device, so that neither side has to wake the other. Offered by [`KEY_IDLE_PORT`]; elsewhere the CPU halts.
+pub const IDLE_PORT: u16 = 0xf8;
+/// Value for [`IDLE_PORT`].
+pub const IDLE_FOREVER: u32 = u32::MAX;
+
 /// Names of the virtio-console ports (multiport); the ids are whatever the device announces.
 pub const PORT_STDIO: &str = "compat.stdio";
 pub const PORT_STDERR: &str = "compat.stderr";
@@ -36,6 +44,9 @@ pub const KEY_VIRTIO_MMIO: &str = "virtio_mmio.device";
 pub const KEY_TSC_KHZ: &str = "compat.tsc_khz";
 /// Command line: `TSC:NANOSECONDS`, a pair read together: TSC value and CLOCK_REALTIME. Absent TSC: 0.
 pub const KEY_REALTIME: &str = "compat.realtime";
+
+/// Command line: present (with the value 1) if the monitor takes writes to [`IDLE_PORT`].
+pub const KEY_IDLE_PORT: &str = "compat.idle_port";
 
 /// Exit status of `compat run` and of the monitor when compat itself could not do its work (bad image, no KVM, ...).
 pub const STATUS_CANNOT_RUN: u8 = 125;

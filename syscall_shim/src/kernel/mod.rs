@@ -5,6 +5,7 @@
 
 mod files;
 mod memory;
+mod net;
 mod process;
 mod signals;
 mod system;
@@ -15,6 +16,7 @@ mod wait;
 
 pub use files::Files;
 pub use memory::{Memory, MmapRequest, Remap};
+pub use net::Net;
 pub use process::{Process, Usage, UsageOf, WaitTarget, Waited};
 pub use signals::{KillTarget, Signals};
 pub use system::{MemoryFigures, System};
@@ -27,7 +29,7 @@ use crate::table::Call;
 
 /// All of it. A kernel implements the parts and this.
 pub trait Kernel:
-    UserMemory + Wait + Files + Memory + Time + Signals + Threads + Process + System + Sized
+    UserMemory + Wait + Files + Net + Memory + Time + Signals + Threads + Process + System + Sized
 {
     /// A call that is not implemented (or unknown: `call` is none) was made and gets ENOSYS. To be told to the user,
     /// once for each number.

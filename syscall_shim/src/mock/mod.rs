@@ -2,6 +2,7 @@
 
 mod host;
 mod memory;
+mod net;
 mod process;
 mod signals;
 mod threads;
@@ -13,6 +14,7 @@ use crate::kernel::{Files, Kernel, System, UserMemory, Wait, Woken};
 use crate::state::{FileLocks, Identity, Limits, ProcessState};
 use crate::table::Call;
 use crate::{Regs, dispatch};
+use ::net::Network;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -34,6 +36,7 @@ pub struct Mock {
     pub host: Arc<MockHost>,
     memfd: MemfdStore,
     locks: FileLocks,
+    network: Arc<Network>,
     pub state: ProcessState,
     /// A signal that is not blocked waits for delivery.
     pub interrupted: AtomicBool,
@@ -66,6 +69,7 @@ impl Mock {
             files: FdTable::new(1024),
             fs: FsContext::new(Place { mount, inode: root }),
             memfd: MemfdStore::new(2, host.clone(), 1024),
+            network: Network::new(host.clone()),
             host,
             locks: FileLocks::new(),
             state: ProcessState::new(PID, identity, Limits::new(1000)),

@@ -42,12 +42,30 @@ impl<'a> Cursor<'a> {
         self.left -= len;
         self.total -= len;
     }
+
+    /// EFAULT if there are not that many.
+    fn skip(&mut self, count: usize) -> Result<(), Errno> {
+        let mut left = count;
+        while left > 0 {
+            let (_, len) = self.stretch(left).ok_or(Errno::EFAULT)?;
+            self.advance(len);
+            left -= len;
+        }
+        Ok(())
+    }
 }
 
 /// Buffers that bytes go to.
 pub struct UserSink<'a, K> {
     k: &'a K,
     cursor: Cursor<'a>,
+}
+
+impl<K> UserSink<'_, K> {
+    /// Leaves the next `count` bytes as they are.
+    pub fn skip(&mut self, count: usize) -> Result<(), Errno> {
+        self.cursor.skip(count)
+    }
 }
 
 impl<K: UserMemory> Sink for UserSink<'_, K> {
@@ -105,13 +123,7 @@ impl<K: UserMemory> Source for UserSource<'_, K> {
     }
 
     fn skip(&mut self, count: usize) -> Result<(), Errno> {
-        let mut left = count;
-        while left > 0 {
-            let (_, len) = self.cursor.stretch(left).ok_or(Errno::EFAULT)?;
-            self.cursor.advance(len);
-            left -= len;
-        }
-        Ok(())
+        self.cursor.skip(count)
     }
 }
 

@@ -13,7 +13,7 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
-use core::sync::atomic::{Ordering, fence};
+use core::sync::atomic::{AtomicBool, Ordering, fence};
 use net::stack::{Arrival, Features as CardFeatures, Link, Offload, Stack};
 use spin::Once;
 use virtio_drivers::queue::VirtQueue;
@@ -300,25 +300,34 @@ pub struct Card {
     doorbell: Doorbell,
 }
 
-static CARD: Once<(Arc<Stack>, u8)> = Once::new();
+/// A card's interrupt line.
+pub struct Line {
+    gsi: u8,
+    mmio: Mmio,
+    /// There was an interrupt that the device does not know to be over.
+    raised: AtomicBool,
+}
 
-/// Finds the card and sets it up. `mtu`: the user's. With it comes its interrupt line, which `attach` wants.
-pub fn find(mtu: Option<u32>) -> Result<(Box<Card>, u8), &'static str> {
-    let (mmio, gsi) = find_with_gsi(DeviceType::Network).ok_or("there is none")?;
-    let card = Card::new(mmio, mtu.map(|mtu| mtu as usize))?;
+static CARD: Once<(Arc<Stack>, Line)> = Once::new();
+
+/// Finds the card and sets it up. `mtu`: the user's. `attach` wants the line.
+pub fn find(mtu: Option<u32>) -> Result<(Box<Card>, Line), &'static str> {
+    let (mut mmio, gsi) = find_with_gsi(DeviceType::Network).ok_or("there is none")?;
+    let card = Card::new(&mut mmio, mtu.map(|mtu| mtu as usize))?;
     if !ioapic::enable(gsi) {
         return Err("its interrupt line has no vector");
     }
-    Ok((card, gsi))
+    let raised = AtomicBool::new(false);
+    Ok((card, Line { gsi, mmio, raised }))
 }
 
 /// From now on the stack gets to hear what comes.
-pub fn attach(stack: Arc<Stack>, gsi: u8) {
-    CARD.call_once(|| (stack, gsi));
+pub fn attach(stack: Arc<Stack>, line: Line) {
+    CARD.call_once(|| (stack, line));
 }
 
 impl Card {
-    fn new(mut mmio: Mmio, mtu: Option<usize>) -> Result<Box<Self>, &'static str> {
+    fn new(mmio: &mut Mmio, mtu: Option<usize>) -> Result<Box<Self>, &'static str> {
         if !mmio.is_modern() {
             return Err(
                 "it is a legacy device, which is not supported (QEMU: -global virtio-mmio.force-legacy=false)",
@@ -334,11 +343,11 @@ impl Card {
         if !mmio.get_status().contains(DeviceStatus::FEATURES_OK) {
             return Err("it refuses its driver");
         }
-        let hardware = Self::hardware(&mmio, features)?;
-        let mtu = mtu.unwrap_or_else(|| Self::own_mtu(&mmio, features));
+        let hardware = Self::hardware(mmio, features)?;
+        let mtu = mtu.unwrap_or_else(|| Self::own_mtu(mmio, features));
         let doorbell = mmio.doorbell();
-        let receiver = Receiver::new(&mut mmio)?;
-        let transmitter = Transmitter::new(&mut mmio)?;
+        let receiver = Receiver::new(mmio)?;
+        let transmitter = Transmitter::new(mmio)?;
         mmio.finish_init();
         let checksum = features.contains(Features::CSUM);
         let mut card = Box::new(Self {
@@ -444,9 +453,18 @@ impl Link for Card {
     }
 }
 
-/// The card's interrupt line, if there is a card.
-pub fn gsi() -> Option<u8> {
-    CARD.get().map(|(_, gsi)| *gsi)
+/// Whether there is a card.
+pub fn exists() -> bool {
+    CARD.get().is_some()
+}
+
+/// Whether the card's interrupt is among `bits`.
+pub fn is_interrupted(bits: u32) -> bool {
+    CARD.get().is_some_and(|(_, line)| {
+        let is_raised = bits & 1 << line.gsi != 0;
+        line.raised.fetch_or(is_raised, Ordering::Relaxed);
+        is_raised
+    })
 }
 
 /// Hands on what has come. Memory reads only, if nothing has. Answers whether something had.
@@ -462,7 +480,12 @@ pub fn has_news() -> bool {
 
 /// Whether the card interrupts when something has come. After switching it on the caller must look once more.
 pub fn interrupt(on: bool) {
-    if let Some((stack, _)) = CARD.get() {
-        stack.with_link(|link| link.interrupt(on));
+    let Some((stack, line)) = CARD.get() else {
+        return;
+    };
+    if on && line.raised.swap(false, Ordering::Relaxed) {
+        // Only now: it may be an exit, and who waits for what came should not wait for that. QEMU's line stays up until then.
+        line.mmio.acknowledge();
     }
+    stack.with_link(|link| link.interrupt(on));
 }

@@ -1,7 +1,7 @@
 //! Making names: mkdir(2), mknod(2), symlink(2), link(2).
 use super::{At, check_name};
 use crate::Result;
-use crate::inode::NewNode;
+use crate::inode::{InodeRef, NewNode};
 use crate::mount::Place;
 use crate::types::{Metadata, access};
 use crate::walk::Parent;
@@ -51,7 +51,7 @@ impl At<'_> {
         (dir.gid, if is_dir { mode | S_ISGID } else { mode })
     }
 
-    fn make(&self, parent: &Parent<'_>, node: NewNode<'_>, mode: u32) -> Result<()> {
+    fn make(&self, parent: &Parent<'_>, node: NewNode<'_>, mode: u32) -> Result<InodeRef> {
         self.check_create(&parent.dir, &parent.name)?;
         let (gid, mode) = match node {
             NewNode::Symlink(_) => (
@@ -65,16 +65,21 @@ impl At<'_> {
             .dir
             .inode
             .create(&parent.name, node, mode, self.cred.uid, gid)
-            .map(drop)
     }
 
     /// mkdir(2).
     pub fn mkdir(&self, path: &[u8], mode: u32) -> Result<()> {
         self.make(&self.new_name(path)?, NewNode::Directory, mode)
+            .map(drop)
     }
 
     /// mknod(2), for anything but directories and links. Devices are for root only.
     pub fn mknod(&self, path: &[u8], node: NewNode<'_>, mode: u32) -> Result<()> {
+        self.make_node(path, node, mode).map(drop)
+    }
+
+    /// The same for bind(2), which keeps the node that it made.
+    pub fn make_node(&self, path: &[u8], node: NewNode<'_>, mode: u32) -> Result<InodeRef> {
         let parent = self.new_name(path)?;
         self.refuse_slash(&parent)?;
         if matches!(node, NewNode::CharDevice(_) | NewNode::BlockDevice(_)) && !self.cred.is_root()
@@ -95,6 +100,7 @@ impl At<'_> {
         let parent = self.new_name(path)?;
         self.refuse_slash(&parent)?;
         self.make(&parent, NewNode::Symlink(target), 0o777)
+            .map(drop)
     }
 
     /// A slash after a name that is to become something else than a directory.

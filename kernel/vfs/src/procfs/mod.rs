@@ -3,19 +3,23 @@ mod descriptors;
 mod machine;
 mod maps;
 mod mounts;
+mod net;
 mod process;
 mod source;
 mod status;
 mod sys;
 
 pub use source::{
-    CpuInfo, Limit, MapEntry, MemoryUse, ProcPlace, ProcSource, ProcessInfo, SystemMemory, Uname,
+    CpuInfo, Limit, MapEntry, MemoryUse, NetFile, NetInterface, ProcPlace, ProcSource, ProcessInfo,
+    SystemMemory, Uname,
 };
 pub(crate) use status::put_cpu_list;
 
 use crate::host::Host;
 use crate::inode::InodeRef;
-use crate::pseudo::{Context, Directory, Dynamic, Entry, Kind, PseudoFs, dir, mount, put, text};
+use crate::pseudo::{
+    Context, Directory, Dynamic, Entry, Kind, PseudoFs, Show, dir, mount, put, text,
+};
 use crate::types::FileType;
 use alloc::sync::Arc;
 
@@ -61,17 +65,14 @@ static ROOT: Directory = Directory {
                 None,
             ),
         },
-        Entry {
-            name: "mounts",
-            mode: 0o777,
-            kind: Kind::Link(
-                |_, out| {
-                    put!(out, "self/mounts");
-                    Ok(())
-                },
-                None,
-            ),
-        },
+        plain_link("mounts", |_, out| {
+            put!(out, "self/mounts");
+            Ok(())
+        }),
+        plain_link("net", |_, out| {
+            put!(out, "self/net");
+            Ok(())
+        }),
         text("cmdline", machine::command_line),
         text("cpuinfo", machine::cpuinfo),
         text("filesystems", machine::filesystems),
@@ -86,6 +87,15 @@ static ROOT: Directory = Directory {
     ],
     dynamic: Some(&PROCESSES),
 };
+
+/// A link that is simply a path.
+const fn plain_link(name: &'static str, show: Show) -> Entry {
+    Entry {
+        name,
+        mode: 0o777,
+        kind: Kind::Link(show, None),
+    }
+}
 
 static PROCESSES: Dynamic = Dynamic {
     find: find_process,

@@ -1,6 +1,6 @@
 //! The directory of a process, and those of its threads.
 use super::source::{ProcPlace, ProcessInfo};
-use super::{descriptors, maps, mounts, number, status};
+use super::{descriptors, maps, mounts, net, number, status};
 use crate::Result;
 use crate::inode::Link;
 use crate::pseudo::{Context, Directory, Dynamic, Entry, Kind, Text, dir, fixed, put, text};
@@ -29,6 +29,7 @@ pub(super) static PROCESS: Directory = fixed(&[
     text("maps", maps::maps),
     text("mountinfo", mounts::mountinfo),
     text("mounts", mounts::mounts),
+    dir("net", &net::ROOT),
     text("oom_adj", |_, out| constant(out, "0\n")),
     text("oom_score", |_, out| constant(out, "0\n")),
     Entry {
@@ -70,6 +71,7 @@ static THREAD: Directory = fixed(&[
     text("maps", maps::maps),
     text("mountinfo", mounts::mountinfo),
     text("mounts", mounts::mounts),
+    dir("net", &net::ROOT),
     link("root", root),
     text("stat", status::stat),
     text("statm", status::statm),

@@ -91,10 +91,58 @@ pub trait ProcSource: Send + Sync {
     /// Random bytes for a new UUID.
     fn random_id(&self) -> [u8; 16];
 
+    /// Appends the text of a file of /proc/net.
+    fn network(&self, _file: NetFile, _out: &mut Vec<u8>) {}
+
+    /// The network interfaces, `lo` first.
+    fn interfaces(&self) -> Vec<NetInterface> {
+        Vec::new()
+    }
+
     /// The kernel's own command line.
     fn kernel_command_line(&self) -> String {
         String::new()
     }
+}
+
+/// The files of /proc/net.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NetFile {
+    Arp,
+    Dev,
+    IfInet6,
+    Ipv6Route,
+    Netlink,
+    Netstat,
+    Packet,
+    Protocols,
+    Raw,
+    Raw6,
+    Route,
+    Snmp,
+    Sockstat,
+    Sockstat6,
+    Tcp,
+    Tcp6,
+    Udp,
+    Udp6,
+    Unix,
+}
+
+/// A network interface, as /sys/class/net shows it.
+#[derive(Clone, Default, Debug)]
+pub struct NetInterface {
+    pub name: String,
+    pub index: u32,
+    /// `IFF_*`
+    pub flags: u32,
+    pub mtu: u32,
+    /// `ARPHRD_*`
+    pub hardware_type: u16,
+    pub hardware_address: [u8; 6],
+    /// Packets, bytes, errors and drops, received and sent.
+    pub received: [u64; 4],
+    pub sent: [u64; 4],
 }
 
 /// The places that a process keeps.

@@ -12,8 +12,12 @@ macro_rules! setting {
     };
 }
 
-pub(super) static ROOT: Directory =
-    fixed(&[dir("fs", &FS), dir("kernel", &KERNEL), dir("vm", &VM)]);
+pub(super) static ROOT: Directory = fixed(&[
+    dir("fs", &FS),
+    dir("kernel", &KERNEL),
+    dir("net", &super::net::SETTINGS),
+    dir("vm", &VM),
+]);
 
 static KERNEL: Directory = fixed(&[
     setting!("cap_last_cap", 40),

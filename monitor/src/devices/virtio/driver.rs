@@ -83,6 +83,19 @@ impl<D: Device> Driver<D> {
         write(device, VIRTIO_MMIO_STATUS, 15);
     }
 
+    /// Empties the queues, as a driver does that starts anew.
+    pub fn forget(&mut self) {
+        write(&self.device, VIRTIO_MMIO_STATUS, 0);
+        for queue in 0..self.seen.len() {
+            let [_, avail, used] = parts(queue);
+            for ring in [avail, used] {
+                self.memory.write_obj(0u32, GuestAddress(ring)).unwrap();
+            }
+            self.next_descriptor[queue] = 0;
+            self.seen[queue] = 0;
+        }
+    }
+
     fn allocate(&mut self, len: usize) -> u64 {
         let at = self.next_buffer;
         self.next_buffer += (len as u64).next_multiple_of(64);

@@ -11,8 +11,8 @@ mod tests;
 
 use thiserror::Error;
 
-pub use interrupt::Interrupt;
-pub use rings::{Chain, Rings};
+pub use interrupt::{Bell, Interrupt};
+pub use rings::{Buffer, Chain, Rings};
 pub use transport::{Registers, Transport};
 
 /// Why a device gave up on its driver. It then asks to be reset.

@@ -17,7 +17,7 @@ pub struct Buffer {
 }
 
 /// A descriptor chain taken from a queue, to be given back by its head.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Chain {
     pub head: u16,
     /// The device reads these.
@@ -32,6 +32,8 @@ pub struct Rings<'a> {
     interrupt: &'a Interrupt,
     /// The driver wants to hear of what was given back.
     wanted: bool,
+    /// No interrupts: the caller tells the driver.
+    quiet: bool,
 }
 
 impl<'a> Rings<'a> {
@@ -41,14 +43,31 @@ impl<'a> Rings<'a> {
             memory,
             interrupt,
             wanted: false,
+            quiet: false,
         }
     }
 
-    /// Tells the driver of what was given back, if it wants to hear of it.
-    pub fn signal(&mut self) {
-        if std::mem::take(&mut self.wanted) {
+    /// From now on `signal` does nothing, and the caller asks `wanted`.
+    pub fn quiet(mut self) -> Self {
+        self.quiet = true;
+        self
+    }
+
+    /// Whether the driver wants to hear of what was given back.
+    pub fn wanted(&self) -> bool {
+        self.wanted
+    }
+
+    /// Tells the driver of what was given back, if it wants to hear of it. `true`: it was told.
+    pub fn signal(&mut self) -> bool {
+        if self.quiet {
+            return false;
+        }
+        let wanted = std::mem::take(&mut self.wanted);
+        if wanted {
             self.interrupt.queue_used();
         }
+        wanted
     }
 
     fn ready(&mut self, index: usize) -> Option<&mut Queue> {
@@ -57,18 +76,22 @@ impl<'a> Rings<'a> {
 
     /// The next chain that the driver made available. A queue that the driver did not set up has none.
     pub fn pop(&mut self, index: usize) -> Result<Option<Chain>, DeviceError> {
+        let mut chain = Chain::default();
+        Ok(self.pop_into(index, &mut chain)?.then_some(chain))
+    }
+
+    /// As `pop`, into a chain whose space is used again. `false`: there is none.
+    pub fn pop_into(&mut self, index: usize, chain: &mut Chain) -> Result<bool, DeviceError> {
         let memory = self.memory;
         let Some(queue) = self.ready(index) else {
-            return Ok(None);
+            return Ok(false);
         };
         let Some(descriptors) = queue.iter(memory)?.next() else {
-            return Ok(None);
+            return Ok(false);
         };
-        let mut chain = Chain {
-            head: descriptors.head_index(),
-            readable: Vec::new(),
-            writable: Vec::new(),
-        };
+        chain.head = descriptors.head_index();
+        chain.readable.clear();
+        chain.writable.clear();
         for descriptor in descriptors {
             let buffer = Buffer {
                 address: descriptor.addr(),
@@ -84,7 +107,7 @@ impl<'a> Rings<'a> {
                 return Err(DeviceError::Protocol("made an overlong descriptor chain"));
             }
         }
-        Ok(Some(chain))
+        Ok(true)
     }
 
     /// Gives a chain back, of which the device wrote `written` bytes.

@@ -84,18 +84,47 @@ impl<D: Device> Transport<D> {
 
     /// Lets the device work on its queues, on the device thread.
     pub fn process(&self) -> D::Wants {
+        self.serve(D::process)
+    }
+
+    /// Lets a device with a thread of its own do `work` on its queues.
+    pub fn serve<T: Default>(
+        &self,
+        work: impl FnOnce(&mut D, &mut Rings<'_>) -> std::result::Result<T, DeviceError>,
+    ) -> T {
+        self.work(false, work).0
+    }
+
+    /// As `serve`, for a thread that tells the driver by itself. `true`: the driver wants to hear of what was given back.
+    pub fn serve_quietly<T: Default>(
+        &self,
+        work: impl FnOnce(&mut D, &mut Rings<'_>) -> std::result::Result<T, DeviceError>,
+    ) -> (T, bool) {
+        self.work(true, work)
+    }
+
+    fn work<T: Default>(
+        &self,
+        quiet: bool,
+        work: impl FnOnce(&mut D, &mut Rings<'_>) -> std::result::Result<T, DeviceError>,
+    ) -> (T, bool) {
         let mut state = self.lock();
         let state = &mut *state;
         if !state.running() {
-            return D::Wants::default();
+            return (T::default(), false);
         }
         let mut rings = Rings::new(&mut state.queues, &self.memory, &self.interrupt);
-        let result = state.device.process(&mut rings);
+        if quiet {
+            rings = rings.quiet();
+        }
+        let result = work(&mut state.device, &mut rings);
         rings.signal();
-        result.unwrap_or_else(|e| {
+        let wanted = rings.wanted();
+        let done = result.unwrap_or_else(|e| {
             self.give_up(state, &e);
-            D::Wants::default()
-        })
+            T::default()
+        });
+        (done, wanted)
     }
 
     /// The driver broke the rules: nothing more is done for it until it resets the device.

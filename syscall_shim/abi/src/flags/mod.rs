@@ -18,10 +18,12 @@ mod events;
 mod files;
 mod memory;
 mod signals;
+mod sockets;
 mod threads;
 
 pub use events::*;
 pub use files::*;
 pub use memory::*;
 pub use signals::*;
+pub use sockets::*;
 pub use threads::*;

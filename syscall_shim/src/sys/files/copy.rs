@@ -1,4 +1,5 @@
 //! Copies between files inside the kernel.
+use super::to_socket::{send_bytes, send_file};
 use super::transfer::{blocking, broken_pipe};
 use crate::Fd;
 use crate::kernel::Kernel;
@@ -6,6 +7,7 @@ use crate::user::UserPtr;
 use alloc::vec;
 use linux_abi::raw::general::{O_APPEND, SEEK_CUR, SEEK_SET};
 use linux_abi::{Errno, MAX_RW_COUNT, SysResult};
+use net::{Socket, SocketType};
 use vfs::{File, FileType, SliceSink, SliceSource, Source};
 
 /// How much is moved at a time.
@@ -44,6 +46,12 @@ pub(super) fn write_step<K: Kernel>(
     spot: Spot,
     bytes: &[u8],
 ) -> (usize, Option<Errno>) {
+    if let Some(socket) = file.ops_as::<Socket>() {
+        return match send_bytes(k, (file, socket), bytes) {
+            Ok(count) => (count, None),
+            Err(errno) => (0, Some(errno)),
+        };
+    }
     let mut done = 0;
     while done < bytes.len() {
         let attempt = || {
@@ -117,6 +125,12 @@ fn store_start<K: Kernel>(
     }
 }
 
+/// The socket that takes bytes of any number.
+fn stream(file: &File) -> Option<&Socket> {
+    file.ops_as::<Socket>()
+        .filter(|socket| socket.ops().kind() == SocketType::Stream)
+}
+
 /// sendfile(2)
 pub fn sendfile<K: Kernel>(
     k: &K,
@@ -141,12 +155,11 @@ pub fn sendfile<K: Kernel>(
         return Err(Errno::EINVAL);
     }
     let start = start_of(k, &input, offset)?;
-    let done = copy(
-        k,
-        (&input, start),
-        (&output, Spot::Current),
-        count.min(MAX_RW_COUNT),
-    )?;
+    let count = count.min(MAX_RW_COUNT);
+    let done = match stream(&output).filter(|_| input.ops().is_none()) {
+        Some(socket) => send_file(k, (&input, start), (&output, socket), count)?,
+        None => copy(k, (&input, start), (&output, Spot::Current), count)?,
+    };
     store_start(k, &input, offset, start + done as u64)?;
     Ok(done)
 }

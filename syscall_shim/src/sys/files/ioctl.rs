@@ -1,5 +1,6 @@
 use crate::Fd;
 use crate::kernel::Kernel;
+use crate::sys::sockets;
 use crate::user::UserPtr;
 use linux_abi::raw::ioctl as raw;
 use linux_abi::{Errno, SysResult};
@@ -21,7 +22,10 @@ pub fn ioctl<K: Kernel>(k: &K, fd: Fd, request: u32, arg: u64) -> SysResult {
             }
             _ => return Err(Errno::ENOTTY),
         },
-        _ => return file.ioctl(request, arg, k),
+        _ => {
+            let interface = sockets::interface_ioctl(k, &file, request, arg);
+            return interface.unwrap_or_else(|| file.ioctl(request, arg, k));
+        }
     }
     Ok(0)
 }

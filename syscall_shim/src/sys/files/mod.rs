@@ -24,6 +24,7 @@ mod statfs;
 mod statx;
 mod sync;
 mod times;
+mod to_socket;
 mod transfer;
 mod vectored;
 mod xattr;
@@ -56,6 +57,8 @@ pub use xattr::{
     fgetxattr, flistxattr, fremovexattr, fsetxattr, getxattr, lgetxattr, listxattr, llistxattr,
     lremovexattr, lsetxattr, removexattr, setxattr,
 };
+
+pub(crate) use transfer::broken_pipe;
 
 /// `AT_FDCWD`: paths start from the working directory.
 pub(crate) const AT_FDCWD: i32 = linux_abi::raw::general::AT_FDCWD;

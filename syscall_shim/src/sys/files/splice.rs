@@ -1,9 +1,11 @@
 use super::copy::{Spot, read_step, write_step};
+use super::to_socket::send_pipe;
 use crate::Fd;
 use crate::kernel::Kernel;
 use crate::user::UserPtr;
 use alloc::vec;
 use linux_abi::{Errno, PollEvents, SpliceFlags, SysResult};
+use net::Socket;
 use vfs::{File, PipeEnd};
 
 /// How much is moved at a time; also what fits into a pipe that reports POLLOUT.
@@ -28,23 +30,29 @@ pub fn splice<K: Kernel>(
     if !input.is_readable() || !output.is_writable() {
         return Err(Errno::EBADF);
     }
-    let from_pipe = input.ops_as::<PipeEnd>().is_some();
+    let pipe = input.ops_as::<PipeEnd>();
+    let from_pipe = pipe.is_some();
     let to_pipe = output.ops_as::<PipeEnd>().is_some();
     if !from_pipe && !to_pipe {
         return Err(Errno::EINVAL);
     }
-    let from = spot(k, off_in, from_pipe)?;
-    let to = spot(k, off_out, to_pipe)?;
+    let from = spot(k, off_in, &input, from_pipe)?;
+    let to_socket = output.ops_as::<Socket>();
+    let to = spot(k, off_out, &output, to_pipe)?;
+    if let (Some(pipe), Some(socket)) = (pipe, to_socket) {
+        return send_pipe(k, (&input, pipe), (&output, socket), len, flags);
+    }
     if to_pipe {
         wait_for_room(k, &output, flags)?;
     }
     move_step(k, (&input, from, off_in), (&output, to, off_out), len)
 }
 
-/// A pipe has no offsets: ESPIPE.
-fn spot<K: Kernel>(k: &K, offset: UserPtr<i64>, is_pipe: bool) -> Result<Spot, Errno> {
+/// A pipe has no offsets: ESPIPE. Nor has a socket, but that is EINVAL.
+fn spot<K: Kernel>(k: &K, offset: UserPtr<i64>, file: &File, is_pipe: bool) -> Result<Spot, Errno> {
     match offset.read_if(k)? {
         Some(_) if is_pipe => Err(Errno::ESPIPE),
+        Some(_) if !file.is_seekable() => Err(Errno::EINVAL),
         Some(offset) => u64::try_from(offset)
             .map(Spot::At)
             .map_err(|_| Errno::EINVAL),

@@ -1,8 +1,10 @@
 //! Blocking on top of `vfs`, which never does.
 use crate::kernel::{Kernel, KillTarget};
+use crate::sys::sockets::{self, Patience};
 use crate::user::IoBuffers;
 use core::sync::atomic::Ordering::Relaxed;
 use linux_abi::{Errno, RLIM_INFINITY, SI_USER, Siginfo, Signal, SysResult};
+use net::Socket;
 use vfs::{File, FileType, Source};
 
 /// Does `attempt`; as long as it answers EAGAIN and the file is not `O_NONBLOCK`, waits and does it again.
@@ -26,13 +28,7 @@ fn wait<K: Kernel, R>(
     attempt: &mut dyn FnMut() -> Result<R, Errno>,
 ) -> Result<R, Errno> {
     let list = file.wait_list().ok_or(Errno::EAGAIN)?;
-    let mut answer = Err(Errno::EAGAIN);
-    // The attempt is the condition: so whatever it is that the operation needs, no wake-up for it is missed.
-    k.wait(&[list], None, &mut || {
-        answer = attempt();
-        !matches!(answer, Err(Errno::EAGAIN))
-    })?;
-    answer
+    Patience::reading(file).wait(k, list, attempt)
 }
 
 /// read(2) into checked buffers.
@@ -44,6 +40,9 @@ pub(super) fn read_into<K: Kernel>(k: &K, file: &File, buffers: &IoBuffers) -> S
 /// write(2) from checked buffers. Streams take all of it, unless they do not block or a signal comes between.
 #[inline]
 pub(super) fn write_from<K: Kernel>(k: &K, file: &File, buffers: &IoBuffers) -> SysResult {
+    if let Some(socket) = file.ops_as::<Socket>() {
+        return sockets::write(k, file, socket, buffers);
+    }
     let wanted = buffers.total();
     match blocking(k, file, || file.write(&mut buffers.source(k))) {
         Ok(count) if count < wanted && count > 0 && is_stream(file) => {
@@ -79,14 +78,11 @@ fn write_rest<K: Kernel>(k: &K, file: &File, buffers: &IoBuffers, mut done: usiz
 
 /// Files of which a blocking write takes everything.
 fn is_stream(file: &File) -> bool {
-    matches!(
-        file.kind(),
-        FileType::Fifo | FileType::CharDevice | FileType::Socket
-    )
+    matches!(file.kind(), FileType::Fifo | FileType::CharDevice)
 }
 
 /// Sends SIGPIPE to the calling thread, as every write to a pipe without readers does.
-pub(super) fn broken_pipe<K: Kernel>(k: &K) -> Errno {
+pub(crate) fn broken_pipe<K: Kernel>(k: &K) -> Errno {
     let uid = k.process().with_identity(|id| id.ruid);
     let info = Siginfo::user(Signal::SIGPIPE, SI_USER, k.getpid(), uid);
     // To itself; there is nothing to do about a full queue, for this signal does not queue.

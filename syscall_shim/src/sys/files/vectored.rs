@@ -24,6 +24,10 @@ pub fn writev<K: Kernel>(k: &K, fd: Fd, iov: UserPtr<Iovec>, iovcnt: usize) -> S
         return Err(Errno::EBADF);
     }
     let mut buffers = IoBuffers::vector(k, iov, iovcnt)?;
+    if buffers.total() == 0 {
+        // Other than write(2), this sends no empty datagram.
+        return Ok(0);
+    }
     limit_size(k, &file, &mut buffers, None)?;
     write_from(k, &file, &buffers)
 }

@@ -1,0 +1,69 @@
+"""The helpers of these tests themselves: nothing is left behind, and failures tell what the server said."""
+
+from __future__ import annotations
+
+import re
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.integration.harness import require
+from tests.integration.servers.place import NativePlace, Setup
+from tests.integration.servers.server import running
+
+SHELL = "/bin/sh"
+
+
+def place(folder: Path) -> NativePlace:
+    made = NativePlace(folder / "conf", str(folder))
+    made.port()
+    return made
+
+
+def runs(pid: int) -> bool:
+    """Whether it is there and no zombie that nobody has collected."""
+    try:
+        return re.search(r"^State:\s*[ZX]", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE) is None
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_a_failing_check_leaves_no_process(tmp_path: Path) -> None:
+    where, pids = place(tmp_path), []
+    python = require("/usr/bin/python3.11", "python3.11")
+    setup = Setup([SHELL, "-c", f"sleep 100 & echo pid $! and $$; exec {python} -m http.server {where.port()}"])
+
+    def fail() -> None:
+        with running(where, setup) as server:
+            pids.extend(int(number) for number in re.findall(rb"\d+", server.output().splitlines()[0]))
+            raise AssertionError("on purpose")
+
+    with pytest.raises(AssertionError, match="on purpose") as failure:
+        fail()
+    assert "pid" in "".join(failure.value.__notes__)
+    assert len(pids) == 2
+    deadline = time.monotonic() + 5
+    while any(map(runs, pids)):
+        assert time.monotonic() < deadline
+    with socket.socket() as free:
+        free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        free.bind(where.endpoint().address)
+
+
+def test_a_server_that_ends_is_told(tmp_path: Path) -> None:
+    words = pytest.raises(AssertionError, match="ended with status 3")
+    with words as failure, running(place(tmp_path), Setup([SHELL, "-c", "echo no room; exit 3"])):
+        pass
+    assert "no room" in "".join(failure.value.__notes__)
+
+
+def test_a_server_that_does_not_end_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.integration.servers.server.STOP_SECONDS", 0.2)
+    setup = Setup([SHELL, "-c", "trap '' TERM; echo up; while :; do sleep 0.05; done"])
+    with running(place(tmp_path), setup, lambda _endpoint: None) as server:
+        while not server.output():
+            pass
+        with pytest.raises(AssertionError, match="does not end by signal 15"):
+            server.stop()
