@@ -102,7 +102,7 @@ pub struct Connection {
 }
 
 /// What both buffers hold at first. They grow when there is traffic; see `grow`.
-pub const FIRST_RECEIVE: usize = 3 * 1024;
+pub const FIRST_RECEIVE: usize = 2 * 1024;
 pub const FIRST_SEND: usize = 1024;
 /// The most that one may hold, unless the program says otherwise.
 pub const LIMIT: usize = 256 * 1024;
