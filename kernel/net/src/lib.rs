@@ -8,7 +8,7 @@
 #![forbid(unsafe_code)]
 
 extern crate alloc;
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzz"))]
 extern crate std;
 
 mod address;
@@ -23,6 +23,7 @@ mod network;
 mod procfs;
 mod route;
 mod socket;
+pub mod stack;
 #[cfg(test)]
 mod tests;
 mod unix;

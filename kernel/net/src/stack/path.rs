@@ -1,0 +1,281 @@
+//! What a connection's packets show that smoltcp does not tell: sequence numbers, retransmissions, round-trip times. And where
+//! numbers are translated for a socket that took the place of a smaller one (see `grow`).
+use super::packet::{Header, TCP, read_u16, read_u32, write};
+
+const FIN: u8 = 1;
+const SYN: u8 = 2;
+pub const RST: u8 = 4;
+pub const ACK: u8 = 16;
+
+/// A TCP header, as far as it matters here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Segment {
+    pub source: u16,
+    pub destination: u16,
+    pub sequence: u32,
+    pub acknowledged: u32,
+    pub flags: u8,
+    pub window: u16,
+    pub payload: usize,
+}
+
+impl Segment {
+    pub fn parse(packet: &[u8], header: &Header) -> Option<Self> {
+        let at = header.start;
+        let length = usize::from(*packet.get(at + 12)? >> 4) * 4;
+        if header.protocol != TCP || length < 20 || at + length > header.end {
+            return None;
+        }
+        Some(Self {
+            source: read_u16(packet, at)?,
+            destination: read_u16(packet, at + 2)?,
+            sequence: read_u32(packet, at + 4)?,
+            acknowledged: read_u32(packet, at + 8)?,
+            flags: *packet.get(at + 13)?,
+            window: read_u16(packet, at + 14)?,
+            payload: header.end - at - length,
+        })
+    }
+
+    pub fn is_syn(&self) -> bool {
+        self.flags & (SYN | ACK | RST) == SYN
+    }
+
+    pub fn has(&self, flag: u8) -> bool {
+        self.flags & flag != 0
+    }
+
+    /// What it takes of the sequence space.
+    pub fn length(&self) -> u32 {
+        let flags = u32::from(self.has(SYN)) + u32::from(self.has(FIN));
+        self.payload as u32 + flags
+    }
+
+    /// The first number behind it.
+    pub fn end(&self) -> u32 {
+        self.sequence.wrapping_add(self.length())
+    }
+}
+
+/// Whether `a` comes before `b`, in numbers that wrap around.
+pub fn is_before(a: u32, b: u32) -> bool {
+    (a.wrapping_sub(b) as i32) < 0
+}
+
+/// Options of a SYN.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SynOptions {
+    pub mss: Option<u16>,
+    pub scale: Option<u8>,
+    pub sack: bool,
+}
+
+impl SynOptions {
+    pub fn parse(packet: &[u8], header: &Header) -> Self {
+        let mut found = Self::default();
+        let length = packet
+            .get(header.start + 12)
+            .map_or(0, |byte| usize::from(byte >> 4) * 4);
+        let mut options = packet
+            .get(header.start + 20..header.start + length)
+            .unwrap_or(&[]);
+        while let [kind, rest @ ..] = options {
+            let size = match kind {
+                0 => break,
+                1 => 1,
+                _ => usize::from(rest.first().copied().unwrap_or(0)).max(2),
+            };
+            match (kind, size) {
+                (2, 4) => found.mss = read_u16(options, 2),
+                (3, 3) => found.scale = options.get(2).copied(),
+                (4, 2) => found.sack = true,
+                _ => {}
+            }
+            options = options.get(size..).unwrap_or(&[]);
+        }
+        found
+    }
+}
+
+#[derive(Default)]
+pub struct Path {
+    /// What the peer said in its SYN, and its last window in bytes.
+    pub peer: SynOptions,
+    pub peer_window: u32,
+    /// The scale of windows that the peer was told.
+    pub own_scale: u8,
+    /// By how much the socket shifts its windows, and how far its numbers lie behind those on the wire.
+    pub socket_scale: u8,
+    pub shift: u32,
+    /// The last segment that left: what comes next, and what was acknowledged.
+    pub next: u32,
+    pub acknowledged: u32,
+    pub has_sent: bool,
+    pub segments_out: u32,
+    pub segments_in: u32,
+    pub retransmitted: u32,
+    pub bytes_acked: u64,
+    pub bytes_received: u64,
+    /// Round-trip time and its deviation, as RFC 6298 smooths them, in microseconds.
+    pub rtt: u32,
+    pub deviation: u32,
+    /// What is acknowledged by when, for the next measurement.
+    sample: Option<(u32, u64)>,
+    pub unacknowledged: u32,
+    /// The peer's first sequence number behind its SYN, and the first behind all that it has sent.
+    pub first: u32,
+    pub heard_up_to: u32,
+    /// When the peer was heard last.
+    pub heard: u64,
+    /// `IP_TOS`, `IPV6_TCLASS`
+    pub traffic_class: u8,
+    /// `TCP_MAXSEG`: what the peer is told, unless 0.
+    pub max_segment: u16,
+}
+
+impl Path {
+    /// A packet of the socket is about to leave. Answers whether it was sent before.
+    pub fn outgoing(&mut self, ip: &mut [u8], header: &Header, now: u64) -> bool {
+        let Some(segment) = Segment::parse(ip, header) else {
+            return false;
+        };
+        self.translate_outgoing(ip, header, &segment);
+        if self.traffic_class != 0 {
+            self.mark(ip, header);
+        }
+        if !header.is_v6() {
+            // smoltcp cannot make its segments smaller later on, so routers with a smaller MTU may cut them.
+            write(ip, 6, &[0, 0]);
+            write(
+                ip,
+                4,
+                &(self.segments_out as u16 ^ segment.source).to_be_bytes(),
+            );
+            super::checksum::fill_ipv4(ip);
+        }
+        let end = segment.end().wrapping_add(self.shift);
+        let is_again = self.has_sent && segment.length() > 0 && !is_before(self.next, end);
+        self.segments_out = self.segments_out.wrapping_add(1);
+        if segment.has(ACK) {
+            self.acknowledged = segment.acknowledged;
+        }
+        if !self.has_sent || is_before(self.next, end) {
+            self.next = end;
+        }
+        if !self.has_sent {
+            self.has_sent = true;
+            self.unacknowledged = segment.sequence.wrapping_add(self.shift);
+        }
+        if is_again {
+            self.retransmitted = self.retransmitted.wrapping_add(1);
+            // Karn: it would not be known which of the two was acknowledged.
+            self.sample = None;
+        } else if segment.length() > 0 && self.sample.is_none() {
+            self.sample = Some((end, now));
+        }
+        is_again
+    }
+
+    fn translate_outgoing(&self, ip: &mut [u8], header: &Header, segment: &Segment) {
+        let at = header.start;
+        if self.shift != 0 {
+            let sequence = segment.sequence.wrapping_add(self.shift);
+            write(ip, at + 4, &sequence.to_be_bytes());
+        }
+        if segment.has(SYN) {
+            self.announce(ip, header);
+        } else if self.own_scale > self.socket_scale {
+            let window = segment.window >> (self.own_scale - self.socket_scale);
+            write(ip, at + 14, &window.to_be_bytes());
+        } else if self.own_scale < self.socket_scale {
+            let window = u32::from(segment.window) << (self.socket_scale - self.own_scale);
+            write(ip, at + 14, &(window.min(0xffff) as u16).to_be_bytes());
+        }
+    }
+
+    fn mark(&self, ip: &mut [u8], header: &Header) {
+        if header.is_v6() {
+            let class = self.traffic_class;
+            write(ip, 0, &[0x60 | class >> 4, class << 4]);
+        } else {
+            write(ip, 1, &[self.traffic_class]);
+        }
+    }
+
+    /// Puts `own_scale` and `max_segment` into the options of a SYN.
+    fn announce(&self, ip: &mut [u8], header: &Header) {
+        let length = ip
+            .get(header.start + 12)
+            .map_or(0, |byte| usize::from(byte >> 4) * 4);
+        let mut at = header.start + 20;
+        while at < header.start + length {
+            match ip.get(at) {
+                Some(1) => {
+                    at += 1;
+                    continue;
+                }
+                Some(2) if self.max_segment != 0 => {
+                    let mss = read_u16(ip, at + 2).map_or(0, |mss| mss.min(self.max_segment));
+                    write(ip, at + 2, &mss.to_be_bytes());
+                }
+                Some(3) => write(ip, at + 2, &[self.own_scale]),
+                Some(0) | None => return,
+                Some(_) => {}
+            }
+            at += ip.get(at + 1).map_or(2, |size| usize::from(*size).max(2));
+        }
+    }
+
+    /// A packet for the socket has come; its checksum is not needed any more.
+    pub fn incoming(&mut self, ip: &mut [u8], header: &Header, segment: &Segment, now: u64) {
+        self.heard = now;
+        self.segments_in = self.segments_in.wrapping_add(1);
+        self.bytes_received = self.bytes_received.wrapping_add(segment.payload as u64);
+        if segment.has(SYN) {
+            self.peer = SynOptions::parse(ip, header);
+            self.first = segment.sequence.wrapping_add(1);
+            self.heard_up_to = self.first;
+            if self.peer.scale.is_none() {
+                (self.own_scale, self.socket_scale) = (0, 0);
+            }
+        }
+        // A SYN's own window is not scaled.
+        let scale = self.peer.scale.filter(|_| !segment.has(SYN)).unwrap_or(0);
+        self.peer_window = u32::from(segment.window) << scale.min(14);
+        if is_before(self.heard_up_to, segment.end()) {
+            self.heard_up_to = segment.end();
+        }
+        if !segment.has(ACK) {
+            return;
+        }
+        if self.has_sent
+            && !is_before(segment.acknowledged, self.unacknowledged)
+            && !is_before(self.next, segment.acknowledged)
+        {
+            let count = segment.acknowledged.wrapping_sub(self.unacknowledged);
+            self.bytes_acked = self.bytes_acked.wrapping_add(count.into());
+            self.unacknowledged = segment.acknowledged;
+        }
+        if let Some((end, since)) = self.sample
+            && !is_before(segment.acknowledged, end)
+        {
+            self.measured((now.saturating_sub(since) / 1000) as u32);
+            self.sample = None;
+        }
+        if self.shift != 0 {
+            let acknowledged = segment.acknowledged.wrapping_sub(self.shift);
+            write(ip, header.start + 8, &acknowledged.to_be_bytes());
+        }
+    }
+
+    fn measured(&mut self, rtt: u32) {
+        let rtt = rtt.max(1);
+        if self.rtt == 0 {
+            (self.rtt, self.deviation) = (rtt, rtt / 2);
+        } else {
+            let difference = self.rtt.abs_diff(rtt);
+            self.deviation = ((u64::from(self.deviation) * 3 + u64::from(difference)) / 4) as u32;
+            self.rtt = ((u64::from(self.rtt) * 7 + u64::from(rtt)) / 8) as u32;
+        }
+    }
+}
