@@ -6,12 +6,15 @@ use virtio_bindings::virtio_mmio::{VIRTIO_MMIO_INT_CONFIG, VIRTIO_MMIO_INT_VRING
 use vmm_sys_util::eventfd::{EFD_CLOEXEC, EFD_NONBLOCK, EventFd};
 
 use crate::error::{Result, host};
+use crate::stats::Counter;
 
 pub struct Interrupt {
     /// `InterruptStatus`; outside the device's lock, so that a CPU reads it without waiting.
     status: AtomicU32,
     /// KVM turns each write into an edge.
     pub line: EventFd,
+    /// How many edges there were.
+    pub raised: Counter,
 }
 
 impl Interrupt {
@@ -20,6 +23,7 @@ impl Interrupt {
         Ok(Self {
             status: AtomicU32::new(0),
             line,
+            raised: Counter::default(),
         })
     }
 
@@ -33,6 +37,7 @@ impl Interrupt {
 
     fn raise(&self, reason: u32) {
         self.status.fetch_or(reason, Ordering::Release);
+        self.raised.add(1);
         // Cannot fail: KVM takes the count away, and it cannot overflow.
         let _ = self.line.write(1);
     }
