@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use lexopt::prelude::{Long, Short, Value};
 
 use crate::error::{Error, Result};
+use crate::tap::TapOptions;
 
 pub const DEFAULT_MEMORY: u64 = 512 << 20;
 /// Less does not hold the kernel's own tables; more does not fit its map of physical memory.
@@ -26,6 +27,12 @@ Runs IMAGE in a virtual machine of its own.
   --hostname NAME    the machine's name (default: the host's)
   --config FILE      more configuration records, as in an image
   --json-stats FILE  write counters and times to FILE
+  --net tap[:NAME][,KEY=VALUE]...
+                     a network card on a tap interface of the host; keys: ip (ADDRESS/PREFIX or dhcp), gateway, dns,
+                     mac, mtu, bridge; ip, gateway and dns may be repeated
+  --pcap FILE        write what the guest sends and receives to FILE, for tcpdump
+  --control PATH     where this run answers 'compat stats' (default: PID.sock in $XDG_RUNTIME_DIR/compat or
+                     /tmp/compat-UID, if that can be made), or none
   --help, --version
 ";
 
@@ -42,6 +49,9 @@ pub struct Options {
     pub hostname: Option<Vec<u8>>,
     pub config: Option<PathBuf>,
     pub json_stats: Option<PathBuf>,
+    pub tap: Option<TapOptions>,
+    pub pcap: Option<PathBuf>,
+    pub control: Control,
     pub args: Vec<Vec<u8>>,
 }
 
@@ -58,9 +68,20 @@ impl Default for Options {
             hostname: None,
             config: None,
             json_stats: None,
+            tap: None,
+            pcap: None,
+            control: Control::Default,
             args: Vec::new(),
         }
     }
+}
+
+/// Where the control socket is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Control {
+    Default,
+    None,
+    At(PathBuf),
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -87,12 +108,18 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command> {
             Long("hostname") => options.hostname = Some(parser.value().map_err(usage)?.into_vec()),
             Long("config") => options.config = Some(parser.value().map_err(usage)?.into()),
             Long("json-stats") => options.json_stats = Some(parser.value().map_err(usage)?.into()),
+            Long("net") => options.tap = Some(network(&parser.value().map_err(usage)?)?),
+            Long("pcap") => options.pcap = Some(parser.value().map_err(usage)?.into()),
+            Long("control") => options.control = control(parser.value().map_err(usage)?),
             Value(image) => {
                 options.image = Some(image.into());
                 options.args = program_arguments(&mut parser)?;
             }
             other => return Err(usage(other.unexpected())),
         }
+    }
+    if options.pcap.is_some() && options.tap.is_none() {
+        return Err(Error::Usage("--pcap without a network".to_owned()));
     }
     if options.image.is_none() {
         return Err(Error::Usage("no image given".to_owned()));
@@ -172,6 +199,24 @@ fn memory_size(text: &std::ffi::OsStr) -> Result<u64> {
     })
 }
 
+fn network(text: &std::ffi::OsStr) -> Result<TapOptions> {
+    let known = text.to_str().and_then(TapOptions::parse);
+    known.unwrap_or_else(|| {
+        Err(Error::Usage(format!(
+            "no such network: '{}'",
+            text.display()
+        )))
+    })
+}
+
+fn control(text: OsString) -> Control {
+    if text == "none" {
+        Control::None
+    } else {
+        Control::At(text.into())
+    }
+}
+
 fn cpu_count(text: &std::ffi::OsStr) -> Result<u32> {
     let count = text
         .to_str()
@@ -228,6 +273,16 @@ mod tests {
     }
 
     #[test]
+    fn a_network_and_what_watches_it() {
+        let options = run(&["--net", "tap:t0", "--pcap", "f", "--control", "none", "x"]).unwrap();
+        assert_eq!(options.tap.unwrap().name.as_deref(), Some("t0"));
+        assert_eq!(options.pcap, Some("f".into()));
+        assert_eq!(options.control, Control::None);
+        let options = run(&["--control", "/a/b", "x"]).unwrap();
+        assert_eq!(options.control, Control::At("/a/b".into()));
+    }
+
+    #[test]
     fn nonsense_is_refused() {
         for bad in [
             &["--mem", "x", "i"][..],
@@ -241,6 +296,9 @@ mod tests {
             &["--env", "=x", "i"],
             &["--env", "x", "i"],
             &["--what", "i"],
+            &["--net", "tape", "i"],
+            &["--net", "tap,mtu=x", "i"],
+            &["--pcap", "f", "i"],
             &[],
         ] {
             assert!(run(bad).is_err(), "{bad:?}");

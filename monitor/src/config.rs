@@ -32,7 +32,8 @@ impl Blob {
     }
 }
 
-pub fn build(options: &Options, streams: &Streams) -> Result<Vec<u8>> {
+/// `network`: the text of the `NET` record, if the machine has one.
+pub fn build(options: &Options, streams: &Streams, network: Option<&str>) -> Result<Vec<u8>> {
     let mut blob = Blob::new();
     if let Some(path) = &options.config {
         copy_records(&mut blob, path)?;
@@ -56,6 +57,9 @@ pub fn build(options: &Options, streams: &Streams) -> Result<Vec<u8>> {
         blob.push(abi::HOSTNAME, &name)?;
     }
     blob.push(abi::STREAMS, &stream_record(streams))?;
+    if let Some(text) = network {
+        blob.push(abi::NET, text.as_bytes())?;
+    }
     let mut seed = [0; SEED_LEN];
     host::random(&mut seed)?;
     blob.push(abi::SEED, &seed)?;

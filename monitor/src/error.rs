@@ -21,6 +21,8 @@ pub enum Error {
     BadConfig { path: PathBuf },
     #[error("{0}")]
     NoKvm(String),
+    #[error("{0}")]
+    Network(String),
     #[error(
         "the image needs {need} MiB of memory below 3 GiB, the machine has {have} MiB: give it more with --mem"
     )]

@@ -13,6 +13,7 @@ use nix::sys::signalfd::SignalFd;
 use crate::args::Options;
 use crate::bus::{Bus, Window};
 use crate::devices::console::{self, Console, ConsoleEvents, Input, Output, Sink};
+use crate::devices::net::{self, Net};
 use crate::devices::rng::{Rng, RngEvents};
 use crate::devices::virtio::{Device, Registers, Transport};
 use crate::error::{Error, Result, host};
@@ -21,11 +22,13 @@ use crate::image::{Image, ImageFile, Segment};
 use crate::layout::{VIRTIO_FIRST_IRQ, VIRTIO_MMIO, VIRTIO_MMIO_SIZE};
 use crate::memory::{self, GuestMemory, RamSizes};
 use crate::outcome::{Outcome, Verdict, VerdictEvents};
+use crate::pcap::Capture;
 use crate::signals::{self, SignalEvents};
 use crate::stats::Stats;
+use crate::tap::Tap;
 use crate::vcpu::Vcpu;
 use crate::vm::Vm;
-use crate::{boot, config, cpuid, seccomp, source, terminal};
+use crate::{boot, config, cpuid, seccomp, source, tap, terminal};
 
 const CLOCK_TRIES: usize = 4;
 
@@ -39,6 +42,7 @@ struct Machine {
     command_line: Vec<String>,
     console: Arc<Transport<Console>>,
     rng: Arc<Transport<Rng>>,
+    net: Option<Arc<Transport<Net>>>,
     stats: Arc<Stats>,
 }
 
@@ -89,7 +93,10 @@ impl Machine {
         let streams = Streams::look();
         let (from, image) = open_image(options)?;
         let sizes = RamSizes::new(options.memory, &image)?;
-        let blob = config::build(options, &streams)?;
+        let tap = options.tap.as_ref().map(Tap::open).transpose()?;
+        let capture = options.pcap.as_deref().map(Capture::create).transpose()?;
+        let capture = capture.map(Arc::new);
+        let blob = config::build(options, &streams, network_record(options, &tap).as_deref())?;
         let vm = Vm::new()?;
         let memory = Arc::new(memory::load(&image, &from, sizes)?);
         vm.set_up(&memory)?;
@@ -101,6 +108,13 @@ impl Machine {
             Arc::clone(&memory),
         )?);
         let rng = Arc::new(Transport::new(Rng, Arc::clone(&memory))?);
+        let net = match tap {
+            Some(tap) => Some(Arc::new(Transport::new(
+                build_net(options, tap, capture)?,
+                Arc::clone(&memory),
+            )?)),
+            None => None,
+        };
         let bus = Bus {
             windows: Vec::new(),
             stats: Arc::clone(stats),
@@ -113,10 +127,14 @@ impl Machine {
             command_line: Vec::new(),
             console,
             rng,
+            net,
             stats: Arc::clone(stats),
         };
         machine.attach(Arc::clone(&machine.console))?;
         machine.attach(Arc::clone(&machine.rng))?;
+        if let Some(net) = machine.net.clone() {
+            machine.attach(net)?;
+        }
         Ok(machine)
     }
 
@@ -145,7 +163,7 @@ impl Machine {
         events.add_subscriber(Box::new(VerdictEvents(Arc::clone(&verdict))));
         events.add_subscriber(Box::new(ConsoleEvents::new(Arc::clone(&self.console))));
         events.add_subscriber(Box::new(RngEvents(Arc::clone(&self.rng))));
-        let console = Arc::clone(&self.console);
+        let (console, net) = (Arc::clone(&self.console), self.net.clone());
         let (signal_console, signal_verdict) = (Arc::clone(&console), Arc::clone(&verdict));
         events.add_subscriber(Box::new(SignalEvents::new(
             signals,
@@ -156,7 +174,7 @@ impl Machine {
         terminal::catch_fatal_signals();
         let raw = terminal::enter_raw();
         self.start(cpus, &verdict)?;
-        let outcome = wait(&mut events, &console, &verdict)?;
+        let outcome = wait(&mut events, &console, net.as_deref(), &verdict)?;
         drop(raw);
         Ok(outcome)
     }
@@ -179,7 +197,11 @@ impl Machine {
             boot::write_command_line(&self.memory, &line)?;
         }
         let filter = Arc::new(seccomp::vcpu_filter()?);
-        let gate = Arc::new(Barrier::new(vcpus.len() + 1));
+        let threads = vcpus.len() + 1 + usize::from(self.net.is_some());
+        let gate = Arc::new(Barrier::new(threads));
+        if let Some(net) = self.net {
+            net::spawn(net, Arc::clone(verdict), Arc::clone(&gate))?;
+        }
         let bus = Arc::new(self.bus);
         for vcpu in vcpus {
             let (filter, gate) = (Arc::clone(&filter), Arc::clone(&gate));
@@ -230,6 +252,19 @@ fn build_console(streams: &Streams, stats: &Stats) -> Result<Console> {
     Ok(Console::new(input, out, err))
 }
 
+fn network_record(options: &Options, tap: &Option<Tap>) -> Option<String> {
+    let (options, tap) = (options.tap.as_ref()?, tap.as_ref()?);
+    Some(options.record(tap.mtu))
+}
+
+fn build_net(options: &Options, tap: Tap, capture: Option<Arc<Capture>>) -> Result<Net> {
+    let mac = match options.tap.as_ref().and_then(|tap| tap.mac) {
+        Some(mac) => mac,
+        None => tap::random_mac()?,
+    };
+    Ok(Net::new(tap.fd, mac, tap.mtu, capture))
+}
+
 /// The time-stamp counter's rate, and a moment read on both clocks: the tightest of a few tries.
 fn clock_keys(vcpu: &Vcpu) -> Result<String> {
     let khz = vcpu.tsc_khz()?;
@@ -260,6 +295,7 @@ fn realtime_ns() -> u128 {
 fn wait(
     events: &mut EventManager<Box<dyn MutEventSubscriber>>,
     console: &Transport<Console>,
+    net: Option<&Transport<Net>>,
     verdict: &Verdict,
 ) -> Result<Outcome> {
     let mut draining = false;
@@ -269,6 +305,9 @@ fn wait(
                 // What the guest queued last may not have been looked at.
                 console.with_device(|console| console.drained = false);
                 let _ = console.doorbell.write(1);
+                if let Some(net) = net {
+                    net.process();
+                }
                 draining = true;
             }
             let done = console.with_device(|console| console.drained) || !console.is_running();

@@ -53,12 +53,23 @@ const DEVICES: &[i64] = &[
     libc::SYS_close,
 ];
 
+/// The network card's thread moves frames.
+const NET: &[i64] = &[
+    libc::SYS_read,
+    libc::SYS_readv,
+    libc::SYS_epoll_wait,
+    libc::SYS_epoll_pwait,
+    // A capture that does not fit on the disk ends after a whole packet.
+    libc::SYS_ftruncate,
+];
+
 const TERMINAL_IOCTLS: &[u32] = &[
     libc::TCGETS as u32,
     libc::TCSETS as u32,
     libc::TIOCGWINSZ as u32,
     libc::TIOCGPGRP as u32,
 ];
+const NET_IOCTLS: &[u32] = &[libc::TUNSETOFFLOAD as u32];
 const KVM_IOCTLS: &[u32] = &[KVM_RUN, KVM_GET_REGS, KVM_GET_SREGS];
 
 pub fn vcpu_filter() -> Result<BpfProgram> {
@@ -67,6 +78,10 @@ pub fn vcpu_filter() -> Result<BpfProgram> {
 
 pub fn device_filter() -> Result<BpfProgram> {
     filter(&[COMMON, DEVICES], &[TERMINAL_IOCTLS])
+}
+
+pub fn net_filter() -> Result<BpfProgram> {
+    filter(&[COMMON, NET], &[NET_IOCTLS])
 }
 
 /// For this thread, for good.

@@ -1,5 +1,6 @@
 //! The devices of the machine, one folder each, and what they share.
 
 pub mod console;
+pub mod net;
 pub mod rng;
 pub mod virtio;
