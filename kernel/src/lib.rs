@@ -10,6 +10,7 @@ mod drivers;
 mod gate;
 mod libc_mem;
 mod mm;
+mod net;
 mod notice;
 mod percpu;
 mod proc_source;

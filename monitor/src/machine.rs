@@ -9,9 +9,11 @@ use boot_abi::{KEY_REALTIME, KEY_TSC_KHZ, KEY_VIRTIO_MMIO, STATUS_CANNOT_RUN, ST
 use event_manager::{EventManager, MutEventSubscriber, SubscriberOps};
 use kvm_bindings::CpuId;
 use nix::sys::signalfd::SignalFd;
+use serde_json::Value;
 
 use crate::args::Options;
 use crate::bus::{Bus, Window};
+use crate::control::{self, ControlEvents};
 use crate::devices::console::{self, Console, ConsoleEvents, Input, Output, Sink};
 use crate::devices::net::{self, Net};
 use crate::devices::rng::{Rng, RngEvents};
@@ -44,6 +46,9 @@ struct Machine {
     rng: Arc<Transport<Rng>>,
     net: Option<Arc<Transport<Net>>>,
     stats: Arc<Stats>,
+    control: Option<control::Socket>,
+    /// The answer to `info`.
+    info: Value,
 }
 
 pub fn run(options: &Options, stats: Stats) -> Result<u8> {
@@ -108,6 +113,7 @@ impl Machine {
             Arc::clone(&memory),
         )?);
         let rng = Arc::new(Transport::new(Rng, Arc::clone(&memory))?);
+        let info = control::describe(options, tap.as_ref().map(|tap| tap.name.as_str()));
         let net = match tap {
             Some(tap) => Some(Arc::new(Transport::new(
                 build_net(options, tap, capture)?,
@@ -129,6 +135,8 @@ impl Machine {
             rng,
             net,
             stats: Arc::clone(stats),
+            control: control::Socket::create(&options.control)?,
+            info,
         };
         machine.attach(Arc::clone(&machine.console))?;
         machine.attach(Arc::clone(&machine.rng))?;
@@ -157,7 +165,7 @@ impl Machine {
         Ok(())
     }
 
-    fn run(self, cpus: u32, signals: SignalFd) -> Result<Outcome> {
+    fn run(mut self, cpus: u32, signals: SignalFd) -> Result<Outcome> {
         let verdict = Arc::new(Verdict::new()?);
         let mut events = EventManager::<Box<dyn MutEventSubscriber>>::new()?;
         events.add_subscriber(Box::new(VerdictEvents(Arc::clone(&verdict))));
@@ -170,6 +178,22 @@ impl Machine {
             signal_console,
             signal_verdict,
         )));
+
+        if let Some(socket) = self.control.take() {
+            let sources = control::Sources {
+                stats: Arc::clone(&self.stats),
+                devices: self
+                    .bus
+                    .windows
+                    .iter()
+                    .map(|w| Arc::clone(&w.device))
+                    .collect(),
+            };
+            let (info, console) = (self.info.take(), Arc::clone(&console));
+            events.add_subscriber(Box::new(ControlEvents::new(
+                socket, info, sources, console,
+            )?));
+        }
 
         terminal::catch_fatal_signals();
         let raw = terminal::enter_raw();
@@ -249,7 +273,7 @@ fn build_console(streams: &Streams, stats: &Stats) -> Result<Console> {
         console::queues(console::STDERR).1,
         Arc::clone(&stats.stderr_bytes),
     );
-    Ok(Console::new(input, out, err))
+    Console::new(input, out, err)
 }
 
 fn network_record(options: &Options, tap: &Option<Tap>) -> Option<String> {

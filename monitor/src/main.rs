@@ -4,6 +4,7 @@ mod args;
 mod boot;
 mod bus;
 mod config;
+mod control;
 mod cpuid;
 mod devices;
 mod dump;
