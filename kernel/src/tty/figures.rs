@@ -40,7 +40,5 @@ fn interface(interface: &Interface) -> String {
 }
 
 fn traffic([packets, bytes, errors, dropped]: [u64; 4]) -> String {
-    format!(
-        r#"{{"packets":{packets},"bytes":{bytes},"errors":{errors},"dropped":{dropped}}}"#
-    )
+    format!(r#"{{"packets":{packets},"bytes":{bytes},"errors":{errors},"dropped":{dropped}}}"#)
 }

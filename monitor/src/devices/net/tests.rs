@@ -33,7 +33,7 @@ fn captured(features: u64, capture: Option<Arc<Capture>>) -> (Driver<Net>, UnixS
 }
 
 fn frame(len: usize) -> Vec<u8> {
-    (0..len).map(|i| (i * 7 >> 3) as u8).collect()
+    (0..len).map(|i| ((i * 7) >> 3) as u8).collect()
 }
 
 fn behind_header(frame: &[u8]) -> Vec<u8> {
