@@ -8,6 +8,3 @@ mod socket;
 pub use events::ControlEvents;
 pub use report::{Sources, describe};
 pub use socket::Socket;
-
-#[cfg(test)]
-mod tests;
