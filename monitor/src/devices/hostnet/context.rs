@@ -12,6 +12,7 @@ use super::message::{EventBuffers, Request};
 use super::policy::Policy;
 use super::sys;
 use crate::devices::virtio::{Chain, DeviceError, Rings};
+use crate::pcap::Capture;
 use crate::stats::NetCounters;
 use crate::terminal;
 
@@ -38,6 +39,7 @@ pub struct Context {
     pub addresses: Addresses,
     pub policy: Policy,
     pub counters: Arc<NetCounters>,
+    pub capture: Option<Arc<Capture>>,
     /// The host had no descriptor for a connection; no more are accepted until one is closed.
     pub full: bool,
     told_full: bool,
@@ -58,6 +60,7 @@ impl Context {
             addresses,
             policy,
             counters,
+            capture: None,
             full: false,
             told_full: false,
         }

@@ -15,10 +15,11 @@ use super::datagrams::Datagrams;
 use super::message::{Request, SHORT, address};
 use super::options;
 use super::policy::Policy;
-use super::ports::{self, Ports};
+use super::ports::{self, Ports, Published};
 use super::publish::Bound;
 use super::stream::Stream;
 use crate::devices::virtio::{Device, DeviceError, Rings};
+use crate::pcap::Capture;
 use crate::stats::NetCounters;
 
 const REQUESTS: usize = QUEUE_REQUESTS as usize;
@@ -78,6 +79,16 @@ impl HostNet {
             silent: false,
             leaving: false,
         })
+    }
+
+    /// The published ports.
+    pub fn published(&self) -> Vec<Published> {
+        self.ports.published()
+    }
+
+    /// What its sockets exchange is to be written there.
+    pub fn capture_to(&mut self, capture: Option<Arc<Capture>>) {
+        self.context.capture = capture;
     }
 
     pub fn epoll(&self) -> Arc<Epoll> {
