@@ -34,7 +34,7 @@ pub const EVENT_BUFFER_MIN: usize = 66 * 1024;
 /// Longest payload of a request.
 pub const REQUEST_MAX: usize = 72 * 1024;
 /// Bytes in flight for a stream, each way.
-pub const WINDOW: u32 = 256 * 1024;
+pub const WINDOW: u32 = 1024 * 1024;
 
 pub const NAMED_BY_DEVICE: u64 = 1 << 63;
 
