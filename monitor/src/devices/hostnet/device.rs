@@ -143,10 +143,11 @@ impl HostNet {
         self.silence(rings)?;
         let told = self.context.events.messages;
         self.context.events.starved = false;
+        // What goes out first: the other end can work on it meanwhile.
+        let requests = self.take_requests(rings)?;
         for event in events {
             self.on_event(rings, event)?;
         }
-        let requests = self.take_requests(rings)?;
         self.take_turns(rings)?;
         self.context.events.flush(rings)?;
         let counters = &self.context.counters;
