@@ -36,6 +36,7 @@ pub use linux_abi::Errno;
 pub use message::{Control, Outgoing, Received};
 pub use netconf::{BadWord, NetConfig, NetMode, hosts};
 pub use network::{Interface, InterfaceFlags, Network};
+pub use procfs::{SocketCounts, TcpSockets, UnixSockets};
 pub use route::{Route, broadcast, lookup, netmask, network_of, table};
 pub use socket::{Accepted, Socket, SocketOps, SocketType, receive_vec};
 pub use unix::UnixEntry;
