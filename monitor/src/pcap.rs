@@ -2,6 +2,8 @@
 
 mod packets;
 
+pub use packets::{Side, TcpTrace};
+
 use std::fs::File;
 use std::io::{self, IoSlice, Write};
 use std::path::Path;

@@ -523,13 +523,18 @@ fn ports_and_rules_that_do_not_work_are_told_before_the_start() {
             "no address 203.0.113.1",
         ),
         (["--allow-net", "no.such.host.invalid:1"], "cannot resolve"),
-        (["--net", "carrier-pigeon"], "--net is 'user' or 'none'"),
+        (
+            ["--net", "carrier-pigeon"],
+            "--net is 'user', 'none' or 'tap",
+        ),
     ] {
         let out = run(&args, &guest("boot"));
         assert_eq!(out.status.code(), Some(125), "{args:?}");
         let shown = text(&out.stderr);
         assert!(shown.contains(expected), "{shown}");
     }
+    let out = run(&["--net", "none", "--allow-net", "none"], &guest("boot"));
+    assert!(text(&out.stderr).contains("--allow-net needs"));
     let out = run(&["--net", "none", "--publish", "0:80"], &guest("boot"));
     assert_eq!(out.status.code(), Some(125));
     let out = run(&["--net", "none"], &guest("boot"));
@@ -544,7 +549,7 @@ fn ports_and_rules_that_do_not_work_are_told_before_the_start() {
 fn connections_wait_when_descriptors_run_out() {
     let port = free_port();
     let script = format!(
-        "ulimit -n 40; exec {MONITOR} --mem 64M --publish 127.0.0.1:{port}:7 {}",
+        "ulimit -n 41; exec {MONITOR} --mem 64M --control none --publish 127.0.0.1:{port}:7 {}",
         guest("hostnet").display()
     );
     let mut shell = Command::new("sh");

@@ -31,12 +31,13 @@ mod uplink;
 
 pub use address::{Address, LinkAddress, RawAddress, UnixName};
 pub use env::{Env, Ucred};
-pub use inet::{Counter, Counters, InetProtocol, SocketEntry, TcpState, inet_id};
+pub use inet::{Counter, Counters, InetProtocol, SocketEntry, TcpState};
 pub use ioctl::is_interface_ioctl;
 pub use linux_abi::Errno;
 pub use message::{Control, Outgoing, Received};
 pub use netconf::{BadWord, NetConfig, NetMode, hosts};
 pub use network::{Interface, InterfaceFlags, Network};
+pub use procfs::{SocketCounts, TcpSockets, UnixSockets};
 pub use route::{Route, broadcast, lookup, netmask, network_of, table};
 pub use socket::{Accepted, Socket, SocketOps, SocketType, receive_vec};
 pub use unix::UnixEntry;

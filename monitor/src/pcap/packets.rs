@@ -1,6 +1,4 @@
 //! Packets that never were: what the bytes of forwarded sockets would have looked like on a wire.
-// The socket device calls these.
-#![allow(dead_code)]
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -102,6 +100,11 @@ pub struct TcpTrace {
     /// The next sequence number of each.
     guest_next: u32,
     peer_next: u32,
+    /// The guest's socket is connected.
+    connected: bool,
+    /// Who has sent all.
+    guest_ended: bool,
+    peer_ended: bool,
 }
 
 impl TcpTrace {
@@ -112,6 +115,9 @@ impl TcpTrace {
             peer,
             guest_next: 0,
             peer_next: 0,
+            connected: false,
+            guest_ended: false,
+            peer_ended: false,
         }
     }
 
@@ -148,14 +154,15 @@ impl TcpTrace {
 
     /// `from` connected to the other.
     pub fn connected(&mut self, from: Side) {
-        self.segment(from, |tcp| (tcp.syn, tcp.ack) = (true, false), b"");
+        self.attempt(from);
         self.segment(from.other(), |tcp| tcp.syn = true, b"");
         self.segment(from, |_| {}, b"");
+        self.connected = true;
     }
 
     /// `from` tried, and was refused.
     pub fn refused(&mut self, from: Side) {
-        self.segment(from, |tcp| (tcp.syn, tcp.ack) = (true, false), b"");
+        self.attempt(from);
         self.segment(from.other(), |tcp| tcp.rst = true, b"");
     }
 
@@ -165,13 +172,37 @@ impl TcpTrace {
         }
     }
 
-    /// `from` sends no more.
+    /// `from` sends no more. Told twice, it counts once.
     pub fn end(&mut self, from: Side) {
+        let ended = match from {
+            Side::Guest => &mut self.guest_ended,
+            Side::Peer => &mut self.peer_ended,
+        };
+        if !self.connected || std::mem::replace(ended, true) {
+            return;
+        }
         self.segment(from, |tcp| tcp.fin = true, b"");
         self.segment(from.other(), |_| {}, b"");
     }
 
     pub fn reset(&mut self, from: Side) {
-        self.segment(from, |tcp| tcp.rst = true, b"");
+        if self.connected {
+            self.segment(from, |tcp| tcp.rst = true, b"");
+        }
+    }
+
+    /// The connection has come to nothing, or has broken.
+    pub fn failed(&mut self, errno: u32) {
+        match (self.connected, errno as i32) {
+            (true, libc::ECONNRESET | libc::EPIPE) => self.reset(Side::Peer),
+            (false, libc::ECONNREFUSED) => self.refused(Side::Guest),
+            (false, _) => self.attempt(Side::Guest),
+            // A timeout, or a router's word: nothing came from the peer.
+            (true, _) => {}
+        }
+    }
+
+    fn attempt(&mut self, from: Side) {
+        self.segment(from, |tcp| (tcp.syn, tcp.ack) = (true, false), b"");
     }
 }

@@ -49,7 +49,9 @@ fn tcpdump_sees_a_whole_connection() {
         tcp.data(Side::Peer, &[b'x'; 100_000]);
         tcp.end(Side::Peer);
         tcp.end(Side::Guest);
+        tcp.end(Side::Guest);
     });
+    assert_eq!(shown.matches("[F.]").count(), 2, "{shown}");
     has_all(
         &shown,
         &[
@@ -86,7 +88,7 @@ fn tcpdump_sees_refusals_resets_datagrams_and_pings_of_both_versions() {
     ] {
         let shown = trace(|capture| {
             let tcp = || TcpTrace::new(Arc::clone(capture), guest, peer);
-            tcp().refused(Side::Guest);
+            tcp().failed(libc::ECONNREFUSED as u32);
             let mut reset = tcp();
             reset.connected(Side::Peer);
             reset.reset(Side::Guest);

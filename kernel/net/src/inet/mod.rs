@@ -113,11 +113,3 @@ pub(crate) fn socket(
     };
     Ok(Socket::new(ops))
 }
-
-/// What identifies a socket in [`Network::inet_sockets`]; none for other families.
-#[must_use]
-pub fn inet_id(ops: &dyn SocketOps) -> Option<usize> {
-    let any = ops.as_any();
-    let tcp = any.downcast_ref::<TcpSocket>().map(TcpSocket::id);
-    tcp.or_else(|| any.downcast_ref::<DgramSocket>().map(DgramSocket::id))
-}

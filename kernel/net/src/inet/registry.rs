@@ -28,8 +28,8 @@ pub struct SocketEntry {
     pub receive_queue: usize,
     pub drops: u64,
     pub uid: u32,
-    /// Unique while the socket lives; [`inet_id`](crate::inet_id) has it for an open socket, and so its inode number.
-    pub id: usize,
+    /// What fstat(2) shows; 0: it has no descriptor yet.
+    pub inode: u64,
 }
 
 /// A socket that can be listed.

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use super::message::{EventBuffers, Request};
 use super::policy::Policy;
 use super::sys;
 use crate::devices::virtio::{Chain, DeviceError, Rings};
-use crate::pcap::Capture;
+use crate::pcap::{Capture, TcpTrace};
 use crate::stats::NetCounters;
 use crate::terminal;
 
@@ -79,6 +80,12 @@ impl Context {
         let event = EpollEvent::new(what, name);
         self.epoll
             .ctl(ControlOperation::Add, socket.as_raw_fd(), event)
+    }
+
+    /// Where a connection is recorded, if all are.
+    pub fn trace(&self, guest: SocketAddr, peer: SocketAddr) -> Option<Box<TcpTrace>> {
+        let capture = Arc::clone(self.capture.as_ref()?);
+        Some(Box::new(TcpTrace::new(capture, guest, peer)))
     }
 
     pub fn finish(&mut self, rings: &mut Rings<'_>, request: Request) -> Result<(), DeviceError> {

@@ -305,7 +305,8 @@ impl Ports {
                 .tell(rings, EV_INCOMING, listener.name, &payload)?;
             context.counters.connections_in.add(1);
             let ipv6 = peer.is_ipv6();
-            streams(name, Stream::accepted(name, socket, ipv6));
+            let trace = context.trace(local, shown);
+            streams(name, Stream::accepted(name, socket, ipv6, trace));
         }
         Ok(Next::Again)
     }

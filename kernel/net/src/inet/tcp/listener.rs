@@ -129,6 +129,7 @@ impl Listener {
 
     /// An established connection joins the queue.
     fn line_up(&self, link: Link) {
+        self.counters.tcp_passive_opens.add(1);
         let defer = self.defer.load(Relaxed);
         if defer > 0 && link.poll() & poll::IN == 0 {
             let deferred = Deferred::new(self.this.clone(), link, defer, &self.host);
@@ -173,7 +174,6 @@ impl Listener {
             beyond.accepted();
         }
         self.let_in();
-        self.counters.tcp_passive_opens.add(1);
         Ok(link)
     }
 

@@ -28,6 +28,7 @@ use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::any::Any;
 use core::net::{IpAddr, SocketAddr};
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use link::Link;
 use linux_abi::Errno;
 use linux_abi::raw::ioctl::{FIONREAD, SIOCATMARK};
@@ -69,6 +70,7 @@ struct Tcp {
     network: Arc<Network>,
     family: Family,
     uid: u32,
+    inode: AtomicU64,
     events: Arc<WaitList>,
     options: Mutex<Options>,
     state: Mutex<State>,
@@ -93,15 +95,11 @@ impl TcpSocket {
             network: network.clone(),
             family,
             uid,
+            inode: AtomicU64::new(0),
             events: Arc::new(WaitList::new()),
             options: Mutex::new(Options::new()),
             state: Mutex::new(state),
         })
-    }
-
-    /// See [`SocketEntry::id`].
-    pub(crate) fn id(&self) -> usize {
-        Arc::as_ptr(&self.tcp).addr()
     }
 
     fn register(tcp: Tcp) -> Self {
@@ -309,6 +307,10 @@ impl SocketOps for TcpSocket {
         Ok(0)
     }
 
+    fn set_inode(&self, ino: u64) {
+        self.tcp.inode.store(ino, Relaxed);
+    }
+
     fn as_any(&self) -> &dyn Any {
         self
     }
@@ -367,7 +369,7 @@ impl Listed for Tcp {
             receive_queue: queues.1,
             drops: 0,
             uid: self.uid,
-            id: core::ptr::from_ref(self).addr(),
+            inode: self.inode.load(Relaxed),
         }
     }
 }

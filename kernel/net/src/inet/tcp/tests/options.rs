@@ -111,9 +111,9 @@ fn the_list_of_sockets() {
     };
     assert_eq!(states(), [(1, 0), (10, 1)]);
     let (server, _) = listener.accept().unwrap();
-    let id = crate::inet_id(server.ops()).unwrap();
+    server.ops().set_inode(77);
     let entries = world.network.inet_sockets();
-    let entry = entries.iter().find(|entry| entry.id == id).unwrap();
+    let entry = entries.iter().find(|entry| entry.inode == 77).unwrap();
     assert_eq!(entry.remote, client.local().parse().unwrap());
     server.send(b"123").unwrap();
     assert_eq!(states(), [(1, 0), (1, 3), (10, 0)]);
