@@ -51,11 +51,16 @@ pub fn tsc() -> u64 {
     unsafe { _rdtsc() }
 }
 
-/// Nanoseconds since the machine was started.
+/// CLOCK_MONOTONIC.
 pub fn monotonic() -> u64 {
     let ticks = tsc().wrapping_sub(CLOCK.tsc0.load(Ordering::Relaxed)) as i64;
     ((u128::from(ticks.max(0) as u64) * u128::from(CLOCK.mult.load(Ordering::Relaxed))) >> SHIFT)
         as u64
+}
+
+/// Nanoseconds since the machine was started, really.
+pub fn uptime() -> u64 {
+    monotonic().saturating_sub(START)
 }
 
 /// Nanoseconds since 1970.

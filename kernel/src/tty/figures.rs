@@ -12,7 +12,7 @@ pub fn report() -> String {
     let (free, total) = frame::counts();
     format!(
         r#"{{"uptime_ns":{},"memory":{{"total":{},"free":{}}},"threads":{},"net":{}}}"#,
-        time::monotonic(),
+        time::uptime(),
         total * PAGE,
         free * PAGE,
         Thread::count(),
