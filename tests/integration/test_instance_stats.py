@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import subprocess
 from pathlib import Path
@@ -30,9 +31,12 @@ def ask(path: Path, command: str) -> dict[str, Any]:
 def test_the_guest_tells_its_part(guest: Guest, tmp_path: Path) -> None:
     if guest.platform == "qemu":
         pytest.skip("QEMU has no control socket")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
     busybox = require("/bin/busybox", "busybox-static")
     with subprocess.Popen(
-        guest.argv(Command([busybox, "cat"])),
+        guest.argv(Command([busybox, "cat"]), ["-p", f"127.0.0.1:{port}:7", "-p", "127.0.0.1:0:53/udp"]),
         env={**guest.environment(), "XDG_RUNTIME_DIR": str(tmp_path)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -54,7 +58,12 @@ def test_the_guest_tells_its_part(guest: Guest, tmp_path: Path) -> None:
             assert 0 < stats["guest"]["uptime_ns"] < stats["wall_us"] * 1000
             assert 0 < stats["guest"]["memory"]["free"] < stats["guest"]["memory"]["total"]
             assert stats["guest"]["threads"] == 1
-            assert ask(path, "info")["pid"] == process.pid
+            assert [one["name"] for one in stats["guest"]["net"]["interfaces"]] == ["lo", "eth0"]
+            info = ask(path, "info")
+            assert (info["pid"], info["interface"]) == (process.pid, None)
+            published, datagrams = info["ports"]
+            assert published == f"127.0.0.1:{port}:7/tcp"
+            assert re.fullmatch(r"127\.0\.0\.1:[1-9]\d*:53/udp", datagrams)
             process.stdin.close()
             assert process.wait(timeout=20) == 0
             assert not path.exists()
