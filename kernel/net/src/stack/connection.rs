@@ -1,6 +1,5 @@
 //! One TCP connection: a socket of smoltcp in a set of its own, and what Linux has beyond it.
 use super::path::Path;
-use super::recovery::Recovery;
 use crate::uplink::Connection as Progress;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -67,7 +66,6 @@ pub struct Connection {
     pub set: SocketSet<'static>,
     handle: SocketHandle,
     pub path: Path,
-    pub recovery: Recovery,
     pub events: Arc<WaitList>,
     pub owner: Owner,
     pub error: Option<Errno>,
@@ -93,6 +91,7 @@ pub struct Connection {
     pub cork: bool,
     pub keep_alive: Option<KeepAlive>,
     pub user_timeout: u64,
+    /// What the program wants its buffers to hold at most, or 0.
     pub receive_limit: usize,
     pub send_limit: usize,
     /// How many full segments have come one after the other, and when the last did.
@@ -104,14 +103,17 @@ pub struct Connection {
 /// What both buffers hold at first. They grow when there is traffic; see `grow`.
 pub const FIRST_RECEIVE: usize = 2 * 1024;
 pub const FIRST_SEND: usize = 1024;
-/// The most that one may hold, unless the program says otherwise.
+/// The most that one may hold, unless the program says otherwise: more would only leave the CPU's cache.
 pub const LIMIT: usize = 256 * 1024;
+/// The same where a round trip takes long, in microseconds, since more is under way then.
+const FAR_LIMIT: usize = 4096 * 1024;
+const FAR: u32 = 3000;
 
 pub fn socket(receive: usize, send: usize) -> Socket<'static> {
     let buffer = |size: usize| SocketBuffer::new(alloc::vec![0; size]);
     let mut socket = Socket::new(buffer(receive), buffer(send));
-    // No floating point in the kernel: the program owns MXCSR. Hence Reno.
-    socket.set_congestion_control(CongestionControl::Reno);
+    // `flight` does that, by the window that the socket is told.
+    socket.set_congestion_control(CongestionControl::None);
     socket.set_ack_delay(Some(ACK_DELAY));
     socket
 }
@@ -127,7 +129,6 @@ impl Connection {
             set,
             handle,
             path,
-            recovery: Recovery::default(),
             events,
             owner,
             error: None,
@@ -146,8 +147,8 @@ impl Connection {
             cork: false,
             keep_alive: None,
             user_timeout: 0,
-            receive_limit: LIMIT,
-            send_limit: LIMIT,
+            receive_limit: 0,
+            send_limit: 0,
             full: (0, 0),
             wants_room: (false, false),
         }
@@ -222,7 +223,7 @@ impl Connection {
             self.deadline(),
             self.keep_alive_deadline(),
             self.hold_until,
-            self.recovery.alarm(),
+            self.path.flight.alarm(),
         ]
         .into_iter()
         .flatten()
@@ -348,6 +349,15 @@ impl Connection {
         let queued = self.peek_tcp().recv_queue();
         let is_half_full = queued * 2 > self.peek_tcp().recv_capacity();
         self.wants_room.0 |= is_half_full || self.full.0 >= IN_A_ROW;
+    }
+
+    /// The most that a buffer may hold.
+    pub fn limit(&self, wanted: usize) -> usize {
+        match wanted {
+            0 if self.path.rtt >= FAR => FAR_LIMIT,
+            0 => LIMIT,
+            wanted => wanted,
+        }
     }
 
     pub fn held(&self) -> usize {

@@ -22,16 +22,14 @@ use smoltcp::wire::{
     HardwareAddress, IpProtocol, IpRepr, TcpControl, TcpPacket, TcpRepr, TcpSeqNumber,
 };
 
-/// The window scale that peers are told, whatever the size of the first buffers: windows of up to 1 MiB can be told then.
-pub const SCALE: u8 = 4;
+/// The window scale that peers are told, whatever the size of the first buffers: windows of up to 8 MiB can be told then.
+pub const SCALE: u8 = 7;
 /// Sizes that buffers grow to, one after the other.
-const STEPS: [usize; 2] = [64 * 1024, 256 * 1024];
+const STEPS: [usize; 4] = [64 * 1024, 256 * 1024, 1024 * 1024, 4096 * 1024];
 /// What all buffers that have grown hold together; beyond, idle connections give theirs back, or none grow.
 const BUDGET: usize = 64 * 1024 * 1024;
 /// How long a connection must have been silent to give its buffers back.
 const IDLE: u64 = 1_000_000_000;
-/// Segments that may be under way at first (RFC 6928); Reno of smoltcp begins with 2 KiB.
-const INITIAL_WINDOW: usize = 10;
 const MTU: usize = 65_535;
 
 pub struct Grower {
@@ -146,20 +144,6 @@ impl Apprentice<'_> {
         self.bench
             .poll_ingress_single(self.now, &mut self.wire, &mut self.set);
     }
-
-    /// Lets it send and hear acknowledged as much as opens the congestion window to where it begins.
-    fn warm_up(&mut self, size: usize) {
-        let bytes = alloc::vec![0; size];
-        for _ in 0..INITIAL_WINDOW {
-            if self.tcp().send_slice(&bytes) != Ok(size) {
-                return;
-            }
-            while let Some(segment) = self.sent() {
-                self.next = self.next.wrapping_add(segment.length());
-                self.hear(TcpControl::None, u16::MAX);
-            }
-        }
-    }
 }
 
 impl Connection {
@@ -202,7 +186,7 @@ impl Connection {
         let (_, send) = self.sizes();
         self.wants_room.1
             && self.peek_tcp().send_queue() > 0
-            && next_size(send, self.send_limit) > send
+            && next_size(send, self.limit(self.send_limit)) > send
     }
 }
 
@@ -248,12 +232,12 @@ impl Grower {
         let (receive, send) = connection.sizes();
         let (wants_receive, wants_send) = core::mem::take(&mut connection.wants_room);
         let new_receive = if wants_receive {
-            next_size(receive, connection.receive_limit)
+            next_size(receive, connection.limit(connection.receive_limit))
         } else {
             receive
         };
         let new_send = if wants_send {
-            next_size(send, connection.send_limit)
+            next_size(send, connection.limit(connection.send_limit))
         } else {
             send
         };
@@ -296,8 +280,7 @@ impl Grower {
     ) {
         self.total = self.total.saturating_sub(connection.surplus());
         let now = instant(output.now);
-        let mtu = output.link.mtu();
-        let Some(successor) = self.successor(connection, receive, send, mtu, now) else {
+        let Some(successor) = self.successor(connection, receive, send, now) else {
             self.total += connection.surplus();
             return;
         };
@@ -320,7 +303,6 @@ impl Grower {
         connection: &Connection,
         receive: usize,
         send: usize,
-        mtu: usize,
         now: Instant,
     ) -> Option<(SocketSet<'static>, SocketHandle, u32)> {
         let old = connection.peek_tcp();
@@ -345,7 +327,6 @@ impl Grower {
         fresh.connect(context, pair.remote, pair.local).ok()?;
         one.next = one.sent()?.end();
         one.hear(TcpControl::Syn, u16::MAX);
-        one.warm_up(connection.segment_size(mtu).min(send));
         if has_ended {
             one.hear(TcpControl::Fin, u16::MAX);
         }
@@ -354,9 +335,7 @@ impl Grower {
             let end = one.sent()?;
             one.next = one.next.wrapping_add(end.length());
         }
-        let scale = connection.path.peer.scale.unwrap_or(0).min(14);
-        let window = (connection.path.peer_window >> scale).min(0xffff) as u16;
-        one.hear(TcpControl::None, window);
+        one.hear(TcpControl::None, connection.path.allowed());
         let (hop_limit, nagle) = (old.hop_limit(), old.nagle_enabled());
         let (ack_delay, keep_alive) = (old.ack_delay(), old.keep_alive());
         let state = old.state();

@@ -8,7 +8,7 @@ use super::packet::{
     self, ETHERNET_HEADER, ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Header, ICMP, ICMPV6,
     IGMP, TCP, UDP,
 };
-use super::path::{ACK, RST, Segment};
+use super::path::{RST, Segment};
 use super::state::State;
 use core::net::IpAddr;
 use linux_abi::Errno;
@@ -184,28 +184,21 @@ impl State {
             return;
         };
         let before = connection.state();
-        let unacknowledged = connection.path.unacknowledged;
-        connection
+        let is_news = connection
             .path
             .incoming(ip, header, segment, self.output.now);
-        self.feed(id, ip);
+        if is_news {
+            self.feed(id, ip);
+        } else {
+            self.touch(id);
+        }
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
         };
-        let is_lost = segment.has(ACK)
-            && connection
-                .recovery
-                .heard(segment, unacknowledged, &connection.path);
         if segment.payload > 0 {
             connection.came(segment.payload, self.output.link.mtu(), self.output.now);
         }
         let after = connection.state();
-        if is_lost {
-            self.send_again(id);
-        }
-        let Some(connection) = self.connections.get_mut(&id) else {
-            return;
-        };
         if after == TcpState::Closed && before != after && segment.has(RST) {
             let errno = match before {
                 TcpState::SynSent => Errno::ECONNREFUSED,
@@ -216,19 +209,6 @@ impl State {
             if before != TcpState::TimeWait && before != TcpState::LastAck {
                 connection.error = Some(errno);
             }
-        }
-    }
-
-    /// Has a socket send its first segment again.
-    pub fn send_again(&mut self, id: u64) {
-        let Some(connection) = self.connections.get(&id) else {
-            return;
-        };
-        if connection.peek_tcp().send_queue() == 0 {
-            return;
-        }
-        for packet in connection.duplicates() {
-            self.feed(id, &packet);
         }
     }
 

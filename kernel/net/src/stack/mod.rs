@@ -11,9 +11,11 @@
 mod addresses;
 mod checksum;
 mod config;
+mod congestion;
 mod connection;
 mod datagrams;
 mod ether;
+mod flight;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
 mod grow;
@@ -29,7 +31,6 @@ mod output;
 mod packet;
 mod path;
 mod reassembly;
-mod recovery;
 mod segment;
 #[cfg(any(test, feature = "fuzz"))]
 mod simulation;

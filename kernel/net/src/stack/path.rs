@@ -1,10 +1,13 @@
 //! What a connection's packets show that smoltcp does not tell: sequence numbers, retransmissions, round-trip times. And where
 //! numbers are translated for a socket that took the place of a smaller one (see `grow`).
+use super::congestion::Congestion;
+use super::flight::{Again, Flight, Report, Times};
 use super::packet::{Header, TCP, read_u16, read_u32, write};
 
-const FIN: u8 = 1;
+pub const FIN: u8 = 1;
 const SYN: u8 = 2;
 pub const RST: u8 = 4;
+pub const PSH: u8 = 8;
 pub const ACK: u8 = 16;
 
 /// A TCP header, as far as it matters here.
@@ -102,6 +105,12 @@ pub struct Path {
     /// What the peer said in its SYN, and its last window in bytes.
     pub peer: SynOptions,
     pub peer_window: u32,
+    /// What the socket was told of it.
+    told: u16,
+    pub flight: Flight,
+    /// The segment size of the own SYN, and the window field of the last segment.
+    own_mss: Option<u16>,
+    pub window: u16,
     /// The scale of windows that the peer was told.
     pub own_scale: u8,
     /// By how much the socket shifts its windows, and how far its numbers lie behind those on the wire.
@@ -140,9 +149,7 @@ impl Path {
             return false;
         };
         self.translate_outgoing(ip, header, &segment);
-        if self.traffic_class != 0 {
-            self.mark(ip, header);
-        }
+        self.mark(ip);
         if !header.is_v6() {
             // smoltcp cannot make its segments smaller later on, so routers with a smaller MTU may cut them.
             write(ip, 6, &[0, 0]);
@@ -153,7 +160,18 @@ impl Path {
             );
             super::checksum::fill_ipv4(ip);
         }
+        let start = segment.sequence.wrapping_add(self.shift);
         let end = segment.end().wrapping_add(self.shift);
+        self.window = read_u16(ip, header.start + 14).unwrap_or(0);
+        if segment.has(SYN) {
+            self.own_mss = SynOptions::parse(ip, header).mss;
+            self.begin();
+        } else if segment.length() > 0 {
+            let payload = ip.get(header.end - segment.payload..header.end);
+            let bytes = payload.unwrap_or(&[]);
+            self.flight
+                .sends(start, bytes, segment.has(FIN), self.next, now);
+        }
         let is_again = self.has_sent && segment.length() > 0 && !is_before(self.next, end);
         self.segments_out = self.segments_out.wrapping_add(1);
         if segment.has(ACK) {
@@ -164,7 +182,7 @@ impl Path {
         }
         if !self.has_sent {
             self.has_sent = true;
-            self.unacknowledged = segment.sequence.wrapping_add(self.shift);
+            self.unacknowledged = start;
         }
         if is_again {
             self.retransmitted = self.retransmitted.wrapping_add(1);
@@ -193,8 +211,48 @@ impl Path {
         }
     }
 
-    fn mark(&self, ip: &mut [u8], header: &Header) {
-        if header.is_v6() {
+    /// Segments have their final size.
+    fn begin(&mut self) {
+        let size = |mss: Option<u16>| u32::from(mss.unwrap_or(536).max(48));
+        let mss = size(self.own_mss).min(size(self.peer.mss));
+        self.flight.congestion = Congestion::new(mss);
+    }
+
+    fn times(&self) -> Times {
+        Times {
+            rtt: u64::from(self.rtt) * 1000,
+            deviation: u64::from(self.deviation) * 1000,
+        }
+    }
+
+    /// Looks whether time is up for what is under way. Some: to be sent again.
+    pub fn check_flight(&mut self, now: u64) -> Option<Again> {
+        let times = self.times();
+        self.flight.check(times, self.peer_window > 0, now)
+    }
+
+    /// A segment that is no one of the socket's leaves once more.
+    pub fn sends_again(&mut self) {
+        self.segments_out = self.segments_out.wrapping_add(1);
+        self.retransmitted = self.retransmitted.wrapping_add(1);
+        // Karn, as above.
+        self.sample = None;
+    }
+
+    /// The window field that the socket is to see: what the peer allows, and no more than may be under way.
+    pub fn allowed(&self) -> u16 {
+        let scale = self.peer.scale.unwrap_or(0).min(14);
+        let flight = self.next.wrapping_sub(self.unacknowledged);
+        let most = (self.peer_window >> scale).min(0xffff);
+        let wanted = flight.saturating_add(self.flight.room());
+        wanted.div_ceil(1 << scale).min(most) as u16
+    }
+
+    pub fn mark(&self, ip: &mut [u8]) {
+        if self.traffic_class == 0 {
+            return;
+        }
+        if ip.first().is_some_and(|byte| byte >> 4 == 6) {
             let class = self.traffic_class;
             write(ip, 0, &[0x60 | class >> 4, class << 4]);
         } else {
@@ -226,8 +284,14 @@ impl Path {
         }
     }
 
-    /// A packet for the socket has come; its checksum is not needed any more.
-    pub fn incoming(&mut self, ip: &mut [u8], header: &Header, segment: &Segment, now: u64) {
+    /// A packet for the socket has come; its checksum is not needed any more. False: the socket need not see it.
+    pub fn incoming(
+        &mut self,
+        ip: &mut [u8],
+        header: &Header,
+        segment: &Segment,
+        now: u64,
+    ) -> bool {
         self.heard = now;
         self.segments_in = self.segments_in.wrapping_add(1);
         self.bytes_received = self.bytes_received.wrapping_add(segment.payload as u64);
@@ -238,16 +302,51 @@ impl Path {
             if self.peer.scale.is_none() {
                 (self.own_scale, self.socket_scale) = (0, 0);
             }
+            self.begin();
         }
-        // A SYN's own window is not scaled.
-        let scale = self.peer.scale.filter(|_| !segment.has(SYN)).unwrap_or(0);
-        self.peer_window = u32::from(segment.window) << scale.min(14);
+        let is_plain = segment.payload == 0
+            && !segment.has(SYN | FIN | RST)
+            && segment.sequence == self.heard_up_to;
         if is_before(self.heard_up_to, segment.end()) {
             self.heard_up_to = segment.end();
         }
-        if !segment.has(ACK) {
-            return;
+        let is_old = !segment.has(SYN)
+            && self.has_sent
+            && is_before(segment.acknowledged, self.unacknowledged);
+        let window = self.peer_window;
+        if !is_old {
+            // A SYN's own window is not scaled.
+            let scale = self.peer.scale.filter(|_| !segment.has(SYN)).unwrap_or(0);
+            self.peer_window = u32::from(segment.window) << scale.min(14);
         }
+        if !segment.has(ACK) {
+            self.tell(ip, header, segment);
+            return true;
+        }
+        let is_again = is_plain
+            && segment.acknowledged == self.unacknowledged
+            && segment.acknowledged != self.next;
+        self.acknowledge(segment, now);
+        let mut blocks = [(0, 0); 4];
+        let report = Report {
+            acknowledged: self.unacknowledged,
+            blocks: sack_blocks(ip, header, &mut blocks),
+            is_duplicate: is_again && window == self.peer_window,
+            peer_has_sack: self.peer.sack,
+            now,
+        };
+        let times = self.times();
+        self.flight.heard(&report, times);
+        if self.shift != 0 {
+            let acknowledged = segment.acknowledged.wrapping_sub(self.shift);
+            write(ip, header.start + 8, &acknowledged.to_be_bytes());
+        }
+        let told = self.told;
+        self.tell(ip, header, segment);
+        !is_plain || !is_old && !(is_again && told == self.told)
+    }
+
+    fn acknowledge(&mut self, segment: &Segment, now: u64) {
         if self.has_sent
             && !is_before(segment.acknowledged, self.unacknowledged)
             && !is_before(self.next, segment.acknowledged)
@@ -262,10 +361,17 @@ impl Path {
             self.measured((now.saturating_sub(since) / 1000) as u32);
             self.sample = None;
         }
-        if self.shift != 0 {
-            let acknowledged = segment.acknowledged.wrapping_sub(self.shift);
-            write(ip, header.start + 8, &acknowledged.to_be_bytes());
-        }
+    }
+
+    /// Writes the window that the socket is to see into a segment.
+    fn tell(&mut self, ip: &mut [u8], header: &Header, segment: &Segment) {
+        self.told = if segment.has(SYN) {
+            let room = self.flight.room().min(0xffff) as u16;
+            segment.window.min(room)
+        } else {
+            self.allowed()
+        };
+        write(ip, header.start + 14, &self.told.to_be_bytes());
     }
 
     fn measured(&mut self, rtt: u32) {
@@ -278,4 +384,34 @@ impl Path {
             self.rtt = ((u64::from(self.rtt) * 7 + u64::from(rtt)) / 8) as u32;
         }
     }
+}
+
+/// The ranges of a selective acknowledgement (RFC 2018).
+fn sack_blocks<'a>(ip: &[u8], header: &Header, into: &'a mut [(u32, u32); 4]) -> &'a [(u32, u32)] {
+    let mut count = 0;
+    let length = ip
+        .get(header.start + 12)
+        .map_or(0, |byte| usize::from(byte >> 4) * 4);
+    let mut at = header.start + 20;
+    while at + 2 <= header.start + length {
+        let size = match ip.get(at) {
+            Some(1) => {
+                at += 1;
+                continue;
+            }
+            Some(0) | None => break,
+            Some(_) => ip.get(at + 1).map_or(2, |size| usize::from(*size).max(2)),
+        };
+        if ip.get(at) == Some(&5) {
+            for (block, slot) in into.iter_mut().enumerate().take((size - 2) / 8) {
+                let place = at + 2 + 8 * block;
+                if let (Some(from), Some(to)) = (read_u32(ip, place), read_u32(ip, place + 4)) {
+                    *slot = (from, to);
+                    count = block + 1;
+                }
+            }
+        }
+        at += size;
+    }
+    into.get(..count).unwrap_or(&[])
 }

@@ -2,6 +2,7 @@
 use super::connection::Owner;
 use super::ether::instant;
 use super::notice::Notice;
+use super::segment;
 use super::state::State;
 use super::wire::Wire;
 use linux_abi::Errno;
@@ -22,17 +23,13 @@ impl State {
         let state = connection.state();
         connection.prepare(now);
         self.grower.grow(id, connection, &mut self.output);
-        if connection.is_established && connection.recovery.check(&connection.path, now) {
-            self.send_again(id);
-        }
+        self.send_again(id);
         let is_blocked = !self.send(id);
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
         };
         // Nothing is due: this winds the clock up for what has just been sent.
-        if connection.is_established {
-            connection.recovery.check(&connection.path, now);
-        }
+        connection.path.check_flight(now);
         if state != TcpState::Closed && connection.state() == TcpState::Closed {
             // smoltcp gave it up: its address is gone. Other reasons were noted where they came up.
             let lost = connection.error.is_none()
@@ -48,6 +45,24 @@ impl State {
         }
         self.set_timer(id, is_blocked);
         self.announce(id);
+    }
+
+    /// Sends what is lost again, as far as the peer's silence or its acknowledgements tell.
+    fn send_again(&mut self, id: u64) {
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return;
+        };
+        let now = self.output.now;
+        let mut next = connection.path.check_flight(now);
+        while let Some(part) = next.or_else(|| connection.path.flight.next_lost(now)) {
+            segment::send_again(
+                &mut self.output,
+                &connection.pair,
+                &mut connection.path,
+                &part,
+            );
+            next = None;
+        }
     }
 
     /// Lets the socket send what it can. False: the card is full.
