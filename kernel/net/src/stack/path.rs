@@ -111,6 +111,9 @@ pub struct Path {
     /// The segment size of the own SYN, and the window field of the last segment.
     own_mss: Option<u16>,
     pub window: u16,
+    /// The first of the peer's numbers that it may not send yet; and where this stays until the receive buffer has grown.
+    edge: u32,
+    held_edge: Option<u32>,
     /// The scale of windows that the peer was told.
     pub own_scale: u8,
     /// By how much the socket shifts its windows, and how far its numbers lie behind those on the wire.
@@ -162,7 +165,7 @@ impl Path {
         }
         let start = segment.sequence.wrapping_add(self.shift);
         let end = segment.end().wrapping_add(self.shift);
-        self.window = read_u16(ip, header.start + 14).unwrap_or(0);
+        self.note_window(ip, header, segment.has(SYN));
         if segment.has(SYN) {
             self.own_mss = SynOptions::parse(ip, header).mss;
             self.begin();
@@ -209,6 +212,41 @@ impl Path {
             let window = u32::from(segment.window) << (self.socket_scale - self.own_scale);
             write(ip, at + 14, &(window.min(0xffff) as u16).to_be_bytes());
         }
+    }
+
+    /// Keeps the window that the peer was told as it is while the buffer is to grow, and puts down what it was told.
+    fn note_window(&mut self, ip: &mut [u8], header: &Header, is_syn: bool) {
+        let acknowledged = read_u32(ip, header.start + 8).unwrap_or(0);
+        let mut window = read_u16(ip, header.start + 14).unwrap_or(0);
+        if let Some(edge) = self.held_edge {
+            let left = edge.wrapping_sub(acknowledged);
+            let left = if is_before(edge, acknowledged) {
+                0
+            } else {
+                left
+            };
+            window = window.min((left >> self.own_scale).min(0xffff) as u16);
+            write(ip, header.start + 14, &window.to_be_bytes());
+        }
+        self.window = window;
+        let scale = if is_syn { 0 } else { self.own_scale };
+        self.edge = acknowledged.wrapping_add(u32::from(window) << scale);
+    }
+
+    /// The peer is told this outside the socket.
+    pub fn told_window(&mut self, expected: u32, window: u16) {
+        (self.acknowledged, self.window) = (expected, window);
+        self.edge = expected.wrapping_add(u32::from(window) << self.own_scale);
+    }
+
+    /// Lets the peer send what it was allowed to, and no more.
+    pub fn hold_edge(&mut self) {
+        self.held_edge.get_or_insert(self.edge);
+    }
+
+    /// Answers whether the peer was held.
+    pub fn let_edge_go(&mut self) -> bool {
+        self.held_edge.take().is_some()
     }
 
     /// Segments have their final size.
@@ -343,7 +381,7 @@ impl Path {
         }
         let told = self.told;
         self.tell(ip, header, segment);
-        !is_plain || !is_old && !(is_again && told == self.told)
+        !(is_plain && (is_old || is_again && told == self.told))
     }
 
     fn acknowledge(&mut self, segment: &Segment, now: u64) {
