@@ -9,7 +9,7 @@ use super::connection::{Connection, FIRST_RECEIVE, FIRST_SEND, socket};
 use super::ether::instant;
 use super::output::Output;
 use super::packet::Header;
-use super::path::{Path, Segment};
+use super::path::{FIN, Path, RST, SYN, Segment, is_before};
 use super::segment;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -155,6 +155,16 @@ impl Connection {
             .wrapping_add(self.delivered as u32)
             .wrapping_add(queued)
             .wrapping_add(self.has_ended.into())
+    }
+
+    /// A segment that holds nothing new, of a peer that can be told so.
+    pub fn has_already(&self, segment: &Segment) -> bool {
+        self.is_established
+            && self.path.peer.sack
+            && segment.payload > 0
+            && segment.flags & (SYN | FIN | RST) == 0
+            && !is_before(self.expected(), segment.end())
+            && !matches!(self.state(), State::Closed | State::TimeWait)
     }
 
     /// Nothing is under way, and nothing waits to be read or sent.

@@ -5,7 +5,7 @@ use super::flight::{Again, Flight, Report, Times};
 use super::packet::{Header, TCP, read_u16, read_u32, write};
 
 pub const FIN: u8 = 1;
-const SYN: u8 = 2;
+pub const SYN: u8 = 2;
 pub const RST: u8 = 4;
 pub const PSH: u8 = 8;
 pub const ACK: u8 = 16;
@@ -237,6 +237,14 @@ impl Path {
     pub fn told_window(&mut self, expected: u32, window: u16) {
         (self.acknowledged, self.window) = (expected, window);
         self.edge = expected.wrapping_add(u32::from(window) << self.own_scale);
+    }
+
+    /// The window that the peer was told, from `expected` on.
+    pub fn window_from(&self, expected: u32) -> u16 {
+        match is_before(self.edge, expected) {
+            true => 0,
+            false => (self.edge.wrapping_sub(expected) >> self.own_scale).min(0xffff) as u16,
+        }
     }
 
     /// Lets the peer send what it was allowed to, and no more.
