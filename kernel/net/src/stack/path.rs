@@ -461,3 +461,40 @@ fn sack_blocks<'a>(ip: &[u8], header: &Header, into: &'a mut [(u32, u32); 4]) ->
     }
     into.get(..count).unwrap_or(&[])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stack::packet::write_header;
+
+    /// The window field that leaves when the socket acknowledges up to `acknowledged` and offers `window`.
+    fn leaves(path: &mut Path, acknowledged: u32, window: u16) -> u16 {
+        let mut ip = [0; 40];
+        let (from, to) = ("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap());
+        write_header(&mut ip, from, to, TCP, 20, 64);
+        write(&mut ip, 28, &acknowledged.to_be_bytes());
+        write(&mut ip, 32, &[0x50, ACK]);
+        write(&mut ip, 34, &window.to_be_bytes());
+        let header = Header::parse(&ip).unwrap();
+        path.outgoing(&mut ip, &header, 0);
+        read_u16(&ip, 34).unwrap()
+    }
+
+    #[test]
+    fn a_peer_that_is_held_may_send_what_it_was_allowed_to() {
+        let mut path = Path {
+            own_scale: 7,
+            socket_scale: 7,
+            ..Path::default()
+        };
+        assert_eq!(leaves(&mut path, 1000, 16), 16);
+        path.hold_edge();
+        assert_eq!(leaves(&mut path, 1000 + 128, 16), 15);
+        assert_eq!(path.window_from(1000 + 1024), 8);
+        path.hold_edge();
+        assert_eq!(leaves(&mut path, 1000 + 2048, 16), 0);
+        assert_eq!(leaves(&mut path, 1000 + 3000, 16), 0);
+        assert!(path.let_edge_go() && !path.let_edge_go());
+        assert_eq!(leaves(&mut path, 1000 + 3000, 16), 16);
+    }
+}
