@@ -196,30 +196,28 @@ fn closing_with_unread_bytes_or_by_abort_resets_once() {
 fn credit_comes_back_when_half_the_window_has_been_read() {
     let world = World::new();
     let (stream, name) = world.connected();
+    const HALF: usize = WINDOW as usize / 2;
     let chunk = alloc::vec![7; 32 * 1024];
-    for _ in 0..8 {
+    for _ in 0..WINDOW as usize / chunk.len() {
         world.data(name, &chunk);
     }
     assert_eq!(stream.readable(), WINDOW as usize);
-    assert_eq!(
-        receive(&*stream, 128 * 1024 - 1).unwrap().len(),
-        128 * 1024 - 1
-    );
+    assert_eq!(receive(&*stream, HALF - 1).unwrap().len(), HALF - 1);
     assert!(world.serve_all().is_empty());
     receive(&*stream, 1).unwrap();
     let (header, payload) = world.serve();
     assert_eq!((header.kind, header.socket), (REQ_CREDIT, name));
-    assert_eq!(payload, (128_u32 * 1024).to_le_bytes());
+    assert_eq!(payload, (HALF as u32).to_le_bytes());
     // Emptied after the window was exhausted.
-    receive(&*stream, 128 * 1024).unwrap();
-    assert_eq!(world.serve().1, (128_u32 * 1024).to_le_bytes());
+    receive(&*stream, HALF).unwrap();
+    assert_eq!(world.serve().1, (HALF as u32).to_le_bytes());
 }
 
 #[test]
 fn peeking_gives_no_credit() {
     let world = World::new();
     let (stream, name) = world.connected();
-    for _ in 0..4 {
+    for _ in 0..WINDOW / (64 * 1024) {
         world.data(name, &[1; 64 * 1024]);
     }
     let mut bytes = alloc::vec![0; WINDOW as usize];
@@ -236,7 +234,7 @@ fn a_smaller_receive_buffer_holds_credit_back() {
     stream
         .set_option(StreamOption::ReceiveBuffer(16 * 1024))
         .unwrap();
-    for _ in 0..4 {
+    for _ in 0..WINDOW / (64 * 1024) {
         world.data(name, &[1; 64 * 1024]);
         receive(&*stream, 64 * 1024).unwrap();
     }

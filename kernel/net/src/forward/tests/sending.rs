@@ -11,7 +11,7 @@ fn one_window_may_be_under_way() {
     let world = World::new();
     let (stream, _) = world.connected();
     let (waker, _held) = Waker::on(stream.events());
-    let bytes: Vec<u8> = (0..300_000_u32).map(|i| (i / 7) as u8).collect();
+    let bytes: Vec<u8> = (0..WINDOW + 40_000).map(|i| (i / 7) as u8).collect();
     assert_eq!(send(&*stream, &bytes), Ok(WINDOW as usize));
     assert_eq!(send(&*stream, &bytes), Err(Errno::EAGAIN));
     assert_eq!(stream.poll() & WRITABLE, 0);
