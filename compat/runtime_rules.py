@@ -69,6 +69,11 @@ RULES: tuple[Rule, ...] = (
         imports=_NETWORK_NAMES,
         text=(b"/etc/services",),
     ),
+    Rule(
+        "media types by names of files",
+        ("/etc/mime.types", "/usr/share/mime/globs2"),
+        text=(b"/etc/mime.types", b"/usr/share/mime/globs2"),
+    ),
     Rule("locales", ("/usr/lib/locale",), imports=(b"setlocale", b"newlocale")),
     Rule("character sets", (f"{ML}/gconv",), imports=(b"iconv_open",), for_plugins=False),
     Rule(

@@ -26,7 +26,7 @@ Figures = dict[int, dict[str, Any]]
 def command(instance: int | None, *, as_json: bool, watch: bool) -> None:
     """Ask the running instances of this user, or the one with process number INSTANCE, for their figures.
 
-    With --json --watch each second gives one line.
+    Figures that are zero are left out; --json has them. With --json --watch each second gives one line.
     """
     figures = ask(instance)
     if watch:
@@ -77,16 +77,18 @@ def show(path: tuple[str, ...], value: object) -> str:
         return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
     if path[-1].endswith("_kib"):
         return format_size(int(value * 1024))
-    if any("bytes" in name for name in path):
+    if any("bytes" in name or name == "memory" for name in path):
         return format_size(int(value))
     if path[-1].endswith("_us"):
         return f"{value / 1e6:.3f} s"
+    if path[-1].endswith("_ns"):
+        return f"{value / 1e9:.3f} s"
     return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
 
 
 def _title(path: tuple[str, ...]) -> str:
     words = " ".join(path).replace("_", " ")
-    for unit in (" kib", " us"):
+    for unit in (" kib", " us", " ns"):
         words = words.removesuffix(unit)
     return words
 
@@ -104,8 +106,9 @@ def _tables(figures: Figures, before: Figures | None = None, seconds: float = IN
         table.add_column("", justify="right")
         table.add_column("a second" if before is not None else "", justify="right")
         section = None
-        for path, value in flatten(answer):
-            if path in {("schema_version",), ("pid",)}:
+        # What concerns all comes first.
+        for path, value in sorted(flatten(answer), key=lambda figure: len(figure[0]) > 1):
+            if path in {("schema_version",), ("pid",)} or value == 0:
                 continue
             if path[:-1] != section and section is not None:
                 table.add_section()

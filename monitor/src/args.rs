@@ -8,6 +8,7 @@ use lexopt::prelude::{Long, Short, Value};
 
 use crate::devices::hostnet;
 use crate::error::{Error, Result};
+use crate::tap::TapOptions;
 
 pub const DEFAULT_MEMORY: u64 = 512 << 20;
 /// Less does not hold the kernel's own tables; more does not fit its map of physical memory.
@@ -25,7 +26,10 @@ Runs IMAGE in a virtual machine of its own.
   --arg0 NAME        the program's argv[0]
   --cwd DIR          the program's working directory
   --hostname NAME    the machine's name (default: the host's)
-  --net MODE         'user' (default): sockets reach the outside as this user's; or 'none'
+  --net MODE         'user' (default): sockets reach the outside as this user's; 'none'; or
+        tap[:NAME][,KEY=VALUE]...
+                     a network card on a tap interface of the host; keys: ip (ADDRESS/PREFIX or dhcp), gateway, dns,
+                     mac, mtu, bridge; ip, gateway and dns may be repeated
   --publish [IP:]HOST:GUEST[/tcp|/udp]
                      connect a port of the host to one of the machine; HOST 0: any that is free
   --allow-net HOST:PORT
@@ -33,6 +37,9 @@ Runs IMAGE in a virtual machine of its own.
                      a port, a range or '*'), 'dns' (the name server) or 'none'
   --config FILE      more configuration records, as in an image
   --json-stats FILE  write counters and times to FILE
+  --pcap FILE        write what the guest sends and receives to FILE, for tcpdump
+  --control PATH     where this run answers 'compat stats' (default: PID.sock in $XDG_RUNTIME_DIR/compat or
+                     /tmp/compat-UID, if that can be made), or none
   --help, --version
 ";
 
@@ -48,8 +55,12 @@ pub struct Options {
     pub cwd: Option<Vec<u8>>,
     pub hostname: Option<Vec<u8>>,
     pub net: hostnet::Settings,
+    /// Instead of the socket device.
+    pub tap: Option<TapOptions>,
     pub config: Option<PathBuf>,
     pub json_stats: Option<PathBuf>,
+    pub pcap: Option<PathBuf>,
+    pub control: Control,
     pub args: Vec<Vec<u8>>,
 }
 
@@ -67,9 +78,29 @@ impl Default for Options {
             net: hostnet::Settings::default(),
             config: None,
             json_stats: None,
+            tap: None,
+            pcap: None,
+            control: Control::Default,
             args: Vec::new(),
         }
     }
+}
+
+impl Options {
+    /// The value of `--net`; the last one counts.
+    fn set_network(&mut self, text: &str) -> Result<()> {
+        self.tap = TapOptions::parse(text).transpose()?;
+        let mode = if self.tap.is_some() { "none" } else { text };
+        self.net.set_mode(mode)
+    }
+}
+
+/// Where the control socket is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Control {
+    Default,
+    None,
+    At(PathBuf),
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -94,11 +125,13 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command> {
             Long("arg0") => options.arg0 = Some(parser.value().map_err(usage)?.into_vec()),
             Long("cwd") => options.cwd = Some(parser.value().map_err(usage)?.into_vec()),
             Long("hostname") => options.hostname = Some(parser.value().map_err(usage)?.into_vec()),
-            Long("net") => options.net.set_mode(&text(&mut parser)?)?,
+            Long("net") => options.set_network(&text(&mut parser)?)?,
             Long("publish") => options.net.add_port(&text(&mut parser)?)?,
             Long("allow-net") => options.net.add_allowed(&text(&mut parser)?),
             Long("config") => options.config = Some(parser.value().map_err(usage)?.into()),
             Long("json-stats") => options.json_stats = Some(parser.value().map_err(usage)?.into()),
+            Long("pcap") => options.pcap = Some(parser.value().map_err(usage)?.into()),
+            Long("control") => options.control = control(parser.value().map_err(usage)?),
             Value(image) => {
                 options.image = Some(image.into());
                 options.args = program_arguments(&mut parser)?;
@@ -158,7 +191,7 @@ pub fn standalone(
             let text = value.to_string_lossy();
             for word in text.split_ascii_whitespace() {
                 match name {
-                    NET_VARIABLE => options.net.set_mode(word)?,
+                    NET_VARIABLE => options.set_network(word)?,
                     PUBLISH_VARIABLE => options.net.add_port(word)?,
                     _ => options.net.add_allowed(word),
                 }
@@ -201,6 +234,14 @@ fn memory_size(text: &std::ffi::OsStr) -> Result<u64> {
             text.display()
         ))
     })
+}
+
+fn control(text: OsString) -> Control {
+    if text == "none" {
+        Control::None
+    } else {
+        Control::At(text.into())
+    }
 }
 
 fn cpu_count(text: &std::ffi::OsStr) -> Result<u32> {
@@ -259,6 +300,19 @@ mod tests {
     }
 
     #[test]
+    fn a_network_and_what_watches_it() {
+        let options = run(&["--net", "tap:t0", "--pcap", "f", "--control", "none", "x"]).unwrap();
+        assert_eq!(options.tap.unwrap().name.as_deref(), Some("t0"));
+        assert_eq!(options.pcap, Some("f".into()));
+        assert_eq!(options.control, Control::None);
+        assert!(!options.net.enabled);
+        let options = run(&["--net", "tap", "--net", "user", "x"]).unwrap();
+        assert_eq!((options.tap, options.net.enabled), (None, true));
+        let options = run(&["--control", "/a/b", "x"]).unwrap();
+        assert_eq!(options.control, Control::At("/a/b".into()));
+    }
+
+    #[test]
     fn nonsense_is_refused() {
         for bad in [
             &["--mem", "x", "i"][..],
@@ -272,6 +326,8 @@ mod tests {
             &["--env", "=x", "i"],
             &["--env", "x", "i"],
             &["--what", "i"],
+            &["--net", "tape", "i"],
+            &["--net", "tap,mtu=x", "i"],
             &[],
         ] {
             assert!(run(bad).is_err(), "{bad:?}");

@@ -32,7 +32,8 @@ impl Blob {
     }
 }
 
-pub fn build(options: &Options, streams: &Streams) -> Result<Vec<u8>> {
+/// `network`: the text of the `NET` record, if the machine has one.
+pub fn build(options: &Options, streams: &Streams, network: Option<&str>) -> Result<Vec<u8>> {
     let mut blob = Blob::new();
     if let Some(path) = &options.config {
         copy_records(&mut blob, path)?;
@@ -55,10 +56,10 @@ pub fn build(options: &Options, streams: &Streams) -> Result<Vec<u8>> {
     if let Some(name) = hostname {
         blob.push(abi::HOSTNAME, &name)?;
     }
-    if let Some(net) = options.net.record() {
-        blob.push(abi::NET, net.as_bytes())?;
-    }
     blob.push(abi::STREAMS, &stream_record(streams))?;
+    if let Some(text) = network {
+        blob.push(abi::NET, text.as_bytes())?;
+    }
     let mut seed = [0; SEED_LEN];
     host::random(&mut seed)?;
     blob.push(abi::SEED, &seed)?;

@@ -12,7 +12,7 @@ const STREAMS: Streams = Streams {
 };
 
 fn records(options: &Options) -> Vec<(u32, Vec<u8>)> {
-    let blob = build(options, &STREAMS).unwrap();
+    let blob = build(options, &STREAMS, Some("mode=card mtu=1500")).unwrap();
     assert!(blob.len().is_multiple_of(8));
     Records::new(&blob)
         .map(|(tag, data)| (tag, data.to_vec()))
@@ -82,6 +82,7 @@ fn extra_records_come_first_and_must_be_whole() {
                 ..Options::default()
             },
             &STREAMS,
+            None,
         )
     };
     let blob = with(&extra).unwrap();

@@ -15,6 +15,11 @@ pub enum Error {
         path: PathBuf,
         source: std::io::Error,
     },
+    #[error("cannot make the control socket {path}: {source}")]
+    Control {
+        path: PathBuf,
+        source: std::io::Error,
+    },
     #[error("{path}: {source}")]
     Image { path: PathBuf, source: ImageError },
     #[error("{path}: not a configuration blob")]
@@ -23,6 +28,8 @@ pub enum Error {
     Publish(String),
     #[error("{0}")]
     NoKvm(String),
+    #[error("{0}")]
+    Network(String),
     #[error(
         "the image needs {need} MiB of memory below 3 GiB, the machine has {have} MiB: give it more with --mem"
     )]

@@ -12,11 +12,12 @@ use event_manager::{EventManager, MutEventSubscriber, SubscriberOps};
 use kvm_bindings::CpuId;
 use nix::sys::signalfd::SignalFd;
 use seccompiler::BpfProgram;
+use serde_json::Value;
 
 use crate::args::Options;
 use crate::bus::{Bus, Window};
+use crate::control::{self, ControlEvents};
 use crate::devices::console::{self, Console, ConsoleEvents, Input, Output, Sink};
-use crate::devices::hostnet::{self, HostNet, Turns};
 use crate::devices::rng::{Rng, RngEvents};
 use crate::devices::virtio::{Bell, Device, Registers, Transport};
 use crate::error::{Error, Result, host};
@@ -24,6 +25,7 @@ use crate::host::Streams;
 use crate::image::{Image, ImageFile, Segment};
 use crate::layout::{VIRTIO_FIRST_IRQ, VIRTIO_MMIO, VIRTIO_MMIO_SIZE};
 use crate::memory::{self, GuestMemory, RamSizes};
+use crate::network::{Network, Opened};
 use crate::outcome::{Outcome, Verdict, VerdictEvents};
 use crate::signals::{self, SignalEvents};
 use crate::stats::Stats;
@@ -43,9 +45,12 @@ struct Machine {
     command_line: Vec<String>,
     console: Arc<Transport<Console>>,
     rng: Arc<Transport<Rng>>,
-    net: Option<Arc<Transport<HostNet>>>,
+    network: Network,
     bell: Arc<Bell>,
     stats: Arc<Stats>,
+    control: Option<control::Socket>,
+    /// The answer to `info`.
+    info: Value,
 }
 
 pub fn run(options: &Options, stats: Stats) -> Result<u8> {
@@ -94,10 +99,11 @@ impl Machine {
     fn build(options: &Options, stats: &Arc<Stats>) -> Result<Self> {
         let streams = Streams::look();
         // First, so that a port that cannot be had is known before the program runs.
-        let net = options.net.build(&stats.net)?;
+        let opened = Opened::open(options, stats)?;
+        let info = control::describe(options, &opened);
         let (from, image) = open_image(options)?;
         let sizes = RamSizes::new(options.memory, &image)?;
-        let blob = config::build(options, &streams)?;
+        let blob = config::build(options, &streams, opened.record.as_deref())?;
         let vm = Vm::new()?;
         let memory = Arc::new(memory::load(&image, &from, sizes)?);
         vm.set_up(&memory)?;
@@ -109,7 +115,7 @@ impl Machine {
             Arc::clone(&memory),
         )?);
         let rng = Arc::new(Transport::new(Rng, Arc::clone(&memory))?);
-        let net = net.map(|net| Transport::new(net, Arc::clone(&memory)).map(Arc::new));
+        let network = opened.into_machine(&memory)?;
         let bus = Bus {
             windows: Vec::new(),
             stats: Arc::clone(stats),
@@ -123,14 +129,18 @@ impl Machine {
             command_line: Vec::new(),
             console,
             rng,
-            net: net.transpose()?,
+            network,
             bell: Bell::new()?,
             stats: Arc::clone(stats),
+            control: control::Socket::create(&options.control)?,
+            info,
         };
         machine.attach(Arc::clone(&machine.console))?;
         machine.attach(Arc::clone(&machine.rng))?;
-        if let Some(net) = machine.net.clone() {
-            machine.attach(net)?;
+        match machine.network.clone() {
+            Network::None => {}
+            Network::Sockets(device) => machine.attach(device)?,
+            Network::Card(device) => machine.attach(device)?,
         }
         Ok(machine)
     }
@@ -155,7 +165,7 @@ impl Machine {
         Ok(())
     }
 
-    fn run(self, cpus: u32, signals: SignalFd) -> Result<Outcome> {
+    fn run(mut self, cpus: u32, signals: SignalFd) -> Result<Outcome> {
         let verdict = Arc::new(Verdict::new()?);
         let mut events = EventManager::<Box<dyn MutEventSubscriber>>::new()?;
         events.add_subscriber(Box::new(VerdictEvents(Arc::clone(&verdict))));
@@ -169,13 +179,29 @@ impl Machine {
             signal_verdict,
         )));
 
+        if let Some(socket) = self.control.take() {
+            let sources = control::Sources {
+                stats: Arc::clone(&self.stats),
+                devices: self
+                    .bus
+                    .windows
+                    .iter()
+                    .map(|w| Arc::clone(&w.device))
+                    .collect(),
+            };
+            let (info, console) = (self.info.take(), Arc::clone(&console));
+            events.add_subscriber(Box::new(ControlEvents::new(
+                socket, info, sources, console,
+            )?));
+        }
+
         terminal::catch_fatal_signals();
         let raw = terminal::enter_raw();
-        let net = self.net.clone();
+        let network = self.network.clone();
         self.start(cpus, &verdict)?;
         let outcome = wait(&mut events, &console, &verdict)?;
-        if let Some(net) = net.filter(|_| !verdict.is_hurried()) {
-            hostnet::see_out(&net, &verdict);
+        if !verdict.is_hurried() {
+            network.see_out(&verdict);
         }
         drop(raw);
         Ok(outcome)
@@ -187,9 +213,11 @@ impl Machine {
         let vcpus = (0..cpus)
             .map(|i| Vcpu::new(&self.vm, &base, i, cpus))
             .collect::<Result<Vec<_>>>()?;
-        let threads = vcpus.len() + 1 + usize::from(self.net.is_some());
+        let threads = vcpus.len() + 1 + usize::from(self.network.has_thread());
         let gate = Arc::new(Barrier::new(threads));
-        self.bus.idle = self.serve_network(cpus, verdict, &gate)?;
+        self.bus.idle = self
+            .network
+            .start(cpus, &self.stats.net, verdict, &self.bell, &gate)?;
         if let Some(first) = vcpus.first() {
             first.start_at(self.image.entry, cpuid::xcr0(&base))?;
             let idle = self.bus.idle.as_ref().map(|_| format!("{KEY_IDLE_PORT}=1"));
@@ -222,31 +250,10 @@ impl Machine {
         std::mem::forget(self.vm);
         Ok(())
     }
-
-    /// Starts the socket device's thread, if there is one. Some: idle CPUs are to help it.
-    fn serve_network(
-        &mut self,
-        cpus: u32,
-        verdict: &Arc<Verdict>,
-        gate: &Arc<Barrier>,
-    ) -> Result<Option<Arc<Turns>>> {
-        let Some(net) = self.net.take() else {
-            return Ok(None);
-        };
-        let filter = Arc::new(seccomp::net_filter()?);
-        hostnet::serve(
-            net,
-            Arc::clone(&self.stats.net),
-            Arc::clone(verdict),
-            Arc::clone(&self.bell),
-            hostnet::has_spare(cpus),
-            confine(filter, Arc::clone(gate)),
-        )
-    }
 }
 
 /// What a thread does before its work: it confines itself, and waits until all have.
-fn confine(filter: Arc<BpfProgram>, gate: Arc<Barrier>) -> impl FnOnce() -> Result<()> + Send {
+pub fn confine(filter: Arc<BpfProgram>, gate: Arc<Barrier>) -> impl FnOnce() -> Result<()> + Send {
     move || {
         let installed = seccomp::install(&filter);
         gate.wait();
@@ -276,7 +283,7 @@ fn build_console(streams: &Streams, stats: &Stats) -> Result<Console> {
         console::queues(console::STDERR).1,
         Arc::clone(&stats.stderr_bytes),
     );
-    Ok(Console::new(input, out, err))
+    Console::new(input, out, err)
 }
 
 /// The time-stamp counter's rate, and a moment read on both clocks: the tightest of a few tries.

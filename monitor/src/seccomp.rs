@@ -53,6 +53,25 @@ const DEVICES: &[i64] = &[
     libc::SYS_getrusage,
     libc::SYS_getpgrp,
     libc::SYS_close,
+    // The control socket: clients, the guest's time for an answer, the end.
+    libc::SYS_accept4,
+    libc::SYS_recvfrom,
+    libc::SYS_sendto,
+    libc::SYS_timerfd_settime,
+    libc::SYS_unlink,
+    // The last frames of a run may go into a capture.
+    libc::SYS_ftruncate,
+];
+
+/// The network card's thread moves frames.
+const CARD: &[i64] = &[
+    libc::SYS_close,
+    libc::SYS_read,
+    libc::SYS_readv,
+    libc::SYS_epoll_wait,
+    libc::SYS_epoll_pwait,
+    // A capture that does not fit on the disk ends after a whole packet.
+    libc::SYS_ftruncate,
 ];
 
 /// The thread of the socket device, besides what `sockets` and `socket_options` name.
@@ -72,6 +91,8 @@ const SOCKETS: &[i64] = &[
     libc::SYS_getsockopt,
     libc::SYS_getsockname,
     libc::SYS_close,
+    // As above.
+    libc::SYS_ftruncate,
 ];
 
 const TERMINAL_IOCTLS: &[u32] = &[
@@ -80,6 +101,7 @@ const TERMINAL_IOCTLS: &[u32] = &[
     libc::TIOCGWINSZ as u32,
     libc::TIOCGPGRP as u32,
 ];
+const CARD_IOCTLS: &[u32] = &[libc::TUNSETOFFLOAD as u32];
 const KVM_IOCTLS: &[u32] = &[KVM_RUN, KVM_GET_REGS, KVM_GET_SREGS];
 
 /// `serves`: while it has nothing to run, the CPU serves the socket device.
@@ -97,7 +119,13 @@ pub fn device_filter() -> Result<BpfProgram> {
     filter(&[COMMON, DEVICES], &[TERMINAL_IOCTLS])
 }
 
-pub fn net_filter() -> Result<BpfProgram> {
+/// Of the network card's thread.
+pub fn card_filter() -> Result<BpfProgram> {
+    filter(&[COMMON, CARD], &[CARD_IOCTLS])
+}
+
+/// Of the socket device's thread.
+pub fn socket_filter() -> Result<BpfProgram> {
     program(socket_rules(&[])?)
 }
 

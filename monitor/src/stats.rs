@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use nix::sys::resource::{UsageWho, getrusage};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::error::{Result, host};
 use crate::outcome::Outcome;
@@ -116,11 +116,19 @@ impl Stats {
             Outcome::Failed(_) => "failed",
             Outcome::Killed(_) => "killed",
         };
+        let mut report = self.figures();
+        if let Value::Object(report) = &mut report {
+            report.insert("outcome".to_owned(), how.into());
+            report.insert("status".to_owned(), status.into());
+        }
+        writeln!(file, "{report:#}").map_err(host("cannot write the statistics"))
+    }
+
+    /// What is known at any time.
+    pub fn figures(&self) -> Value {
         let peak_kib = getrusage(UsageWho::RUSAGE_SELF).map_or(0, |usage| usage.max_rss());
-        let text = json!({
+        json!({
             "schema_version": 1,
-            "outcome": how,
-            "status": status,
             "boot_us": self.boot_us.get(),
             "wall_us": self.start.elapsed().as_micros() as u64,
             "peak_rss_kib": peak_kib,
@@ -137,7 +145,6 @@ impl Stats {
                 "debug": self.debug_bytes.get(),
             },
             "net": self.net.json(),
-        });
-        writeln!(file, "{text:#}").map_err(host("cannot write the statistics"))
+        })
     }
 }

@@ -3,85 +3,25 @@
 // A test that cannot go on stops.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod common;
+
 use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream, UdpSocket};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::OnceLock;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use boot_abi::config::{
     ARG, CWD, ENV, HOSTNAME, Records, SAME_OUTPUT, SEED, STREAM_CLOSED, STREAM_PIPE, STREAMS,
 };
+use common::{MONITOR, guest, text};
 use nix::pty::Winsize;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::termios::tcgetattr;
 use nix::unistd::Pid;
 use tempfile::TempDir;
-
-const MONITOR: &str = env!("CARGO_BIN_EXE_compat-monitor");
-
-fn build_dir() -> &'static Path {
-    static DIR: OnceLock<TempDir> = OnceLock::new();
-    DIR.get_or_init(|| TempDir::new().unwrap()).path()
-}
-
-/// Compiles `guests/NAME.c`.
-fn guest(name: &str) -> PathBuf {
-    static LOCK: std::sync::Mutex<()> = std::sync::Mutex::new(());
-    let _one_at_a_time = LOCK.lock().unwrap();
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/guests");
-    let image = build_dir().join(format!("{name}.img"));
-    if !image.exists() {
-        let mut cc = Command::new("cc");
-        cc.args([
-            "-m32",
-            "-O2",
-            "-Wall",
-            "-Wextra",
-            "-Werror",
-            "-Wno-main",
-            "-ffreestanding",
-            "-fno-pic",
-            "-fno-stack-protector",
-        ]);
-        cc.args([
-            "-fno-tree-loop-distribute-patterns",
-            "-fcf-protection=none",
-            "-mgeneral-regs-only",
-            "-nostdlib",
-            "-static",
-            "-no-pie",
-        ]);
-        cc.args([
-            "-Wl,--build-id=none",
-            "-Wl,-z,max-page-size=4096,-z,noexecstack",
-            "-Wl,--no-warn-rwx-segments",
-        ]);
-        cc.arg("-Wl,-melf_i386")
-            .arg("-T")
-            .arg(source.join("guest.ld"))
-            .arg("-o")
-            .arg(&image);
-        cc.arg(source.join("start.s"))
-            .arg(source.join(format!("{name}.c")));
-        assert!(cc.status().unwrap().success());
-        widen(&image);
-    }
-    image
-}
-
-/// The linker made an ELF32 file; images are ELF64.
-fn widen(image: &Path) {
-    let out = Command::new("objcopy")
-        .args(["-O", "elf64-x86-64"])
-        .arg(image)
-        .output()
-        .unwrap();
-    assert!(out.status.success(), "{}", text(&out.stderr));
-}
 
 fn run(args: &[&str], image: &Path) -> Output {
     Command::new(MONITOR)
@@ -91,10 +31,6 @@ fn run(args: &[&str], image: &Path) -> Output {
         .stdin(Stdio::null())
         .output()
         .unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }
 
 #[test]
@@ -587,13 +523,18 @@ fn ports_and_rules_that_do_not_work_are_told_before_the_start() {
             "no address 203.0.113.1",
         ),
         (["--allow-net", "no.such.host.invalid:1"], "cannot resolve"),
-        (["--net", "carrier-pigeon"], "--net is 'user' or 'none'"),
+        (
+            ["--net", "carrier-pigeon"],
+            "--net is 'user', 'none' or 'tap",
+        ),
     ] {
         let out = run(&args, &guest("boot"));
         assert_eq!(out.status.code(), Some(125), "{args:?}");
         let shown = text(&out.stderr);
         assert!(shown.contains(expected), "{shown}");
     }
+    let out = run(&["--net", "none", "--allow-net", "none"], &guest("boot"));
+    assert!(text(&out.stderr).contains("--allow-net needs"));
     let out = run(&["--net", "none", "--publish", "0:80"], &guest("boot"));
     assert_eq!(out.status.code(), Some(125));
     let out = run(&["--net", "none"], &guest("boot"));
@@ -608,7 +549,7 @@ fn ports_and_rules_that_do_not_work_are_told_before_the_start() {
 fn connections_wait_when_descriptors_run_out() {
     let port = free_port();
     let script = format!(
-        "ulimit -n 40; exec {MONITOR} --mem 64M --publish 127.0.0.1:{port}:7 {}",
+        "ulimit -n 41; exec {MONITOR} --mem 64M --control none --publish 127.0.0.1:{port}:7 {}",
         guest("hostnet").display()
     );
     let mut shell = Command::new("sh");

@@ -99,6 +99,8 @@ def test_go_brings_certificates_and_names() -> None:
         tree, _ = wrap(program)
         for path in (*NETWORK_FILES, "/etc/ssl/certs/ca-certificates.crt"):
             assert tree.lookup(path) is not None, f"{program}: {path}"
+    for path in ("/etc/mime.types", "/usr/share/mime/globs2"):
+        assert not os.path.exists(path) or tree.lookup(path) is not None, path
 
 
 @pytest.mark.parametrize("flags", [[], ["-static"]])

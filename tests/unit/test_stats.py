@@ -20,7 +20,8 @@ ROOT = Path(__file__).parents[2]
 SCHEMAS = ROOT / "compat" / "schema"
 ANSWER = {
     "schema_version": 1,
-    "memory": {"rss_kib": 2048},
+    "memory": {"rss_kib": 2048, "free": 1024, "swapped": 0},
+    "uptime_ns": 1_500_000_000,
     "network": {"bytes": {"in": 4096}, "packets": {"in": 1234}},
     "devices": [{"device": "rng", "interrupts": 7}, {"device": "console", "interrupts": 9}],
     "guest": None,
@@ -98,6 +99,10 @@ def test_figures_for_people(monitor: Monitor) -> None:
     assert "instance 4242" in text
     rows = {line.rsplit("  ", 1)[0].strip(): line for line in map(str.rstrip, text.splitlines())}
     assert rows["memory rss"].endswith("2.0 MiB")
+    assert rows["memory free"].endswith("1.0 KiB")
+    assert rows["uptime"].endswith("1.500 s")
+    assert list(rows).index("uptime") < list(rows).index("memory rss")
+    assert "swapped" not in text
     assert rows["network bytes in"].endswith("4.0 KiB")
     assert rows["network packets in"].endswith("1,234")
     assert rows["rng interrupts"].endswith("7")

@@ -9,7 +9,6 @@ import contextlib
 import csv
 import json
 import re
-import statistics
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -26,6 +25,7 @@ REDIS, NGINX, IPERF3, WRK = "/usr/bin/redis-server", "/usr/sbin/nginx", "/usr/bi
 # The most that the guest's time may be of native: the inverse of the rate that it must reach.
 REDIS_PLAIN, REDIS_PIPELINED, NGINX_SMALL, STREAM, CONNECTIONS = 1 / 0.5, 1 / 0.9, 1 / 0.6, 1 / 0.3, 1 / 0.4
 FEW, MANY = 10, 10_000
+IDLE_REQUESTS = 50_000
 MANY_COST_AT_MOST = 1.2
 CONNECTION_KIB_AT_MOST = 8.0
 IDLE_PERCENT_AT_MOST = 0.1
@@ -57,6 +57,9 @@ def network(bench: Bench) -> Iterable[Row]:
     bench.progress(f"{MANY} idle connections")
     with both(bench, "redis", redis) as pair:
         yield from idle_rows(pair, client, bench.runs)
+    program = compile_c("waiter.c", bench.folder / "waiter")
+    with both(bench, "waiter", lambda place: Setup([str(program), str(place.port())])) as pair:
+        yield from memory_rows(pair, client)
     bench.progress("nginx")
     with both(bench, "nginx", nginx) as pair:
         samples = pair.in_turns(lambda endpoint: 1e6 / wrk_rate(endpoint), bench.runs)
@@ -80,21 +83,32 @@ def redis_rows(pair: Pair, runs: int) -> Iterable[Row]:
 
 
 def idle_rows(pair: Pair, client: Path, runs: int) -> Iterable[Row]:
-    """What idle connections cost: others' requests, and memory."""
+    """What idle connections cost others' requests."""
     costs: dict[str, list[float]] = {}
-    growth: dict[str, float] = {}
     for name, server in (("native", pair.native), ("guest", pair.guest)):
-        with idle(client, server, FEW):
-            few = statistics.median(redis_time(server.endpoint, "GET", 1, 20_000) for _ in range(runs))
-        before = resident_kib(server)
-        with idle(client, server, MANY):
-            growth[name] = (resident_kib(server) - before) / MANY
-            costs[name] = [redis_time(server.endpoint, "GET", 1, 20_000) / few for _ in range(runs)]
+        # The first load of a server makes its tables.
+        redis_time(server.endpoint, "GET", 1, IDLE_REQUESTS)
+        costs[name] = []
+        for _ in range(runs):
+            with idle(client, server, FEW):
+                few = redis_time(server.endpoint, "GET", 1, IDLE_REQUESTS)
+            with idle(client, server, MANY):
+                costs[name].append(redis_time(server.endpoint, "GET", 1, IDLE_REQUESTS) / few)
     name = f"redis GET, with {MANY} idle connections against {FEW}"
     yield medians(name, "x", costs["native"], costs["guest"], guest_at_most=MANY_COST_AT_MOST)
-    yield Row("memory of an idle connection, redis' own included", "KiB", growth["native"], growth["guest"])
-    own = max(growth["guest"] - growth["native"], 0.0)
-    yield Row("memory of an idle connection, compat's part", "KiB", None, own, guest_at_most=CONNECTION_KIB_AT_MOST)
+
+
+def memory_rows(pair: Pair, client: Path) -> Iterable[Row]:
+    """The memory of idle connections, with a server that has none for them."""
+    growth = []
+    for server in (pair.native, pair.guest):
+        # The first connections make tables.
+        with idle(client, server, FEW):
+            before = resident_kib(server)
+        with idle(client, server, MANY):
+            growth.append((resident_kib(server) - before) / MANY)
+    # On native Linux it is the kernel's, which the process does not show.
+    yield Row("memory of an idle connection", "KiB", None, growth[1], guest_at_most=CONNECTION_KIB_AT_MOST)
 
 
 def cpu_rows(bench: Bench) -> Iterable[Row]:
@@ -157,9 +171,9 @@ def iperf3(place: Place) -> Setup:
     return Setup([IPERF3, "-s", "-p", str(place.port())])
 
 
-def redis_time(endpoint: Endpoint, call: str, pipeline: int, requests: int) -> float:
+def redis_time(endpoint: Endpoint, call: str, pipeline: int, requests: int, clients: int = 50) -> float:
     """Microseconds a request."""
-    options = ["-c", "50", "-P", str(pipeline), "-n", str(requests), "-t", call.lower(), "--csv"]
+    options = ["-c", str(clients), "-P", str(pipeline), "-n", str(requests), "-t", call.lower(), "--csv"]
     output = command(["/usr/bin/redis-benchmark", "-h", endpoint.host, "-p", str(endpoint.port), *options])
     for row in csv.DictReader(output.splitlines()):
         if row["test"] == call:
@@ -183,13 +197,13 @@ def stream_rate(endpoint: Endpoint, *options: str) -> float:
 
 
 def connection_rate(client: Path, endpoint: Endpoint) -> float:
-    return float(command([str(client), "rate", str(endpoint.port), "2"]))
+    return float(command([str(client), "rate", endpoint.host, str(endpoint.port), "2"]))
 
 
 @contextlib.contextmanager
 def idle(client: Path, server: Server, count: int) -> Iterator[None]:
     """That many connections which have been used once and now wait."""
-    argv = [str(client), "idle", str(server.endpoint.port), str(count)]
+    argv = [str(client), "idle", server.endpoint.host, str(server.endpoint.port), str(count)]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None

@@ -8,7 +8,7 @@
 #![forbid(unsafe_code)]
 
 extern crate alloc;
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzz"))]
 extern crate std;
 
 mod address;
@@ -23,6 +23,7 @@ mod network;
 mod procfs;
 mod route;
 mod socket;
+pub mod stack;
 #[cfg(test)]
 mod tests;
 mod unix;
@@ -36,6 +37,7 @@ pub use linux_abi::Errno;
 pub use message::{Control, Outgoing, Received};
 pub use netconf::{BadWord, NetConfig, NetMode, hosts};
 pub use network::{Interface, InterfaceFlags, Network};
+pub use procfs::{SocketCounts, TcpSockets, UnixSockets};
 pub use route::{Route, broadcast, lookup, netmask, network_of, table};
 pub use socket::{Accepted, Socket, SocketOps, SocketType, receive_vec};
 pub use unix::UnixEntry;

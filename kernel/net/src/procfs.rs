@@ -1,4 +1,5 @@
 //! The text of /proc/net, see proc(5).
+use crate::inet::InetProtocol;
 use crate::network::{Interface, Network};
 use crate::route;
 use alloc::vec::Vec;
@@ -23,6 +24,12 @@ macro_rules! put {
     }};
 }
 
+mod protocols;
+mod sockets;
+mod statistics;
+
+pub use statistics::{SocketCounts, TcpSockets, UnixSockets};
+
 impl Network {
     /// Appends what `file` says.
     pub fn show(&self, file: NetFile, out: &mut Vec<u8>) {
@@ -44,21 +51,20 @@ impl Network {
                 out,
                 "sk       RefCnt Type Proto  Iface R Rmem   User   Inode\n"
             ),
-            NetFile::Protocols => put!(
-                out,
-                "protocol  size sockets  memory press maxhdr  slab module     cl co di ac io in de sh ss gs se re sp bi br ha uh gp em\n"
-            ),
-            NetFile::Raw
-            | NetFile::Raw6
-            | NetFile::Tcp
-            | NetFile::Tcp6
-            | NetFile::Udp
-            | NetFile::Udp6
-            | NetFile::Unix
-            | NetFile::Snmp
-            | NetFile::Netstat
-            | NetFile::Sockstat
-            | NetFile::Sockstat6 => {}
+            NetFile::Protocols => self.show_protocols(out),
+            NetFile::Icmp => self.show_datagrams(InetProtocol::Icmp, false, out),
+            NetFile::Icmp6 => self.show_datagrams(InetProtocol::Icmp, true, out),
+            NetFile::Raw => self.show_datagrams(InetProtocol::Raw, false, out),
+            NetFile::Raw6 => self.show_datagrams(InetProtocol::Raw, true, out),
+            NetFile::Tcp => self.show_tcp(false, out),
+            NetFile::Tcp6 => self.show_tcp(true, out),
+            NetFile::Udp => self.show_datagrams(InetProtocol::Udp, false, out),
+            NetFile::Udp6 => self.show_datagrams(InetProtocol::Udp, true, out),
+            NetFile::Unix => self.show_unix(out),
+            NetFile::Snmp => self.show_snmp(out),
+            NetFile::Netstat => self.show_netstat(out),
+            NetFile::Sockstat => self.show_sockstat(out),
+            NetFile::Sockstat6 => self.show_sockstat6(out),
         }
     }
 

@@ -33,7 +33,7 @@ pub fn poll() {
 pub fn shutdown(status: u8) -> ! {
     let line = format!("exit {status}\n");
     if let Some(control) = console::port(Role::Control) {
-        // There is room: nothing else is ever sent there.
+        // There is room: other answers leave some.
         control.send(line.as_bytes());
     }
     console::flush();

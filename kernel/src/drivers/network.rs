@@ -1,9 +1,9 @@
-//! When to look at the socket device.
+//! When to look at the network's device: the socket device or the card.
 //!
 //! The guest polls: before a thread sleeps, while the CPU idles, and every millisecond as long as something comes. Meanwhile
 //! the device does not interrupt. It gets to do so before the CPU halts, and when nothing has come for a while.
 
-use super::virtio::hostnet;
+use super::virtio::{hostnet, netcard};
 use crate::time::{self, TimerId};
 use alloc::sync::{Arc, Weak};
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -54,11 +54,24 @@ impl Polling {
     }
 }
 
+fn exists() -> bool {
+    hostnet::gsi().is_some() || netcard::exists()
+}
+
+fn has_news() -> bool {
+    hostnet::has_news() || netcard::has_news()
+}
+
+fn interrupt(on: bool) {
+    hostnet::interrupt(on);
+    netcard::interrupt(on);
+}
+
 /// Hands on what has come. A few memory reads, if nothing has. Answers whether something had.
 pub fn poll() -> bool {
-    let found = hostnet::look();
+    let found = hostnet::look() | netcard::look();
     if found {
-        hostnet::interrupt(false);
+        interrupt(false);
         let mut polling = POLLING.lock();
         polling.traffic = true;
         polling.start_tick();
@@ -83,14 +96,14 @@ fn tick() {
 
 /// Leaves it to the device to say when something comes. Answers whether something has come just now.
 fn rest() -> bool {
-    hostnet::interrupt(true);
-    hostnet::has_news() && poll()
+    interrupt(true);
+    has_news() && poll()
 }
 
 /// The device's interrupt, if it is among `bits`.
 pub fn handle_interrupts(bits: u32) {
-    // It is not acknowledged: the line is an edge, nobody reads the status, and each access is an exit.
-    if hostnet::gsi().is_some_and(|gsi| bits & 1 << gsi != 0) {
+    // The socket device's is not acknowledged: the line is an edge, nobody reads the status, and each access is an exit.
+    if hostnet::gsi().is_some_and(|gsi| bits & 1 << gsi != 0) || netcard::is_interrupted(bits) {
         poll();
     }
 }
@@ -119,9 +132,14 @@ pub fn spin_time() -> u64 {
     }
 }
 
+/// There was work before the CPU had to halt.
+pub fn spun_with_success() {
+    SPIN.hit();
+}
+
 /// The CPU is about to halt. True: not now, something has come.
 pub fn before_halt() -> bool {
-    if hostnet::gsi().is_none() {
+    if !exists() {
         return false;
     }
     if let Some(tick) = POLLING.lock().tick.take() {
@@ -132,7 +150,7 @@ pub fn before_halt() -> bool {
 
 /// The CPU has halted and goes on; it had been idle for `ns`.
 pub fn after_halt(ns: u64) {
-    if hostnet::gsi().is_some() {
+    if exists() {
         SPIN.learn(ns, poll());
     }
 }

@@ -179,6 +179,7 @@ fn idle() {
         drivers::poll();
         time::run_timers();
         if !cpu().queue.lock().is_empty() {
+            drivers::network::spun_with_success();
             return;
         }
         if time::monotonic() >= until {

@@ -10,13 +10,17 @@ pub const SHIFT: u32 = 32;
 
 /// What the clocks are computed from. Set once, at boot.
 struct Clock {
-    /// TSC value at which CLOCK_MONOTONIC is 0.
+    /// TSC value at which CLOCK_MONOTONIC is 0; it may lie before the TSC's own start.
     tsc0: AtomicU64,
     /// Nanoseconds of a tick, as fixed point.
     mult: AtomicU64,
     /// CLOCK_REALTIME at that moment.
     realtime0: AtomicU64,
 }
+
+/// What CLOCK_MONOTONIC shows at the start, in ns: programs take a time of less than a second for none (ping does), which no
+/// system is young enough to show elsewhere.
+const START: u64 = 1_000_000_000;
 
 static CLOCK: Clock = Clock {
     tsc0: AtomicU64::new(0),
@@ -33,8 +37,13 @@ pub fn init(tsc_khz: Option<u64>, tsc0: u64, realtime0_ns: u64) {
     CLOCK
         .mult
         .store((1_000_000 << SHIFT) / khz.max(1), Ordering::Relaxed);
-    CLOCK.tsc0.store(tsc0, Ordering::Relaxed);
-    CLOCK.realtime0.store(realtime0_ns, Ordering::Relaxed);
+    let early = khz.saturating_mul(START / 1_000_000);
+    CLOCK
+        .tsc0
+        .store(tsc0.wrapping_sub(early), Ordering::Relaxed);
+    CLOCK
+        .realtime0
+        .store(realtime0_ns.saturating_sub(START), Ordering::Relaxed);
 }
 
 pub fn tsc() -> u64 {
@@ -42,10 +51,16 @@ pub fn tsc() -> u64 {
     unsafe { _rdtsc() }
 }
 
-/// Nanoseconds since the machine was started.
+/// CLOCK_MONOTONIC.
 pub fn monotonic() -> u64 {
-    let ticks = tsc().saturating_sub(CLOCK.tsc0.load(Ordering::Relaxed));
-    ((u128::from(ticks) * u128::from(CLOCK.mult.load(Ordering::Relaxed))) >> SHIFT) as u64
+    let ticks = tsc().wrapping_sub(CLOCK.tsc0.load(Ordering::Relaxed)) as i64;
+    ((u128::from(ticks.max(0) as u64) * u128::from(CLOCK.mult.load(Ordering::Relaxed))) >> SHIFT)
+        as u64
+}
+
+/// Nanoseconds since the machine was started, really.
+pub fn uptime() -> u64 {
+    monotonic().saturating_sub(START)
 }
 
 /// Nanoseconds since 1970.

@@ -6,7 +6,7 @@ mod host;
 mod timers;
 
 pub use clock::{
-    SHIFT, init, monotonic, monotonic_at, parameters, realtime, realtime_offset, tsc_khz,
+    SHIFT, init, monotonic, monotonic_at, parameters, realtime, realtime_offset, tsc_khz, uptime,
 };
 pub use host::{HostClock, host};
 pub use timers::{

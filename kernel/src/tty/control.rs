@@ -1,6 +1,7 @@
 //! The control port: one line of text for each thing that the host has to tell. See `boot_abi::PORT_CONTROL`.
 use super::terminal;
 use crate::drivers::virtio::console::{Role, port};
+use alloc::format;
 use alloc::vec::Vec;
 use spin::Mutex;
 
@@ -66,8 +67,23 @@ fn run(line: &[u8]) -> Option<()> {
         }
         // The number of bytes that standard input had, for monitors that cannot keep the two ports in order.
         ("eof", total, None) => port(Role::Stdio)?.end_at(total.map_or(Ok(0), str::parse).ok()?),
+        (boot_abi::LINE_STATS, None, None) => tell_figures()?,
         ("hangup", Some(name), None) => port(role(name)?)?.hang_up(),
         _ => return None,
+    }
+    Some(())
+}
+
+/// Left free for the line that says how the program ended.
+const LAST_LINE: usize = 64;
+
+/// Answers with the figures. A port that is full has a monitor that does not read, and gets no answer.
+fn tell_figures() -> Option<()> {
+    let line = format!("{} {}\n", boot_abi::LINE_STATS, super::figures::report());
+    let control = port(Role::Control)?;
+    let needed = line.len() + LAST_LINE;
+    if control.send_room(needed) >= needed {
+        control.send(line.as_bytes());
     }
     Some(())
 }

@@ -1,6 +1,7 @@
 //! The program's terminal and standard streams, and the line to the monitor that goes with them.
 
 mod control;
+mod figures;
 mod ioctl;
 mod stdio;
 mod stream;

@@ -36,7 +36,7 @@
     orq %rdx, %rax
     xorl %ecx, %ecx
     subq vvar + TSC0(%rip), %rax
-    cmovbq %rcx, %rax
+    cmovsq %rcx, %rax
     mulq vvar + MULT(%rip)
     shrdq $32, %rdx, %rax
     .endm

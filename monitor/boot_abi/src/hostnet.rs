@@ -39,7 +39,7 @@ pub const EVENT_BUFFER_MIN: usize = 66 * 1024;
 /// Longest payload of a request.
 pub const REQUEST_MAX: usize = 72 * 1024;
 /// Bytes in flight for a stream, each way.
-pub const WINDOW: u32 = 256 * 1024;
+pub const WINDOW: u32 = 1024 * 1024;
 /// What a new stream may receive: little, since its program may never read it.
 pub const FIRST_WINDOW: u32 = 32 * 1024;
 

@@ -54,12 +54,18 @@ class Both:
 
     places: Places
 
-    def __call__(self, describe: Describe, check: Check, *, ready: Ready = tcp_ready) -> None:
+    def __call__(
+        self, describe: Describe, check: Check, *, ready: Ready = tcp_ready, status_of_init: int | None = None
+    ) -> None:
+        """`status_of_init`: how it ends where it is process 1, as in the guest, if it makes that a special case."""
         told = {}
         for place in self.places:
             setup = describe(place)
             with running(place, setup, ready) as server:
-                told[place.name] = (check(server.endpoint), server.stop())
+                answers, status = check(server.endpoint), server.stop()
+            if place.name == "guest" and status_of_init is not None:
+                assert status == status_of_init
+            told[place.name] = (answers, status if status_of_init is None else None)
         if len(told) == 2:
             assert told["guest"] == told["native"], "the guest's answers (left) are not those of native Linux"
 

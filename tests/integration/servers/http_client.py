@@ -12,7 +12,7 @@ from typing import Self
 from tests.integration.servers.place import Endpoint
 
 # Differ from run to run, or name the port.
-VARYING = ("date", "last-modified", "etag", "location", "content-security-policy")
+VARYING = ("date", "last-modified", "etag", "location", "content-security-policy", "alt-svc")
 TIMEOUT = 30
 
 

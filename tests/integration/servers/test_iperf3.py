@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from typing import Any
 
 from tests.integration.harness import ENVIRONMENT, require
@@ -11,6 +12,7 @@ from tests.integration.servers.conftest import Both
 from tests.integration.servers.place import Endpoint, Place, Setup
 
 IPERF3 = "/usr/bin/iperf3"
+ATTEMPTS = 50
 
 
 def server(place: Place) -> Setup:
@@ -19,8 +21,13 @@ def server(place: Place) -> Setup:
 
 def client(endpoint: Endpoint, *options: str) -> Any:
     argv = [IPERF3, "-c", endpoint.host, "-p", str(endpoint.port), "-J", *options]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60, env=ENVIRONMENT)
-    document = json.loads(done.stdout)
+    for _ in range(ATTEMPTS):
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60, env=ENVIRONMENT)
+        document = json.loads(done.stdout)
+        # The server is still putting the test before away.
+        if "busy" not in document.get("error", ""):
+            break
+        time.sleep(0.1)
     assert "error" not in document, document["error"]
     return document["end"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -61,11 +62,13 @@ def test_a_port_without_permission(guest: Guest) -> None:
 
 
 def test_addresses_and_interfaces_that_are_not_there(guest: Guest) -> None:
+    # Who may, makes the interface.
+    unprivileged = ["setpriv", "--bounding-set=-net_admin"] if os.getuid() == 0 else []
     for options, text in (
         (["-p", f"203.0.113.1:{free_port()}:80"], b"203.0.113.1"),
         (["--net", "tap:compat-none0"], b"compat-none0"),
     ):
-        outcome = start(guest, options, argv=["echo", "started"])
+        outcome = start(guest, options, before=unprivileged, argv=["echo", "started"])
         assert (outcome.status, outcome.stdout) == (125, b"")
         assert text in outcome.stderr
 
@@ -141,4 +144,10 @@ def test_figures_of_a_running_instance(places: Places, guest: Guest) -> None:
         get(server.endpoint)
         argv = [*guest.argv(Command(["true"]))[:3], "stats", "--json", str(server.process.pid)]
         done = subprocess.run(argv, capture_output=True, check=True, env=guest.environment(), timeout=60)
-        assert str(server.process.pid).encode() in done.stdout
+        (figures,) = json.loads(done.stdout)["instances"]
+        assert figures["pid"] == server.process.pid
+        inside = figures["guest"]["net"]
+        # The harness has looked once before, whether somebody accepts.
+        assert inside["tcp"]["accepts"] == figures["net"]["connections_in"] >= 2
+        assert inside["sockets"]["tcp"]["listening"] == 1
+        assert inside["interfaces"][1]["rx"]["bytes"] > 0

@@ -1,6 +1,6 @@
 //! A socket whose datagrams go through the host.
 use super::messages::Payload;
-use super::outbox::Outbox;
+use super::outbox::{Gate, Outbox};
 use super::shared::{Endpoint, Shared};
 use crate::Result;
 use crate::uplink::{DatagramKind, DatagramReceiver, Datagrams};
@@ -11,7 +11,7 @@ use boot_abi::hostnet::{
 };
 use core::net::{IpAddr, SocketAddr};
 use linux_abi::Errno;
-use spin::Mutex;
+use spin::{Mutex, MutexGuard};
 use vfs::Source;
 
 /// `net.core.wmem_default`
@@ -19,27 +19,15 @@ const WINDOW: u32 = 212_992;
 /// The address, the hop limit and zeros before the bytes of a datagram.
 const PREFIX: usize = boot_abi::hostnet::ADDRESS_SIZE + 8;
 
-#[derive(Default)]
-struct State {
-    unsent: u32,
-    messages: u32,
-    /// Somebody was told that there is no room.
-    blocked: bool,
-    /// And the device's queue was why.
-    refused: bool,
-}
-
-impl State {
-    fn has_room(&self, outbox: &Outbox) -> bool {
-        self.unsent < WINDOW && outbox.has_share(self.messages, false)
-    }
+fn has_room(gate: &Gate, outbox: &Outbox) -> bool {
+    gate.bytes < WINDOW && outbox.has_room(gate.messages, false)
 }
 
 pub struct ForwardDatagrams {
     shared: Arc<Shared>,
     name: u64,
     receiver: Weak<dyn DatagramReceiver>,
-    state: Mutex<State>,
+    gate: Mutex<Gate>,
 }
 
 impl ForwardDatagrams {
@@ -59,7 +47,7 @@ impl ForwardDatagrams {
             shared: shared.clone(),
             name: shared.new_name(),
             receiver,
-            state: Mutex::default(),
+            gate: Mutex::default(),
         });
         shared.introduce(
             datagrams.name,
@@ -103,28 +91,31 @@ impl ForwardDatagrams {
 
     /// The host has taken a datagram.
     pub fn sent(&self, bytes: u32) {
-        {
-            let mut state = self.state.lock();
-            state.unsent = state.unsent.saturating_sub(bytes);
-            state.messages = state.messages.saturating_sub(1);
-        }
-        self.announce(false);
+        let mut gate = self.gate.lock();
+        gate.remove(bytes);
+        self.announce_room(gate);
     }
 
-    /// The device's queue has room again.
+    /// The outbox has room again.
     pub fn admitted(&self) {
-        self.announce(true);
+        let mut gate = self.gate.lock();
+        gate.admit();
+        self.announce_room(gate);
     }
 
-    fn announce(&self, admitted: bool) {
-        {
-            let mut state = self.state.lock();
-            state.refused &= !admitted;
-            if !state.blocked || state.refused || !state.has_room(&self.shared.outbox) {
-                return;
+    fn announce_room(&self, mut gate: MutexGuard<'_, Gate>) {
+        let outbox = &self.shared.outbox;
+        if !has_room(&gate, outbox) {
+            // What it waits for may be something else now.
+            if gate.is_blocked() {
+                outbox.block(&mut gate, self.name);
             }
-            state.blocked = false;
+            return;
         }
+        if !outbox.unblock(&mut gate) {
+            return;
+        }
+        drop(gate);
         if let Some(receiver) = self.receiver.upgrade() {
             receiver.writable();
         }
@@ -142,13 +133,9 @@ impl ForwardDatagrams {
             return Err(Errno::EMSGSIZE);
         }
         let outbox = &self.shared.outbox;
-        let mut state = self.state.lock();
-        let queue_full = !outbox.has_room();
-        if queue_full || !state.has_room(outbox) {
-            state.blocked = true;
-            if queue_full && !core::mem::replace(&mut state.refused, true) {
-                outbox.remember(self.name);
-            }
+        let mut gate = self.gate.lock();
+        if !has_room(&gate, outbox) {
+            outbox.block(&mut gate, self.name);
             return Err(Errno::EAGAIN);
         }
         let mut request = outbox.prepare(Header::new(REQ_SEND_TO, self.name, PREFIX + count))?;
@@ -159,10 +146,9 @@ impl ForwardDatagrams {
             return Err(errno);
         }
         request.charge = Some(count as u32);
-        state.unsent += count as u32;
-        state.messages += 1;
+        gate.add(count as u32);
         outbox.post(request);
-        drop(state);
+        drop(gate);
         outbox.kick();
         self.shared.count_sent(count);
         Ok(count)
@@ -172,6 +158,7 @@ impl ForwardDatagrams {
 impl Drop for ForwardDatagrams {
     fn drop(&mut self) {
         self.shared.forget(self.name);
+        self.shared.outbox.unblock(self.gate.get_mut());
         self.shared.outbox.tell(REQ_CLOSE, 0, self.name, &[]);
     }
 }

@@ -47,6 +47,8 @@ use stream::ForwardStream;
 const INDEX: u32 = 2;
 /// As other user-mode networks have it. No packet of that size ever exists.
 const MTU: u32 = 65520;
+/// How many of those who wait for room are told each time that a message is done; others would only find it taken.
+const ADMITTED: usize = 16;
 /// `ARPHRD_ETHER`
 const ETHER: u16 = 1;
 /// Locally administered; nobody else is on that network.
@@ -212,8 +214,7 @@ impl Forward {
     /// There is room in the queue again.
     fn go_on(&self) {
         self.shared.outbox.flush();
-        // Each takes a place at most; more would be refused again.
-        for _ in 0..self.shared.outbox.transport().room() {
+        for _ in 0..ADMITTED {
             let Some(name) = self.shared.outbox.next_refused() else {
                 return;
             };

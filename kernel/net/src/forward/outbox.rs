@@ -6,15 +6,50 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec;
 use boot_abi::hostnet::{Header, REQUEST_MAX};
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use linux_abi::Errno;
 use spin::Mutex;
 
-/// When so many messages wait for the queue, no new sockets are made.
-const CROWDED: usize = 4096;
+/// What a socket has under way, and whether it is kept from sending more.
+#[derive(Default)]
+pub struct Gate {
+    /// Bytes and messages that the host has not taken yet.
+    pub bytes: u32,
+    pub messages: u32,
+    /// Somebody was told that there is no room.
+    blocked: bool,
+    /// And the outbox was why, which has its name in a list.
+    refused: bool,
+}
+
+impl Gate {
+    pub fn add(&mut self, bytes: u32) {
+        self.bytes += bytes;
+        self.messages += 1;
+    }
+
+    pub fn remove(&mut self, bytes: u32) {
+        self.bytes = self.bytes.saturating_sub(bytes);
+        self.messages = self.messages.saturating_sub(1);
+    }
+
+    pub fn is_blocked(&self) -> bool {
+        self.blocked
+    }
+
+    /// The outbox has taken its name off the list.
+    pub fn admit(&mut self) {
+        self.refused = false;
+    }
+}
 
 pub struct Outbox {
     transport: Box<dyn Transport>,
     state: Mutex<State>,
+    /// Bytes of messages that may wait for the queue.
+    limit: usize,
+    /// How many sockets were told that there is no room.
+    blocked: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -22,15 +57,18 @@ struct State {
     pool: Pool,
     /// What the queue had no room for. As long as there is something, everything goes here, to keep the order.
     waiting: VecDeque<Request>,
+    waiting_bytes: usize,
     /// Sockets that want to hear when there is room.
     refused: VecDeque<u64>,
 }
 
 impl Outbox {
-    pub fn new(transport: Box<dyn Transport>) -> Self {
+    pub fn new(transport: Box<dyn Transport>, limit: usize) -> Self {
         Self {
             transport,
             state: Mutex::default(),
+            limit,
+            blocked: AtomicUsize::new(0),
         }
     }
 
@@ -41,34 +79,53 @@ impl Outbox {
     /// Whether a new socket may be made. `ENOBUFS`: the device is too far behind.
     pub fn admit(&self) -> Result<()> {
         self.transport.start()?;
-        if self.state.lock().waiting.len() < CROWDED {
+        if self.state.lock().waiting_bytes < self.limit {
             Ok(())
         } else {
             Err(Errno::ENOBUFS)
         }
     }
 
-    /// Whether data would be taken now.
-    pub fn has_room(&self) -> bool {
-        self.transport.room() > 0 && self.state.lock().waiting.is_empty()
-    }
-
     /// Whether a socket with so many messages under way may send another: it gets at most a quarter of what is free, so that
     /// a few whose peers are slow do not fill the queue. `easily`: an eighth.
-    pub fn has_share(&self, messages: u32, easily: bool) -> bool {
+    pub fn has_room(&self, messages: u32, easily: bool) -> bool {
         let part = if easily { 8 } else { 4 };
-        messages as usize <= self.transport.room() / part
+        let state = self.state.lock();
+        if messages == 0 {
+            // The first one always finds a place: programs do not expect a socket to be full that they did not fill.
+            return state.waiting_bytes < self.limit;
+        }
+        state.waiting.is_empty() && messages as usize <= self.transport.room() / part
     }
 
-    /// `socket` will hear when there is room.
-    pub fn remember(&self, socket: u64) {
-        self.state.lock().refused.push_back(socket);
+    /// A socket with so many messages under way was told that there is no room: it will hear when there is.
+    pub fn block(&self, gate: &mut Gate, socket: u64) {
+        if !core::mem::replace(&mut gate.blocked, true) {
+            self.blocked.fetch_add(1, Relaxed);
+        }
+        // With messages under way it hears when they are done.
+        if gate.messages == 0
+            && !self.has_room(0, true)
+            && !core::mem::replace(&mut gate.refused, true)
+        {
+            self.state.lock().refused.push_back(socket);
+        }
+    }
+
+    /// The socket is told that there is room, or is gone. False: nobody had asked.
+    pub fn unblock(&self, gate: &mut Gate) -> bool {
+        let blocked = core::mem::take(&mut gate.blocked);
+        self.blocked.fetch_sub(blocked.into(), Relaxed);
+        blocked
     }
 
     /// Whether somebody waits for the device to do what it was told.
     pub fn is_crowded(&self) -> bool {
-        let state = self.state.lock();
-        !state.waiting.is_empty() || !state.refused.is_empty()
+        self.blocked.load(Relaxed) > 0 || !self.state.lock().waiting.is_empty()
+    }
+
+    fn has_refused(&self) -> bool {
+        !self.state.lock().refused.is_empty()
     }
 
     /// A message with room for `payload` bytes, its header written.
@@ -84,11 +141,13 @@ impl Outbox {
     /// Sends a message, now or when there is room. `kick` announces it.
     pub fn post(&self, request: Request) {
         let mut state = self.state.lock();
-        if state.waiting.is_empty() {
-            if let Err(request) = self.transport.submit(request) {
-                state.waiting.push_back(request);
-            }
+        let refused = if state.waiting.is_empty() {
+            self.transport.submit(request).err()
         } else {
+            Some(request)
+        };
+        if let Some(request) = refused {
+            state.waiting_bytes += request.buffer.len();
             state.waiting.push_back(request);
         }
     }
@@ -123,10 +182,12 @@ impl Outbox {
             let Some(request) = state.waiting.pop_front() else {
                 break;
             };
+            let size = request.buffer.len();
             if let Err(request) = self.transport.submit(request) {
                 state.waiting.push_front(request);
                 break;
             }
+            state.waiting_bytes -= size;
             sent = true;
         }
         drop(state);
@@ -137,7 +198,7 @@ impl Outbox {
 
     /// The next of those who were refused, if there is room now.
     pub fn next_refused(&self) -> Option<u64> {
-        if self.has_room() {
+        if self.has_refused() && self.has_room(0, true) {
             self.state.lock().refused.pop_front()
         } else {
             None

@@ -63,7 +63,7 @@ pub struct Shared {
 impl Shared {
     pub fn new(transport: Box<dyn Transport>, config: NetConfig, heap: usize) -> Self {
         Self {
-            outbox: Outbox::new(transport),
+            outbox: Outbox::new(transport, heap / 4),
             config,
             budget: Budget::new(heap),
             kept: Kept::new(heap / 2),

@@ -1,4 +1,5 @@
 //! One end of a forwarded TCP connection.
+use super::outbox::Gate;
 use super::queue::{Budget, ReceiveQueue};
 use super::shared::Shared;
 use super::stream_options::encode;
@@ -15,7 +16,7 @@ use core::net::SocketAddr;
 use core::ops::Range;
 use linux_abi::Errno;
 use linux_abi::raw::net::tcp_info;
-use spin::Mutex;
+use spin::{Mutex, MutexGuard};
 use vfs::{Sink, Source, WaitList, poll};
 
 /// The most bytes in one message: with its header it fills the largest buffer of the pool.
@@ -58,14 +59,8 @@ struct State {
     write_shut: bool,
     /// The device has been told to forget the stream.
     closed: bool,
-    /// Bytes and messages that the host has not taken yet.
-    unsent: u32,
-    messages: u32,
+    gate: Gate,
     send_window: u32,
-    /// Somebody was told that there is no room for sending.
-    blocked: bool,
-    /// And the device's queue was why; its name is in the outbox's list.
-    refused: bool,
     /// The name is in the list of those who keep buffers.
     holder: bool,
     info: Info,
@@ -99,13 +94,13 @@ impl State {
 
     /// Room for sending, as far as the window goes.
     fn room(&self, shared: &Shared) -> usize {
-        self.send_window(shared).saturating_sub(self.unsent) as usize
+        self.send_window(shared).saturating_sub(self.gate.bytes) as usize
     }
 
     /// Whether poll(2) calls it writable: as Linux, only when a third of the buffer is free.
     fn has_room(&self, shared: &Shared) -> bool {
-        self.unsent <= self.send_window(shared) / 3 * 2
-            && shared.outbox.has_share(self.messages, true)
+        self.gate.bytes <= self.send_window(shared) / 3 * 2
+            && shared.outbox.has_room(self.gate.messages, true)
     }
 
     /// How many more bytes the device should be allowed to send. 0 as long as that is too little for a message.
@@ -172,11 +167,8 @@ impl ForwardStream {
                 read_shut: false,
                 write_shut: false,
                 closed: false,
-                unsent: 0,
-                messages: 0,
+                gate: Gate::default(),
                 send_window: WINDOW,
-                blocked: false,
-                refused: false,
                 holder: false,
                 info: Info::default(),
             }),
@@ -275,26 +267,28 @@ impl ForwardStream {
     /// The host has taken a message with `bytes` bytes.
     pub fn sent(&self, bytes: u32) {
         let mut state = self.state.lock();
-        state.unsent = state.unsent.saturating_sub(bytes);
-        state.messages = state.messages.saturating_sub(1);
-        if !state.blocked || state.refused || !state.has_room(&self.shared) {
-            return;
-        }
-        state.blocked = false;
-        drop(state);
-        self.events.notify(WRITABLE);
+        state.gate.remove(bytes);
+        self.announce_room(state);
     }
 
-    /// The device's queue has room again.
+    /// The outbox has room again.
     pub fn admitted(&self) {
         let mut state = self.state.lock();
-        state.refused = false;
+        state.gate.admit();
+        self.announce_room(state);
+    }
+
+    fn announce_room(&self, mut state: MutexGuard<'_, State>) {
+        let outbox = &self.shared.outbox;
         if !state.has_room(&self.shared) {
-            return;
+            // What it waits for may be something else now.
+            if state.gate.is_blocked() {
+                outbox.block(&mut state.gate, self.name);
+            }
+        } else if outbox.unblock(&mut state.gate) {
+            drop(state);
+            self.events.notify(WRITABLE);
         }
-        state.blocked = false;
-        drop(state);
-        self.events.notify(WRITABLE);
     }
 
     /// Gives buffers back to the device, which misses them.
@@ -316,15 +310,6 @@ impl ForwardStream {
         state.info = Info::Known(info.to_vec());
         drop(state);
         self.events.notify(poll::ALWAYS);
-    }
-
-    /// Whoever wants to send has been or will be told that there is no room: `blocked` says that `WRITABLE` must follow.
-    fn block(&self, state: &mut State, queue_full: bool) {
-        state.blocked = true;
-        if queue_full && !state.refused {
-            state.refused = true;
-            self.shared.outbox.remember(self.name);
-        }
     }
 
     /// Sends one message of at most `room` bytes; answers how many.
@@ -349,8 +334,7 @@ impl ForwardStream {
             return Err(errno);
         }
         request.charge = Some(count as u32);
-        state.unsent += count as u32;
-        state.messages += 1;
+        state.gate.add(count as u32);
         outbox.post(request);
         Ok(count)
     }
@@ -407,10 +391,10 @@ impl Stream for ForwardStream {
         let mut total = 0;
         let mut outcome = Ok(0);
         while source.remaining() > 0 {
-            let queue_full = !self.shared.outbox.has_room();
+            let outbox = &self.shared.outbox;
             let room = state.room(&self.shared);
-            if queue_full || room == 0 || !self.shared.outbox.has_share(state.messages, false) {
-                self.block(state, queue_full);
+            if room == 0 || !outbox.has_room(state.gate.messages, false) {
+                outbox.block(&mut state.gate, self.name);
                 outcome = Err(Errno::EAGAIN);
                 break;
             }
@@ -474,11 +458,10 @@ impl Stream for ForwardStream {
             }
             return events;
         }
-        let queue_full = !self.shared.outbox.has_room();
-        if queue_full || !state.has_room(&self.shared) {
-            self.block(state, queue_full);
-        } else {
+        if state.has_room(&self.shared) {
             events |= WRITABLE;
+        } else {
+            self.shared.outbox.block(&mut state.gate, self.name);
         }
         events
     }
@@ -488,7 +471,7 @@ impl Stream for ForwardStream {
     }
 
     fn unsent(&self) -> usize {
-        self.state.lock().unsent as usize
+        self.state.lock().gate.bytes as usize
     }
 
     fn shutdown(&self, read: bool, write: bool) -> Result<()> {
@@ -564,6 +547,7 @@ impl Drop for ForwardStream {
         self.close(if unread { FLAG_ABORT } else { 0 });
         let state = self.state.get_mut();
         state.received.clear(&self.shared.budget);
+        self.shared.outbox.unblock(&mut state.gate);
         self.shared
             .budget
             .reserve(state.receive_window, FIRST_WINDOW);

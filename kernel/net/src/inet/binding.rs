@@ -62,7 +62,7 @@ impl Network {
             || ip.is_multicast()
             || is_broadcast(ip)
             || any
-            || self.is_own(ip)
+            || self.is_own_now(ip)
             || self.is_own_broadcast(ip))
         {
             return Err(Errno::EADDRNOTAVAIL);

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 use linux_abi::Errno;
 use spin::Mutex;
-use vfs::{ByteQueue, Sink, Source, WaitList, poll};
+use vfs::{ByteQueue, Sink, Source, WaitList, Wake, poll};
 
 /// What an end's send buffer and its peer's receive buffer hold each, unless somebody says otherwise. Linux tunes them up to
 /// megabytes; this much covers a writer that is one time slice ahead of its reader.
@@ -141,23 +141,26 @@ impl LoopStream {
         (end(0, client_events), end(1, server_events))
     }
 
-    /// The client's end of a connection that nobody took.
-    pub(crate) fn refuse(&self) {
+    /// The client's end of a connection that comes to nothing.
+    pub(crate) fn fail(&self, error: Errno) {
         let events = {
             let mut ends = self.pair.ends.lock();
-            let (own, _) = both(&mut ends, 0);
-            own.break_with(Errno::ECONNREFUSED);
-            own.events.clone()
+            let (client, _) = both(&mut ends, 0);
+            if client.connection != Connection::Connecting {
+                return;
+            }
+            client.break_with(error);
+            client.events.clone()
         };
         events.notify(HANG_UP);
     }
 
-    /// The client's end is told that it is connected. False: it has gone meanwhile.
+    /// The client's end is told that it is connected. False: it has given up meanwhile.
     pub(crate) fn establish(&self) -> bool {
         let events = {
             let mut ends = self.pair.ends.lock();
             let (client, _) = both(&mut ends, 0);
-            if client.closed {
+            if client.closed || client.connection != Connection::Connecting {
                 return false;
             }
             client.connection = Connection::Established;
@@ -403,5 +406,12 @@ impl Stream for LoopStream {
 impl Drop for LoopStream {
     fn drop(&mut self) {
         self.close(false);
+    }
+}
+
+/// The time is over that a client waits for its listener to have room.
+impl Wake for LoopStream {
+    fn wake(&self, _events: u32) {
+        self.fail(Errno::ETIMEDOUT);
     }
 }

@@ -63,11 +63,22 @@ impl Network {
         ip.is_loopback() || self.own().iter().any(|own| own.ip == ip)
     }
 
+    /// The same, also for an address that came a moment ago.
+    pub(crate) fn is_own_now(&self, ip: IpAddr) -> bool {
+        self.is_own(ip) || {
+            self.inet().own.lock().asked = None;
+            self.is_own(ip)
+        }
+    }
+
     /// Whether it is the broadcast address of an interface's network.
     pub(crate) fn is_own_broadcast(&self, ip: IpAddr) -> bool {
         let IpAddr::V4(v4) = ip else {
             return false;
         };
+        if v4.is_loopback() {
+            return false;
+        }
         self.own().iter().any(|own| match own.ip {
             IpAddr::V4(base) if own.prefix < 31 => {
                 let hosts = u32::MAX.checked_shr(u32::from(own.prefix)).unwrap_or(0);
@@ -134,7 +145,7 @@ impl Network {
     }
 
     /// The index of an interface by name, for `SO_BINDTODEVICE`.
-    pub(crate) fn interface_named(&self, name: &[u8]) -> Option<u32> {
+    pub(crate) fn device_named(&self, name: &[u8]) -> Option<u32> {
         if name == b"lo" {
             return Some(LOOPBACK_INDEX);
         }
@@ -146,7 +157,7 @@ impl Network {
     }
 
     /// The name of an interface; empty: there is none.
-    pub(crate) fn interface_name(&self, index: u32) -> Vec<u8> {
+    pub(crate) fn device_name(&self, index: u32) -> Vec<u8> {
         if index == LOOPBACK_INDEX {
             return b"lo".to_vec();
         }

@@ -28,8 +28,8 @@ pub struct SocketEntry {
     pub receive_queue: usize,
     pub drops: u64,
     pub uid: u32,
-    /// For who knows which descriptor is which socket: the address of its `SocketOps`' shared part, unique while it lives.
-    pub id: usize,
+    /// What fstat(2) shows; 0: it has no descriptor yet.
+    pub inode: u64,
 }
 
 /// A socket that can be listed.

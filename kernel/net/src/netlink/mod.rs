@@ -326,6 +326,11 @@ impl SocketOps for Netlink {
 pub(crate) struct Ports(Mutex<Vec<u32>>);
 
 impl Ports {
+    /// Sockets that have one; those that were never used have none.
+    pub fn count(&self) -> usize {
+        self.0.lock().len()
+    }
+
     fn take(&self, wanted: u32, env: &dyn Env) -> Result<u32> {
         let mut used = self.0.lock();
         let free = |port: &u32| !used.contains(port);

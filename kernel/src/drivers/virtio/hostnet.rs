@@ -11,6 +11,7 @@ use crate::mm::frame;
 use crate::mm::layout::PAGE;
 use crate::notice;
 use alloc::boxed::Box;
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use boot_abi::hostnet::{
@@ -27,6 +28,8 @@ use virtio_drivers::transport::{DeviceStatus, Transport as _};
 const REQUESTS: usize = QUEUE_SIZE as usize;
 /// Event buffers.
 const EVENTS: usize = 64;
+/// Messages that were carried out and wait for the next look.
+const DONE_MAX: usize = 4 * REQUESTS;
 /// Of all event buffers together.
 const EVENT_BYTES_MAX: u64 = 4 << 20;
 /// They take at most this part of the memory.
@@ -109,6 +112,35 @@ impl<T, const SIZE: usize> Ring<T, SIZE> {
     }
 }
 
+/// The messages for the device.
+struct Requests {
+    ring: Ring<Request, REQUESTS>,
+    /// Given back, with the used length; whoever sent them does not know yet. Telling them is not possible in the middle of sending.
+    done: VecDeque<(Request, u32)>,
+}
+
+impl Requests {
+    /// The next message that the device has given back, with the used length.
+    fn next_done(&mut self) -> Option<(Request, u32)> {
+        let (token, request) = self.ring.next()?;
+        // SAFETY: the message that was added under this token.
+        let popped = unsafe { self.ring.queue.pop_used(token, &[request.bytes()], &mut []) };
+        popped.ok().map(|used| (request, used))
+    }
+
+    /// Takes back what the device has carried out, when places get few.
+    fn make_room(&mut self) {
+        if self.ring.queue.available_desc() >= REQUESTS / 4 {
+            return;
+        }
+        while self.done.len() < DONE_MAX
+            && let Some(back) = self.next_done()
+        {
+            self.done.push_back(back);
+        }
+    }
+}
+
 /// The event buffers: one block, which is never freed.
 struct Block {
     base: *mut u8,
@@ -151,7 +183,7 @@ impl Block {
 
 struct Device {
     gsi: u8,
-    requests: Mutex<Ring<Request, REQUESTS>>,
+    requests: Mutex<Requests>,
     events: Mutex<Ring<u16, EVENTS>>,
     block: Block,
     /// Event buffers that are not with the device.
@@ -198,7 +230,10 @@ impl Device {
         }
         let device = Self {
             gsi,
-            requests: Mutex::new(requests),
+            requests: Mutex::new(Requests {
+                ring: requests,
+                done: VecDeque::new(),
+            }),
             events: Mutex::new(events),
             held: AtomicUsize::new(block.count),
             interrupts: AtomicBool::new(false),
@@ -242,27 +277,35 @@ impl Device {
 
     fn submit(&self, request: Request) -> Result<(), Request> {
         let mut requests = self.requests.lock();
-        // SAFETY: the message lies on the heap, which is in the direct map; it is kept, untouched, until `done` has popped it.
-        match unsafe { requests.queue.add(&[request.bytes()], &mut []) } {
+        requests.make_room();
+        // SAFETY: the message lies on the heap, which is in the direct map; it is kept, untouched, until `next_done` has popped it.
+        match unsafe { requests.ring.queue.add(&[request.bytes()], &mut []) } {
             Ok(token) => {
-                requests.keep(token, request);
+                requests.ring.keep(token, request);
                 Ok(())
             }
             Err(_) => Err(request),
         }
     }
 
+    fn room(&self) -> usize {
+        let mut requests = self.requests.lock();
+        requests.make_room();
+        requests.ring.queue.available_desc()
+    }
+
     /// The next message that the device has given back, with what it says of it.
     fn done(&self) -> Option<(Request, u32)> {
         let mut requests = self.requests.lock();
-        let (token, request) = requests.next()?;
-        // SAFETY: the message that was added under this token.
-        let popped = unsafe { requests.queue.pop_used(token, &[request.bytes()], &mut []) };
-        popped.ok().map(|used| (request, used))
+        requests.done.pop_front().or_else(|| requests.next_done())
     }
 
     fn has_news(&self) -> bool {
-        self.events.lock().queue.can_pop() || self.requests.lock().queue.can_pop()
+        if self.events.lock().queue.can_pop() {
+            return true;
+        }
+        let requests = self.requests.lock();
+        !requests.done.is_empty() || requests.ring.queue.can_pop()
     }
 
     /// Hands on the messages that the device has given back.
@@ -298,7 +341,7 @@ impl Device {
         self.events.lock().queue.set_dev_notify(on);
         // That messages were carried out matters only to who waits for it.
         let requests = on && forward.is_crowded();
-        self.requests.lock().queue.set_dev_notify(requests);
+        self.requests.lock().ring.queue.set_dev_notify(requests);
         fence(Ordering::SeqCst);
     }
 }
@@ -371,12 +414,12 @@ impl Transport for Hostnet {
 
     fn kick(&self) {
         if let Some(device) = device() {
-            device.requests.lock().kick();
+            device.requests.lock().ring.kick();
         }
     }
 
     fn room(&self) -> usize {
-        device().map_or(0, |device| device.requests.lock().queue.available_desc())
+        device().map_or(0, Device::room)
     }
 
     fn held_buffers(&self) -> (usize, usize) {

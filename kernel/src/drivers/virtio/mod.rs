@@ -5,6 +5,7 @@ mod control_queue;
 mod hal;
 pub mod hostnet;
 mod mmio;
+pub mod netcard;
 mod port;
 pub mod rng;
 mod rx;

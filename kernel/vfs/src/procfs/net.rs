@@ -14,6 +14,8 @@ macro_rules! files {
 pub(super) static ROOT: Directory = files! {
     "arp" Arp
     "dev" Dev
+    "icmp" Icmp
+    "icmp6" Icmp6
     "if_inet6" IfInet6
     "ipv6_route" Ipv6Route
     "netlink" Netlink

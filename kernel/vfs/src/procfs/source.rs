@@ -110,6 +110,8 @@ pub trait ProcSource: Send + Sync {
 pub enum NetFile {
     Arp,
     Dev,
+    Icmp,
+    Icmp6,
     IfInet6,
     Ipv6Route,
     Netlink,

@@ -5,13 +5,16 @@ use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
 
 use virtio_bindings::virtio_ids::VIRTIO_ID_CONSOLE;
-use vm_memory::Bytes;
+use vm_memory::{Bytes, Permissions};
 
 use super::control::{CONTROL, Control, MESSAGE_LEN, PORTS, STDERR, STDIO, queues};
 use super::input::{Input, Next};
 use super::lines::{self, Lines};
 use super::output::{Flow, Output};
+use super::reports::Reports;
 use crate::devices::virtio::{Device, DeviceError, Rings};
+use crate::error::Result as HostResult;
+use crate::scatter;
 
 const CONTROL_RECEIVE: usize = 2;
 const CONTROL_TRANSMIT: usize = 3;
@@ -20,6 +23,8 @@ const F_MULTIPORT: u64 = 1 << 1;
 /// How long to look for more output, and at most before other events get their turn.
 const POLL: Duration = Duration::from_micros(50);
 const POLL_MOST: Duration = Duration::from_millis(2);
+/// The control port is read in pieces of so many bytes.
+const PIECE: usize = 4096;
 
 /// Descriptors that the device thread should watch until they are ready.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +39,7 @@ pub struct Wants {
 pub struct Console {
     control: Control,
     lines: Lines,
+    pub reports: Reports,
     input: Input,
     /// stdin polled readable since the last call.
     pub input_ready: bool,
@@ -49,13 +55,14 @@ pub struct Console {
 }
 
 impl Console {
-    pub fn new(input: Input, stdout: Output, stderr: Output) -> Self {
+    pub fn new(input: Input, stdout: Output, stderr: Output) -> HostResult<Self> {
         // cols and rows (unused: F_SIZE is not offered), then max_nr_ports.
         let mut config = [0; 12];
         config[4] = PORTS as u8;
-        Self {
+        Ok(Self {
             control: Control::new(),
             lines: Lines::default(),
+            reports: Reports::new()?,
             input,
             input_ready: false,
             stdout,
@@ -64,7 +71,7 @@ impl Console {
             lost: false,
             polls: crate::host::cpus() > 1,
             config,
-        }
+        })
     }
 
     /// A line for the guest, sent when it has a buffer on the control port.
@@ -96,8 +103,32 @@ impl Console {
         }
     }
 
-    /// What the guest sends where nobody reads: port 0 is not announced, and the end of the control port's
-    /// conversation (`exit`, `panic`) reaches this monitor by the exit port.
+    /// What the guest tells on the control port.
+    fn read_lines(&mut self, rings: &mut Rings<'_>) -> Result<(), DeviceError> {
+        let (_, queue) = queues(CONTROL);
+        rings.silence(queue)?;
+        loop {
+            while let Some(chain) = rings.pop(queue)? {
+                let mut slices = Vec::new();
+                Rings::slices(
+                    rings.memory,
+                    &chain.readable,
+                    Permissions::Read,
+                    &mut slices,
+                )?;
+                let mut piece = [0; PIECE];
+                while let len @ 1.. = scatter::take(&mut slices, &mut piece) {
+                    self.reports.push(piece.get(..len).unwrap_or(&[]));
+                }
+                rings.put(queue, chain.head, 0)?;
+            }
+            if !rings.listen(queue)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// What the guest sends where nobody reads: port 0 is not announced.
     fn discard(rings: &mut Rings<'_>, queue: usize) -> Result<(), DeviceError> {
         rings.silence(queue)?;
         loop {
@@ -247,6 +278,7 @@ impl Device for Console {
 
     fn reset(&mut self) {
         self.control.reset();
+        self.reports.reset();
         self.input.reset();
         self.stdout.reset();
         self.stderr.reset();
@@ -258,7 +290,7 @@ impl Device for Console {
         self.read_control(rings)?;
         self.write_output(rings, &mut wants)?;
         Self::discard(rings, queues(0).1)?;
-        Self::discard(rings, queues(CONTROL).1)?;
+        self.read_lines(rings)?;
         self.read_input(rings, &mut wants)?;
         self.send_lines(rings)?;
         self.send_control(rings)?;

@@ -64,7 +64,7 @@ impl MutEventSubscriber for ConsoleEvents {
             self.console
                 .with_device(|console| console.input_ready = true);
         } else {
-            let _ = self.console.doorbell.read();
+            self.console.answer_doorbell();
         }
         let wants = self.console.process();
         self.watch(wants, ops);

@@ -6,6 +6,7 @@ mod events;
 mod input;
 mod lines;
 mod output;
+mod reports;
 mod sink;
 
 #[cfg(test)]

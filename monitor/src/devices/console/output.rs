@@ -10,7 +10,7 @@ use vm_memory::{Permissions, VolatileSlice};
 use super::sink::Sink;
 use crate::devices::virtio::{Chain, DeviceError, Rings};
 use crate::memory::GuestMemory;
-use crate::scatter::MOST_PIECES;
+use crate::scatter::{MOST_PIECES, skip};
 use crate::stats::Counter;
 
 /// Chains held at a time; one call writes them all.
@@ -141,18 +141,5 @@ impl Output {
             self.waiting.pop_front();
         }
         Ok(())
-    }
-}
-
-fn skip(slices: &mut Vec<VolatileSlice<'_>>, mut bytes: usize) {
-    while let Some(first) = slices.first_mut() {
-        if bytes < first.len() {
-            if let Ok(rest) = first.offset(bytes) {
-                *first = rest;
-            }
-            return;
-        }
-        bytes -= first.len();
-        slices.remove(0);
     }
 }

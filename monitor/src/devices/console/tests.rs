@@ -36,7 +36,8 @@ fn bench() -> Bench {
         Input::new(in_read.into(), STREAM_PIPE, STDIN, Arc::default()),
         Output::new(sink(&out_write), STDOUT, Arc::default()),
         Output::new(sink(&err_write), STDERR_OUT, Arc::default()),
-    );
+    )
+    .unwrap();
     Bench {
         driver: Driver::new(console, 0),
         stdin: Some(stdin),
@@ -235,7 +236,8 @@ fn files_are_read_without_waiting() {
         Input::new(fd, STREAM_FILE, STDIN, Arc::default()),
         Output::new(sink(), STDOUT, Arc::default()),
         Output::new(sink(), STDERR_OUT, Arc::default()),
-    );
+    )
+    .unwrap();
     let mut driver = Driver::new(console, 0);
     driver.give(FROM_DRIVER, &[&message(1, 6, 1)]);
     let at = driver.lend(STDIN, 64);
@@ -262,6 +264,22 @@ fn lines_wait_for_an_open_port_and_a_buffer() {
         .with_device(|console| console.tell("winsize 1 2".to_owned()));
     assert_eq!(bench.lines(4), b"wins");
     assert_eq!(bench.lines(64), b"ize 1 2\n");
+}
+
+#[test]
+fn the_guests_report_is_taken_from_the_control_port() {
+    let mut bench = bench();
+    bench.open_all();
+    bench
+        .driver
+        .give(LINES + 1, &[b"stats {\"thr", b"eads\":3}\nexit 0\n"]);
+    bench.process();
+    assert_eq!(bench.driver.returned(LINES + 1).len(), 1);
+    let report = bench
+        .driver
+        .device
+        .with_device(|console| console.reports.take());
+    assert_eq!(report, Some(serde_json::json!({"threads": 3})));
 }
 
 #[test]

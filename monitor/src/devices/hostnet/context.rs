@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use super::message::{EventBuffers, Place, Request};
 use super::policy::Policy;
 use super::sys;
 use crate::devices::virtio::{Chain, DeviceError, Rings};
+use crate::pcap::{Capture, TcpTrace};
 use crate::stats::NetCounters;
 use crate::terminal;
 
@@ -46,6 +48,7 @@ pub struct Context {
     pub addresses: Addresses,
     pub policy: Policy,
     pub counters: Arc<NetCounters>,
+    pub capture: Option<Arc<Capture>>,
     /// The host had no descriptor for a connection; no more are accepted until one is closed.
     pub full: bool,
     told_full: bool,
@@ -68,6 +71,7 @@ impl Context {
             addresses,
             policy,
             counters,
+            capture: None,
             full: false,
             told_full: false,
         }
@@ -86,6 +90,12 @@ impl Context {
         let event = EpollEvent::new(what, name);
         self.epoll
             .ctl(ControlOperation::Add, socket.as_raw_fd(), event)
+    }
+
+    /// Where a connection is recorded, if all are.
+    pub fn trace(&self, guest: SocketAddr, peer: SocketAddr) -> Option<Box<TcpTrace>> {
+        let capture = Arc::clone(self.capture.as_ref()?);
+        Some(Box::new(TcpTrace::new(capture, guest, peer)))
     }
 
     /// The driver has forgotten everything.

@@ -18,6 +18,7 @@ use super::ports::Ports;
 use super::sys::Pieces;
 use super::{options, sys};
 use crate::devices::virtio::{DeviceError, Rings};
+use crate::pcap::Side;
 use crate::terminal;
 
 /// Two addresses, hop limit and padding, before the bytes of `EV_DATAGRAM`.
@@ -221,7 +222,14 @@ impl Datagrams {
             sent = send()?;
         }
         match sent {
-            Ok(_) => context.counters.datagrams_out.add(1),
+            Ok(_) => {
+                context.counters.datagrams_out.add(1);
+                if context.capture.is_some() {
+                    let len = (request.header.length as usize).saturating_sub(SENT_FIELDS);
+                    let bytes = request.copy(rings.memory, SENT_FIELDS, len)?;
+                    self.record(context, Side::Guest, self.own(to), to, &bytes);
+                }
+            }
             Err(e) if sys::would_block(&e) => return Ok(Progress::Blocked),
             Err(e) => self.fail(context, sys::errno(&e), to),
         }
@@ -478,6 +486,10 @@ impl Datagrams {
         if self.echo {
             self.restore_identifier(context, rings, len)?;
         }
+        if context.capture.is_some() {
+            let bytes = context.events.copy(rings.memory, RECEIVED_FIELDS, len)?;
+            self.record(context, Side::Peer, to, shown, &bytes);
+        }
         let header = Header::new(EV_DATAGRAM, self.name, RECEIVED_FIELDS + len);
         context.events.commit(rings.memory, header)?;
         context.counters.datagrams_in.add(1);
@@ -490,6 +502,34 @@ impl Datagrams {
             *old = std::mem::take(new);
         }
         new.insert(peer);
+    }
+
+    /// As which address the guest talks to `peer`.
+    fn own(&self, peer: SocketAddr) -> SocketAddr {
+        let ip = if peer.ip().is_loopback() {
+            addresses::loopback(peer.is_ipv6())
+        } else {
+            addresses::guest(peer.is_ipv6())
+        };
+        SocketAddr::new(ip, self.local.port())
+    }
+
+    fn record(
+        &self,
+        context: &Context,
+        from: Side,
+        guest: SocketAddr,
+        peer: SocketAddr,
+        bytes: &[u8],
+    ) {
+        let Some(capture) = &context.capture else {
+            return;
+        };
+        if self.echo {
+            capture.icmp(from, guest.ip(), peer.ip(), bytes);
+        } else {
+            capture.udp(from, guest, peer, bytes);
+        }
     }
 
     /// Sender and destination as the guest sees them.

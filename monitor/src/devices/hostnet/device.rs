@@ -15,10 +15,11 @@ use super::datagrams::Datagrams;
 use super::message::{Request, SHORT, address};
 use super::options;
 use super::policy::Policy;
-use super::ports::{self, Ports};
+use super::ports::{self, Ports, Published};
 use super::publish::Bound;
 use super::stream::Stream;
 use crate::devices::virtio::{Device, DeviceError, Rings};
+use crate::pcap::Capture;
 use crate::stats::NetCounters;
 
 const REQUESTS: usize = QUEUE_REQUESTS as usize;
@@ -80,6 +81,16 @@ impl HostNet {
         })
     }
 
+    /// The published ports.
+    pub fn published(&self) -> Vec<Published> {
+        self.ports.published()
+    }
+
+    /// What its sockets exchange is to be written there.
+    pub fn capture_to(&mut self, capture: Option<Arc<Capture>>) {
+        self.context.capture = capture;
+    }
+
     pub fn epoll(&self) -> Arc<Epoll> {
         Arc::clone(&self.context.epoll)
     }
@@ -131,10 +142,11 @@ impl HostNet {
         self.silence(rings)?;
         let told = self.context.events.messages;
         self.context.events.starved = false;
+        // What goes out first: the other end can work on it meanwhile.
+        let requests = self.take_requests(rings)?;
         for event in events {
             self.on_event(rings, event)?;
         }
-        let requests = self.take_requests(rings)?;
         // First, since those who have something to tell may use up all buffers.
         self.context.tell_taken(rings)?;
         self.take_turns(rings)?;
@@ -455,6 +467,11 @@ impl Device for HostNet {
         self.stale = true;
         // Cannot overflow.
         let _ = self.wake.write(1);
+    }
+
+    fn counters(&self) -> Vec<(&'static str, u64)> {
+        // The doorbell is never read, so nobody else counts it.
+        vec![("kicks", self.context.counters.kicks.get())]
     }
 
     fn process(&mut self, rings: &mut Rings<'_>) -> Result<Look, DeviceError> {

@@ -101,6 +101,19 @@ impl Request {
         Pieces::new(memory, &self.chain.readable, start, len, Permissions::Read)
     }
 
+    /// A copy of `len` bytes of what `rest` names.
+    pub fn copy(
+        &self,
+        memory: &GuestMemory,
+        skip: usize,
+        len: usize,
+    ) -> Result<Vec<u8>, DeviceError> {
+        let mut bytes = vec![0; len];
+        let start = Header::SIZE + skip + self.done;
+        copy_out(memory, &self.chain.readable, start, &mut bytes)?;
+        Ok(bytes)
+    }
+
     /// Gives the chain back, once.
     pub fn give_back(&mut self, rings: &mut Rings<'_>, place: Place) -> Result<(), DeviceError> {
         if self.place == Place::Queue {
@@ -246,6 +259,18 @@ impl EventBuffers {
             self.used + Header::SIZE + at,
             bytes,
         )
+    }
+
+    /// A copy of bytes of the payload of the next message.
+    pub fn copy(
+        &self,
+        memory: &GuestMemory,
+        at: usize,
+        len: usize,
+    ) -> Result<Vec<u8>, DeviceError> {
+        let mut bytes = vec![0; len];
+        self.read(memory, at, &mut bytes)?;
+        Ok(bytes)
     }
 
     /// The payload is there: completes the message.

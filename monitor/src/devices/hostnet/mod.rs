@@ -59,7 +59,7 @@ impl Settings {
             "none" => false,
             _ => {
                 return Err(Error::Usage(format!(
-                    "--net is 'user' or 'none', not '{mode}'"
+                    "--net is 'user', 'none' or 'tap[:NAME][,KEY=VALUE]...', not '{mode}'"
                 )));
             }
         };
@@ -87,10 +87,12 @@ impl Settings {
     /// Binds the published ports and makes the device, if there is one.
     pub fn build(&self, counters: &Arc<NetCounters>) -> Result<Option<HostNet>> {
         if !self.enabled {
-            if self.publish.is_empty() {
-                return Ok(None);
-            }
-            return Err(Error::Usage("--publish needs --net user".to_owned()));
+            return match (self.publish.is_empty(), self.allow.is_empty()) {
+                (true, true) => Ok(None),
+                (false, _) => Err(Error::Usage("--publish needs --net user".to_owned())),
+                // Nobody would see to it.
+                _ => Err(Error::Usage("--allow-net needs --net user".to_owned())),
+            };
         }
         sys::raise_descriptor_limit();
         let bound = publish::bind_all(&self.publish)?;

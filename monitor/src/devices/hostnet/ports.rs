@@ -44,6 +44,20 @@ struct Port {
     owner: Option<u64>,
 }
 
+/// Where a port of the guest is found on the host, in the words of `--publish`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Published {
+    host: SocketAddr,
+    guest: u16,
+    kind: Kind,
+}
+
+impl std::fmt::Display for Published {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}/{}", self.host, self.guest, self.kind.name())
+    }
+}
+
 pub struct Ports {
     ports: Vec<Port>,
     /// Indices into `ports` by the guest's port.
@@ -96,6 +110,17 @@ impl Ports {
             });
         }
         Ok(ports)
+    }
+
+    pub fn published(&self) -> Vec<Published> {
+        let published = |port: &Port| {
+            Some(Published {
+                host: port.socket.local_addr().ok()?.as_socket()?,
+                guest: port.guest,
+                kind: port.kind,
+            })
+        };
+        self.ports.iter().filter_map(published).collect()
     }
 
     pub fn is_listener(&self, name: u64) -> bool {
@@ -280,7 +305,8 @@ impl Ports {
                 .tell(rings, EV_INCOMING, listener.name, &payload)?;
             context.counters.connections_in.add(1);
             let ipv6 = peer.is_ipv6();
-            streams(name, Stream::accepted(name, socket, ipv6));
+            let trace = context.trace(local, shown);
+            streams(name, Stream::accepted(name, socket, ipv6, trace));
         }
         Ok(Next::Again)
     }

@@ -18,6 +18,15 @@ pub enum Kind {
     Udp,
 }
 
+impl Kind {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        }
+    }
+}
+
 /// One port of the host that leads to one of the guest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Publish {
@@ -196,7 +205,7 @@ impl Publish {
     }
 
     fn explain(&self, at: SocketAddr, error: &io::Error) -> Error {
-        let kind = self.name();
+        let kind = self.kind.name();
         let port = at.port();
         Error::Publish(match error.kind() {
             ErrorKind::AddrInUse => format!(
@@ -214,16 +223,9 @@ impl Publish {
         })
     }
 
-    fn name(&self) -> &'static str {
-        match self.kind {
-            Kind::Tcp => "tcp",
-            Kind::Udp => "udp",
-        }
-    }
-
     fn tell(&self, sockets: &[Socket]) {
         let port = sockets.first().map_or(0, local_port);
-        let (guest, kind) = (self.guest, self.name());
+        let (guest, kind) = (self.guest, self.kind.name());
         terminal::message(
             format!("compat-monitor: port {guest}/{kind} is published as {port}\n").as_bytes(),
         );

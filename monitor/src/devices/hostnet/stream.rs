@@ -10,8 +10,9 @@ use vmm_sys_util::epoll::EventSet;
 
 use super::context::{Context, Next};
 use super::message::Request;
-use super::{options, sys};
+use super::{addresses, options, sys};
 use crate::devices::virtio::{DeviceError, Rings};
+use crate::pcap::{Side, TcpTrace};
 
 /// A rest of an event buffer that is smaller is not worth a read.
 const LEAST_READ: usize = 2 << 10;
@@ -42,6 +43,8 @@ pub struct Stream {
     /// The driver has forgotten the socket.
     closing: bool,
     pub queued: bool,
+    /// The capture's view of it.
+    trace: Option<Box<TcpTrace>>,
 }
 
 /// Many connections are idle: this, and no buffers, is what one costs here.
@@ -74,13 +77,23 @@ impl Stream {
             failed: None,
             closing: false,
             queued: false,
+            trace: None,
         }
     }
 
     /// A connection that was accepted.
-    pub fn accepted(name: u64, socket: Socket, ipv6: bool) -> Self {
+    pub fn accepted(
+        name: u64,
+        socket: Socket,
+        ipv6: bool,
+        mut trace: Option<Box<TcpTrace>>,
+    ) -> Self {
+        if let Some(trace) = &mut trace {
+            trace.connected(Side::Peer);
+        }
         Self {
             socket: Some(socket),
+            trace,
             ..Self::new(name, ipv6)
         }
     }
@@ -119,8 +132,15 @@ impl Stream {
         for (number, value) in options {
             options::set(&socket, self.ipv6, number, value);
         }
-        match socket.connect(&SockAddr::from(target.host)) {
-            Ok(()) => self.tell_connected = true,
+        let connected = socket.connect(&SockAddr::from(target.host));
+        if context.capture.is_some() {
+            let local = socket.local_addr().ok().and_then(|at| at.as_socket());
+            let port = local.map_or(0, |local| local.port());
+            let guest = SocketAddr::new(addresses::guest(to.is_ipv6()), port);
+            self.trace = context.trace(guest, to);
+        }
+        match connected {
+            Ok(()) => self.connected(),
             Err(e) if e.raw_os_error() == Some(libc::EINPROGRESS) => self.connecting = true,
             Err(e) => return Err(sys::errno(&e)),
         }
@@ -131,6 +151,13 @@ impl Stream {
         context.counters.connections_out.add(1);
         self.socket = Some(socket);
         Ok(())
+    }
+
+    fn connected(&mut self) {
+        self.tell_connected = true;
+        if let Some(trace) = &mut self.trace {
+            trace.connected(Side::Guest);
+        }
     }
 
     pub fn is_closing(&self) -> bool {
@@ -165,7 +192,7 @@ impl Stream {
         if self.connecting && (over || events.contains(EventSet::OUT)) {
             self.connecting = false;
             match self.socket_error() {
-                None => self.tell_connected = true,
+                None => self.connected(),
                 Some(errno) => self.failed = Some(errno),
             }
         }
@@ -305,9 +332,15 @@ impl Stream {
                 };
                 // A connection that is over already is what was wanted.
                 let _ = socket.shutdown(how);
+                if how != Shutdown::Read {
+                    self.trace_end(Side::Guest);
+                }
                 Ok(Progress::Done)
             }
-            _ => Ok(Progress::Gone),
+            _ => {
+                self.trace_end(Side::Guest);
+                Ok(Progress::Gone)
+            }
         }
     }
 
@@ -327,6 +360,9 @@ impl Stream {
             match sys::send(socket, pieces, more) {
                 Ok(sent) => {
                     context.counters.bytes_out.add(sent as u64);
+                    if let Some(trace) = &mut self.trace {
+                        trace.data(Side::Guest, &request.copy(rings.memory, 0, sent)?);
+                    }
                     request.done += sent;
                 }
                 Err(e) if sys::would_block(&e) => {
@@ -352,6 +388,9 @@ impl Stream {
         self.drop_pending(context, rings)?;
         if let Some(socket) = &self.socket {
             let _ = socket.set_linger(Some(Duration::ZERO));
+            if let Some(trace) = &mut self.trace {
+                trace.reset(Side::Guest);
+            }
         }
         Ok(Next::Gone)
     }
@@ -414,8 +453,17 @@ impl Stream {
         {
             return Ok(Next::Starved);
         }
+        if let Some(trace) = &mut self.trace {
+            trace.failed(errno);
+        }
         self.drop_pending(context, rings)?;
         Ok(Next::Gone)
+    }
+
+    fn trace_end(&mut self, side: Side) {
+        if let Some(trace) = &mut self.trace {
+            trace.end(side);
+        }
     }
 
     fn send_connected(
@@ -453,6 +501,9 @@ impl Stream {
                     Some(errno) => self.failed = Some(errno),
                     None => {
                         self.ended = true;
+                        if let Some(trace) = &mut self.trace {
+                            trace.end(Side::Peer);
+                        }
                         context.events.tell(rings, EV_END, self.name, &[])?;
                         self.failed = self.socket_error();
                     }
@@ -460,6 +511,9 @@ impl Stream {
                 Ok(Next::Rest)
             }
             Ok(got) => {
+                if let Some(trace) = &mut self.trace {
+                    trace.data(Side::Peer, &context.events.copy(rings.memory, 0, got)?);
+                }
                 let header = Header::new(EV_DATA, self.name, got);
                 context.events.commit(rings.memory, header)?;
                 context.counters.bytes_in.add(got as u64);

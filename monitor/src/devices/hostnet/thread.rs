@@ -7,15 +7,15 @@ use super::device::HostNet;
 use super::server::Server;
 use super::sys;
 use super::turns::Turns;
+use crate::devices::spawn;
 use crate::devices::virtio::{Bell, Transport};
-use crate::error::{Result, host};
-use crate::outcome::{Outcome, Verdict};
+use crate::error::Result;
+use crate::outcome::Verdict;
 use crate::stats::NetCounters;
 use crate::terminal;
 
 /// What a program has sent before its end may take this long to leave.
 const PATIENCE: Duration = Duration::from_secs(2);
-const STACK: usize = 256 << 10;
 
 /// Whether the host has CPUs besides those of a machine with `cpus`: one for the thread, and one for whoever is at the other end.
 pub fn has_spare(cpus: u32) -> bool {
@@ -33,32 +33,15 @@ pub fn serve(
 ) -> Result<Option<Arc<Turns>>> {
     let mut server = Server::new(device, counters, Arc::clone(&verdict), &bell, spare)?;
     if spare {
-        spawn(verdict, prepare, move || server.serve_beside(&|| false))?;
+        spawn("net", verdict, prepare, move || {
+            server.serve_beside(&|| false)
+        })?;
         return Ok(None);
     }
     let turns = Turns::new(server, bell);
     let thread = Arc::clone(&turns);
-    spawn(verdict, prepare, move || thread.run())?;
+    spawn("net", verdict, prepare, move || thread.run())?;
     Ok(Some(turns))
-}
-
-/// `prepare` runs on the new thread, before anything else.
-fn spawn(
-    verdict: Arc<Verdict>,
-    prepare: impl FnOnce() -> Result<()> + Send + 'static,
-    serve: impl FnOnce() -> Result<()> + Send + 'static,
-) -> Result<()> {
-    let body = move || {
-        if let Err(e) = prepare().and_then(|()| serve()) {
-            verdict.give(Outcome::Failed(e.to_string()));
-        }
-    };
-    std::thread::Builder::new()
-        .name("net".to_owned())
-        .stack_size(STACK)
-        .spawn(body)
-        .map_err(host("cannot start a thread"))?;
-    Ok(())
 }
 
 /// The machine has ended: waits until what the program sent has left, as the kernel of a host would see to it.

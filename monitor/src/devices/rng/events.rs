@@ -16,7 +16,7 @@ impl MutEventSubscriber for RngEvents {
     }
 
     fn process(&mut self, _: Events, _: &mut EventOps<'_>) {
-        let _ = self.0.doorbell.read();
+        self.0.answer_doorbell();
         self.0.process();
     }
 }

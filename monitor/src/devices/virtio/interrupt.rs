@@ -7,6 +7,7 @@ use virtio_bindings::virtio_mmio::{VIRTIO_MMIO_INT_CONFIG, VIRTIO_MMIO_INT_VRING
 use vmm_sys_util::eventfd::{EFD_CLOEXEC, EFD_NONBLOCK, EventFd};
 
 use crate::error::{Result, host};
+use crate::stats::Counter;
 
 /// Calls a CPU that waits in the monitor instead of in KVM, where an interrupt would not reach it.
 pub struct Bell {
@@ -55,6 +56,8 @@ pub struct Interrupt {
     pub line: EventFd,
     /// Whom else to tell.
     pub bell: OnceLock<Arc<Bell>>,
+    /// How many edges there were.
+    pub raised: Counter,
 }
 
 impl Interrupt {
@@ -64,6 +67,7 @@ impl Interrupt {
             status: AtomicU32::new(0),
             line,
             bell: OnceLock::new(),
+            raised: Counter::default(),
         })
     }
 
@@ -77,6 +81,7 @@ impl Interrupt {
 
     fn raise(&self, reason: u32) {
         self.status.fetch_or(reason, Ordering::Release);
+        self.raised.add(1);
         // Cannot fail: KVM takes the count away, and it cannot overflow.
         let _ = self.line.write(1);
         if let Some(bell) = self.bell.get() {

@@ -3,6 +3,7 @@
 mod interrupt;
 mod rings;
 mod transport;
+mod used;
 
 #[cfg(test)]
 pub mod driver;
@@ -38,8 +39,14 @@ pub trait Device: Send + 'static {
     /// Feature bits besides those of the transport.
     fn features(&self) -> u64;
     fn config(&self) -> &[u8];
+    /// The driver has accepted these features and starts. Called on a CPU's thread, so nothing is asked of the host here.
+    fn start(&mut self, _features: u64) {}
     /// Forgets all that the driver did.
     fn reset(&mut self);
-    /// Does all that can be done now, on the device thread. Never blocks.
+    /// What the device counts, by name.
+    fn counters(&self) -> Vec<(&'static str, u64)> {
+        Vec::new()
+    }
+    /// Does all that can be done now, on the device's thread. Never blocks.
     fn process(&mut self, rings: &mut Rings<'_>) -> Result<Self::Wants, DeviceError>;
 }

@@ -3,7 +3,7 @@
 use virtio_queue::{Queue, QueueOwnedT, QueueT};
 use vm_memory::{GuestAddress, GuestMemory as _, Permissions, VolatileSlice};
 
-use super::{DeviceError, Interrupt};
+use super::{DeviceError, Interrupt, used};
 use crate::memory::GuestMemory;
 
 /// An indirect table could hold 65535; no driver needs more than the host takes in one call.
@@ -112,13 +112,22 @@ impl<'a> Rings<'a> {
 
     /// Gives a chain back, of which the device wrote `written` bytes.
     pub fn put(&mut self, index: usize, head: u16, written: u32) -> Result<(), DeviceError> {
+        self.put_all(index, &[(head, written)])
+    }
+
+    /// Gives several chains back, each with the bytes written, in such a way that the driver sees all or none of them.
+    pub fn put_all(&mut self, index: usize, chains: &[(u16, u32)]) -> Result<(), DeviceError> {
         let memory = self.memory;
         if let Some(queue) = self.ready(index) {
-            queue.add_used(memory, head, written)?;
-            let wanted = queue.needs_notification(memory)?;
+            let wanted = used::publish(queue, memory, chains)?;
             self.wanted |= wanted;
         }
         Ok(())
+    }
+
+    /// Tells the driver that the configuration space reads differently now.
+    pub fn config_changed(&self) {
+        self.interrupt.config_changed();
     }
 
     /// Is there a chain to take?

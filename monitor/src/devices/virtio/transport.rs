@@ -14,6 +14,7 @@ use vmm_sys_util::eventfd::{EFD_CLOEXEC, EFD_NONBLOCK, EventFd};
 use super::{Device, DeviceError, Interrupt, Rings};
 use crate::error::{Result, host};
 use crate::memory::GuestMemory;
+use crate::stats::Counter;
 use crate::terminal;
 
 /// "virt" in little-endian.
@@ -26,6 +27,8 @@ const VENDOR: u32 = 0x5450_4d43;
 pub trait Registers: Send + Sync {
     fn read(&self, offset: u64, data: &mut [u8]);
     fn write(&self, offset: u64, data: &[u8]);
+    /// The device's type, and its counters by name.
+    fn counters(&self) -> (u32, Vec<(&'static str, u64)>);
 }
 
 pub struct Transport<D: Device> {
@@ -34,6 +37,8 @@ pub struct Transport<D: Device> {
     pub interrupt: Interrupt,
     /// The driver's doorbell: KVM writes it when the guest writes `QueueNotify`.
     pub doorbell: EventFd,
+    /// How often it was rung.
+    kicks: Counter,
 }
 
 struct State<D> {
@@ -65,7 +70,13 @@ impl<D: Device> Transport<D> {
             memory,
             interrupt: Interrupt::new()?,
             doorbell: EventFd::new(EFD_NONBLOCK | EFD_CLOEXEC).map_err(host("eventfd"))?,
+            kicks: Counter::default(),
         })
+    }
+
+    /// Takes notice of the doorbell, so that it can be waited for again.
+    pub fn answer_doorbell(&self) {
+        self.kicks.add(self.doorbell.read().unwrap_or(0));
     }
 
     fn lock(&self) -> MutexGuard<'_, State<D>> {
@@ -167,6 +178,7 @@ impl<D: Device> Transport<D> {
                 &DeviceError::Protocol("placed a queue outside memory"),
             );
         } else {
+            state.device.start(state.accepted);
             // The driver may have made buffers available before.
             let _ = self.doorbell.write(1);
         }
@@ -306,6 +318,15 @@ impl<D: Device> Registers for Transport<D> {
                 Err(_) => data.fill(0),
             }
         }
+    }
+
+    fn counters(&self) -> (u32, Vec<(&'static str, u64)>) {
+        let mut counters = vec![
+            ("kicks", self.kicks.get()),
+            ("interrupts", self.interrupt.raised.get()),
+        ];
+        counters.extend(self.lock().device.counters());
+        (D::ID, counters)
     }
 
     fn write(&self, offset: u64, data: &[u8]) {

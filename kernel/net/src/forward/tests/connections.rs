@@ -76,7 +76,7 @@ fn a_connection_carries_bytes_both_ways_and_closes() {
 
 #[test]
 fn what_cannot_be_reached_is_refused_at_once() {
-    let world = World::with("ip=10.0.2.15/24", 256);
+    let world = World::with("ip=10.0.2.15/24", 256, HEAP);
     assert_eq!(
         world.connect("[2001:db8::1]:80", &[]).err(),
         Some(Errno::ENETUNREACH)
@@ -194,31 +194,29 @@ fn closing_with_unread_bytes_or_by_abort_resets_once() {
 
 #[test]
 fn the_window_grows_while_the_program_reads() {
-    let world = World::new();
+    let world = World::roomy();
     let (stream, name) = world.connected();
     world.widen(&*stream, name);
+    const HALF: usize = WINDOW as usize / 2;
     let chunk = alloc::vec![7; 32 * 1024];
-    for _ in 0..8 {
+    for _ in 0..WINDOW as usize / chunk.len() {
         world.data(name, &chunk);
     }
     assert_eq!(stream.readable(), WINDOW as usize);
-    assert_eq!(
-        receive(&*stream, 128 * 1024 - 1).unwrap().len(),
-        128 * 1024 - 1
-    );
+    assert_eq!(receive(&*stream, HALF - 1).unwrap().len(), HALF - 1);
     assert!(world.serve_all().is_empty());
     receive(&*stream, 1).unwrap();
     let (header, payload) = world.serve();
     assert_eq!((header.kind, header.socket), (REQ_CREDIT, name));
-    assert_eq!(payload, (128_u32 * 1024).to_le_bytes());
+    assert_eq!(payload, (HALF as u32).to_le_bytes());
     // Emptied after the window was exhausted.
-    receive(&*stream, 128 * 1024).unwrap();
-    assert_eq!(world.serve().1, (128_u32 * 1024).to_le_bytes());
+    receive(&*stream, HALF).unwrap();
+    assert_eq!(world.serve().1, (HALF as u32).to_le_bytes());
 }
 
 #[test]
 fn windows_grow_only_as_far_as_there_is_memory() {
-    let world = World::new();
+    let world = World::roomy();
     // Two of the largest windows are nearly half of the heap.
     let wide: Vec<_> = (0..2).map(|_| world.connected()).collect();
     for (stream, name) in &wide {

@@ -107,7 +107,7 @@ fn kinds_and_groups_are_told() {
 
 #[test]
 fn sizes_and_families_have_limits() {
-    let world = World::with("ip=10.0.2.15/24", 256);
+    let world = World::with("ip=10.0.2.15/24", 256, HEAP);
     let inbox = Arc::new(Inbox::default());
     let datagrams = open(&world, &inbox, DatagramKind::Udp).unwrap();
     world.serve();
@@ -152,15 +152,23 @@ fn a_slow_host_makes_senders_wait() {
 }
 
 #[test]
-fn a_full_queue_makes_senders_wait() {
-    let world = World::with("ip=10.0.2.15/24", 1);
+fn too_much_that_waits_for_the_queue_makes_senders_wait() {
+    let world = World::with("ip=10.0.2.15/24", 2, HEAP);
     let inbox = Arc::new(Inbox::default());
-    let datagrams = open(&world, &inbox, DatagramKind::Udp).unwrap();
-    assert_eq!(send_to(&*datagrams, b"x", "1.1.1.1:1"), Err(Errno::EAGAIN));
-    assert_eq!(send_to(&*datagrams, b"x", "1.1.1.1:1"), Err(Errno::EAGAIN));
+    let sockets: Vec<_> = (0..7)
+        .map(|_| open(&world, &inbox, DatagramKind::Udp).unwrap())
+        .collect();
+    world.serve_all();
+    for datagrams in sockets.iter().take(6) {
+        assert_eq!(send_to(&**datagrams, &[0; 60_000], "1.1.1.1:1"), Ok(60_000));
+    }
+    for _ in 0..2 {
+        let refused = send_to(&*sockets[6], b"x", "1.1.1.1:1");
+        assert_eq!(refused, Err(Errno::EAGAIN));
+    }
     world.serve();
     assert_eq!(inbox.writable.load(Relaxed), 1);
-    assert_eq!(send_to(&*datagrams, b"x", "1.1.1.1:1"), Ok(1));
+    assert_eq!(send_to(&*sockets[6], b"x", "1.1.1.1:1"), Ok(1));
 }
 
 #[test]

@@ -25,7 +25,10 @@ use spin::Mutex;
 use vfs::{SliceSink, SliceSource, WaitList, Wake};
 
 const BUFFERS: usize = 16;
+const NETWORK: &str = "ip=10.0.2.15/24 ip=fd00:c0::15/64 gateway=10.0.2.2";
 const HEAP: usize = 1 << 20;
+/// Enough for a few of the widest windows.
+const LARGE_HEAP: usize = 4 << 20;
 
 /// The queue, and what the device has seen of it.
 #[derive(Default)]
@@ -111,10 +114,14 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        Self::with("ip=10.0.2.15/24 ip=fd00:c0::15/64 gateway=10.0.2.2", 256)
+        Self::with(NETWORK, 256, HEAP)
     }
 
-    fn with(network: &str, size: usize) -> Self {
+    fn roomy() -> Self {
+        Self::with(NETWORK, 256, LARGE_HEAP)
+    }
+
+    fn with(network: &str, size: usize, heap: usize) -> Self {
         let ring = Arc::new(Mutex::new(Ring {
             size,
             ..Ring::default()
@@ -122,7 +129,7 @@ impl World {
         let config = NetConfig::parse(&alloc::format!("mode=forward {network}")).unwrap();
         let driver = Box::new(Driver(ring.clone()));
         Self {
-            forward: Forward::new(driver, config, HEAP),
+            forward: Forward::new(driver, config, heap),
             ring,
         }
     }

@@ -1,6 +1,6 @@
 //! Windows, a full queue, and the order of what is sent.
 use super::*;
-use boot_abi::hostnet::{FLAG_MORE, REQ_CLOSE, REQ_CONNECT, REQ_DATA, WINDOW};
+use boot_abi::hostnet::{FLAG_MORE, REQ_CLOSE, REQ_CONNECT, REQ_DATA, REQ_SHUTDOWN, WINDOW};
 use vfs::poll;
 
 const WRITABLE: u32 = poll::OUT | poll::WRNORM;
@@ -11,7 +11,7 @@ fn one_window_may_be_under_way() {
     let world = World::new();
     let (stream, _) = world.connected();
     let (waker, _held) = Waker::on(stream.events());
-    let bytes: Vec<u8> = (0..300_000_u32).map(|i| (i / 7) as u8).collect();
+    let bytes: Vec<u8> = (0..WINDOW + 40_000).map(|i| (i / 7) as u8).collect();
     assert_eq!(send(&*stream, &bytes), Ok(WINDOW as usize));
     assert_eq!(send(&*stream, &bytes), Err(Errno::EAGAIN));
     assert_eq!(stream.poll() & WRITABLE, 0);
@@ -72,35 +72,61 @@ fn one_stream_does_not_fill_the_queue() {
 }
 
 #[test]
-fn a_full_queue_refuses_and_tells_when_it_has_room() {
-    let world = World::with("ip=10.0.2.15/24", 4);
-    let (stream, _) = world.connected();
-    let _others: Vec<_> = (0..4)
-        .map(|_| world.connect("192.0.2.1:80", &[]).unwrap())
-        .collect();
+fn whoever_has_nothing_under_way_may_send() {
+    let world = World::new();
+    let streams: Vec<_> = (0..400).map(|_| world.connected()).collect();
+    for (stream, _) in &streams {
+        assert_eq!(send(&**stream, b"answer"), Ok(6));
+    }
+    assert_eq!(send(&*streams[399].0, b"more"), Err(Errno::EAGAIN));
+    let names: Vec<_> = world.serve_all().iter().map(|seen| seen.0.socket).collect();
+    assert!(names.iter().eq(streams.iter().map(|(_, name)| name)));
+}
+
+#[test]
+fn too_much_that_waits_for_the_queue_refuses_and_tells_when_there_is_room() {
+    let world = World::with("ip=10.0.2.15/24", 4, HEAP);
+    let streams: Vec<_> = (0..10).map(|_| world.connected()).collect();
+    for (stream, _) in streams.iter().take(8) {
+        assert_eq!(send(&**stream, &[0; 60_000]), Ok(60_000));
+    }
+    let stream = &*streams[9].0;
     let (waker, _held) = Waker::on(stream.events());
-    assert_eq!(send(&*stream, b"x"), Err(Errno::EAGAIN));
+    assert_eq!(send(stream, b"x"), Err(Errno::EAGAIN));
     assert_eq!(stream.poll(), 0);
     assert!(world.forward.is_crowded());
     assert!(waker.take().is_empty());
     world.serve();
     assert_eq!(waker.take(), [WRITABLE]);
+    assert_eq!(send(stream, b"x"), Ok(1));
+    assert_eq!(world.serve_all().len(), 8);
     assert!(!world.forward.is_crowded());
-    assert_eq!(send(&*stream, b"x"), Ok(1));
+}
+
+#[test]
+fn who_waits_for_the_window_waits_for_the_device() {
+    let world = World::new();
+    let (stream, _) = world.connected();
+    send(&*stream, &[0; WINDOW as usize]).unwrap();
+    assert!(!world.forward.is_crowded());
+    assert_eq!(stream.poll(), 0);
+    assert!(world.forward.is_crowded());
+    drop(stream);
+    assert!(!world.forward.is_crowded());
 }
 
 #[test]
 fn nothing_is_lost_or_overtakes_when_the_queue_is_full() {
-    let world = World::with("ip=10.0.2.15/24", 2);
+    let world = World::with("ip=10.0.2.15/24", 2, HEAP);
     let (stream, name) = world.connected();
+    let (second, _) = world.connected();
     let _other = world.connect("192.0.2.1:80", &[]).unwrap();
     send(&*stream, b"1").unwrap();
     stream.shutdown(false, true).unwrap();
     drop(stream);
-    let second = world.connect("192.0.2.1:80", &[]).unwrap();
-    // Data may not overtake what waits, even if there is room in the queue itself.
+    // Though there is room in the queue itself by then.
     let (_, first) = world.pop().unwrap();
-    assert_eq!(send(&*second, b"x"), Err(Errno::EAGAIN));
+    assert_eq!(send(&*second, b"x"), Ok(1));
     world.forward.completed(first);
     let mut kinds = Vec::new();
     while let Some((seen, request)) = world.pop() {
@@ -111,9 +137,9 @@ fn nothing_is_lost_or_overtakes_when_the_queue_is_full() {
         kinds,
         [
             (REQ_DATA, true),
-            (5, true),
+            (REQ_SHUTDOWN, true),
             (REQ_CLOSE, true),
-            (REQ_CONNECT, false)
+            (REQ_DATA, false)
         ]
     );
     assert!(!world.forward.is_crowded());
@@ -121,7 +147,7 @@ fn nothing_is_lost_or_overtakes_when_the_queue_is_full() {
 
 #[test]
 fn a_device_that_is_far_behind_gets_no_new_sockets() {
-    let world = World::with("ip=10.0.2.15/24", 1);
+    let world = World::with("ip=10.0.2.15/24", 1, HEAP);
     let refused = (0..10_000).find_map(|_| world.connect("192.0.2.1:80", &[]).err());
     assert_eq!(refused, Some(Errno::ENOBUFS));
     // What was begun is ended all the same.

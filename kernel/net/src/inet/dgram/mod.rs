@@ -32,6 +32,7 @@ use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::any::Any;
 use core::net::{IpAddr, SocketAddr};
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use linux_abi::Errno;
 use linux_abi::raw::ioctl::FIONREAD;
 use queue::Queue;
@@ -72,6 +73,7 @@ pub(crate) struct Dgram {
     family: Family,
     kind: Kind,
     uid: u32,
+    inode: AtomicU64,
     events: WaitList,
     options: Mutex<Options>,
     state: Mutex<State>,
@@ -98,6 +100,7 @@ impl DgramSocket {
             family,
             kind,
             uid,
+            inode: AtomicU64::new(0),
             events: WaitList::new(),
             options: Mutex::new(options),
             state: Mutex::new(State {
@@ -268,6 +271,10 @@ impl SocketOps for DgramSocket {
         Ok(0)
     }
 
+    fn set_inode(&self, ino: u64) {
+        self.dgram.inode.store(ino, Relaxed);
+    }
+
     fn as_any(&self) -> &dyn Any {
         self
     }
@@ -337,7 +344,7 @@ impl Listed for Dgram {
             receive_queue: queue.used(),
             drops: u64::from(queue.dropped),
             uid: self.uid,
-            id: core::ptr::from_ref(self).addr(),
+            inode: self.inode.load(Relaxed),
         }
     }
 }

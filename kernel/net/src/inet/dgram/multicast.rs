@@ -71,7 +71,7 @@ impl Dgram {
         }
         let interface = match interface {
             0 => self.network.first_interface(),
-            index if self.network.interface_name(index).is_empty() => 0,
+            index if self.network.device_name(index).is_empty() => 0,
             index => index,
         };
         if interface == 0 && joins {

@@ -350,6 +350,32 @@ fn broadcast_and_multicast_inside() {
 }
 
 #[test]
+fn groups_of_ipv6_and_by_the_newer_names() {
+    let world = alone();
+    let member = bound(&world, "[::]:5353");
+    let group: core::net::Ipv6Addr = "ff05::7".parse().unwrap();
+    let mut mreq = group.octets().to_vec();
+    mreq.extend(1_u32.to_ne_bytes());
+    let change = |name: u32, value: &[u8]| member.set_bytes(SOL_IPV6, name, value);
+    assert_eq!(change(IPV6_ADD_MEMBERSHIP, &mreq[..16]), Err(Errno::EINVAL));
+    assert_eq!(change(IPV6_ADD_MEMBERSHIP, &mreq), Ok(()));
+    let mut request = [1, 0, 0, 0, 0, 0, 0, 0].to_vec();
+    request.extend(address("[ff05::7]:0").encode().as_bytes());
+    assert_eq!(change(MCAST_JOIN_GROUP, &request), Err(Errno::EADDRINUSE));
+    let sender = world.socket(UDP6);
+    sender.set(SOL_IPV6, IPV6_MULTICAST_IF, 1).unwrap();
+    assert_eq!(sender.send_to(b"m", "[ff05::7]:5353"), Ok(1));
+    assert_eq!(member.receive(9).unwrap(), b"m");
+    assert_eq!(change(MCAST_LEAVE_GROUP, &request), Ok(()));
+    assert_eq!(
+        change(IPV6_DROP_MEMBERSHIP, &mreq),
+        Err(Errno::EADDRNOTAVAIL)
+    );
+    mreq[16] = 9;
+    assert_eq!(change(IPV6_ADD_MEMBERSHIP, &mreq), Err(Errno::ENODEV));
+}
+
+#[test]
 fn the_uplink_carries_what_leaves() {
     let world = connected();
     let client = world.socket(UDP4);

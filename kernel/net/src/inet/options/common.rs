@@ -128,7 +128,7 @@ impl Common<'_> {
         let index = if name.is_empty() {
             0
         } else {
-            self.network.interface_named(name).ok_or(Errno::ENODEV)?
+            self.network.device_named(name).ok_or(Errno::ENODEV)?
         };
         self.put(Slot::Device, index.cast_signed())
     }
@@ -144,7 +144,7 @@ impl Common<'_> {
             SO_BINDTODEVICE => {
                 let device = options.get(Slot::Device).cast_unsigned();
                 drop(options);
-                let mut name = self.network.interface_name(device);
+                let mut name = self.network.device_name(device);
                 if !name.is_empty() {
                     name.push(0);
                 }
@@ -234,7 +234,7 @@ impl Common<'_> {
                 0 => return Err(Errno::EADDRNOTAVAIL),
                 known => known,
             },
-            (index, _) if self.network.interface_name(index).is_empty() => {
+            (index, _) if self.network.device_name(index).is_empty() => {
                 return Err(Errno::EADDRNOTAVAIL);
             }
             (index, _) => index,
@@ -298,10 +298,7 @@ impl Common<'_> {
             }
             IPV6_MULTICAST_IF => {
                 let index = int(value)?;
-                let exists = !self
-                    .network
-                    .interface_name(index.cast_unsigned())
-                    .is_empty();
+                let exists = !self.network.device_name(index.cast_unsigned()).is_empty();
                 return if index == 0 || exists {
                     self.put(Slot::MulticastInterface6, index)
                 } else {

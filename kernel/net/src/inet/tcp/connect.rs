@@ -41,8 +41,10 @@ impl Tcp {
                 drop(state);
                 let served = begun?;
                 self.network.inet().counters.tcp_active_opens.add(1);
-                if let Some((client, server)) = served {
-                    self.knock(&client, server);
+                match served {
+                    Some((client, server)) => self.knock(&client, server),
+                    // What the uplink told before this socket had the stream.
+                    None => self.events.notify(poll::ALWAYS | poll::HUP | poll::ERR),
                 }
                 Err(Errno::EINPROGRESS)
             }
@@ -127,9 +129,15 @@ impl Tcp {
         let (from, to) = (client.local(), client.peer());
         let listener = inet.listeners.lock().find(from, to, LOOPBACK_INDEX);
         match listener {
-            Some(listener) => listener.take_local(client, server),
-            None => client.refuse(),
+            Some(listener) => listener.take_local(client, server, self.patience()),
+            None => client.fail(Errno::ECONNREFUSED),
         }
+    }
+
+    /// How long a SYN is sent again, in seconds: `TCP_SYNCNT` times, each after twice the time.
+    fn patience(&self) -> u64 {
+        let count = self.option(Slot::SynCount).clamp(1, 16);
+        (2 << count) - 1
     }
 
     /// How the connection goes that was begun. A failure is told once, and leaves the socket as before connect(2).

@@ -5,8 +5,8 @@ use alloc::sync::{Arc, Weak};
 use spin::Mutex;
 use vfs::{Host, Wake, poll};
 
-const MONOTONIC: u32 = 1;
-const SECOND: u64 = 1_000_000_000;
+pub(super) const MONOTONIC: u32 = 1;
+pub(super) const SECOND: u64 = 1_000_000_000;
 
 /// A connection that waits for its first byte.
 pub(crate) struct Deferred {

@@ -1,5 +1,5 @@
 //! Listening sockets: the queue of connections that wait for accept(2).
-use super::deferred::Deferred;
+use super::deferred::{Deferred, MONOTONIC, SECOND};
 use super::link::Link;
 use crate::Result;
 use crate::inet::counters::Counters;
@@ -17,7 +17,7 @@ use hashbrown::HashMap;
 use linux_abi::Errno;
 use rustc_hash::FxBuildHasher;
 use spin::{Mutex, Once};
-use vfs::{Host, WaitList, poll};
+use vfs::{Host, WaitList, Wake, poll};
 
 /// /proc/sys/net/core/somaxconn
 const BACKLOG_MAX: usize = 4096;
@@ -103,17 +103,23 @@ impl Listener {
         (self.backlog() + 1).saturating_sub(used)
     }
 
-    /// A connect(2) from inside: the server's end of its connection, and the client's to tell.
-    pub(crate) fn take_local(&self, client: &LoopStream, server: Arc<LoopStream>) {
+    /// A connect(2) from inside: the server's end of its connection, and the client's to tell. `patience`: how many seconds it
+    /// waits for room.
+    pub(crate) fn take_local(&self, client: &LoopStream, server: Arc<LoopStream>, patience: u64) {
         {
             let mut queue = self.queue.lock();
             if queue.closed {
                 drop(queue);
-                return client.refuse();
+                return client.fail(Errno::ECONNREFUSED);
             }
             if self.room_in(&queue) == 0 {
                 self.counters.tcp_listen_overflows.add(1);
+                let waker: Arc<dyn Wake> = server.clone();
                 queue.waiting.push_back(server);
+                drop(queue);
+                let deadline = self.host.clock(MONOTONIC) + patience * SECOND;
+                self.host
+                    .wake_at(MONOTONIC, deadline, Arc::downgrade(&waker));
                 return;
             }
         }
@@ -123,6 +129,7 @@ impl Listener {
 
     /// An established connection joins the queue.
     fn line_up(&self, link: Link) {
+        self.counters.tcp_passive_opens.add(1);
         let defer = self.defer.load(Relaxed);
         if defer > 0 && link.poll() & poll::IN == 0 {
             let deferred = Deferred::new(self.this.clone(), link, defer, &self.host);
@@ -167,7 +174,6 @@ impl Listener {
             beyond.accepted();
         }
         self.let_in();
-        self.counters.tcp_passive_opens.add(1);
         Ok(link)
     }
 
@@ -204,7 +210,7 @@ impl Listener {
             link.abort();
         }
         for server in queue.waiting {
-            server.refuse();
+            server.fail(Errno::ECONNREFUSED);
         }
     }
 }

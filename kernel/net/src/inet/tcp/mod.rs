@@ -1,6 +1,7 @@
 //! TCP sockets, see tcp(7).
 mod connect;
 mod deferred;
+mod ending;
 pub(crate) mod info;
 mod link;
 mod listener;
@@ -27,6 +28,7 @@ use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::any::Any;
 use core::net::{IpAddr, SocketAddr};
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use link::Link;
 use linux_abi::Errno;
 use linux_abi::raw::ioctl::{FIONREAD, SIOCATMARK};
@@ -68,6 +70,7 @@ struct Tcp {
     network: Arc<Network>,
     family: Family,
     uid: u32,
+    inode: AtomicU64,
     events: Arc<WaitList>,
     options: Mutex<Options>,
     state: Mutex<State>,
@@ -92,6 +95,7 @@ impl TcpSocket {
             network: network.clone(),
             family,
             uid,
+            inode: AtomicU64::new(0),
             events: Arc::new(WaitList::new()),
             options: Mutex::new(Options::new()),
             state: Mutex::new(state),
@@ -303,6 +307,10 @@ impl SocketOps for TcpSocket {
         Ok(0)
     }
 
+    fn set_inode(&self, ino: u64) {
+        self.tcp.inode.store(ino, Relaxed);
+    }
+
     fn as_any(&self) -> &dyn Any {
         self
     }
@@ -334,83 +342,6 @@ impl Tcp {
         }
         events
     }
-
-    /// shutdown(2), with the error even where it has an effect.
-    fn shutdown(&self, read: bool, write: bool) -> Result<()> {
-        let mut state = self.state.lock();
-        match &mut state.phase {
-            Phase::Idle => {
-                drop(state);
-                self.events.notify(poll::HUP);
-                Err(Errno::ENOTCONN)
-            }
-            Phase::Listening(_) => {
-                if read {
-                    let listening = state.disconnect();
-                    drop(state);
-                    self.stop(listening);
-                }
-                Ok(())
-            }
-            Phase::Active { link, told, .. } => match link.state() {
-                TcpState::SynSent => {
-                    let connecting = state.disconnect();
-                    state.error = Some(Errno::ECONNRESET);
-                    drop(state);
-                    self.stop(connecting);
-                    Ok(())
-                }
-                TcpState::Close => Err(Errno::ENOTCONN),
-                _ => {
-                    *told = true;
-                    let link = link.clone();
-                    drop(state);
-                    link.shutdown(read, write)
-                }
-            },
-        }
-    }
-
-    /// A phase ends: its listener or stream goes, and who polls hears of it.
-    fn stop(&self, phase: Phase) {
-        match phase {
-            Phase::Idle => return,
-            Phase::Listening(listener) => {
-                self.network.inet().listeners.lock().remove(&listener);
-                listener.close();
-            }
-            Phase::Active { link, .. } => link.abort(),
-        }
-        self.events.notify(poll::ALWAYS | poll::RDHUP | poll::HUP);
-    }
-}
-
-impl Drop for TcpSocket {
-    /// close(2). Without `SO_LINGER`, or with a time, what was sent is still delivered: to a peer inside it is already, and the
-    /// uplink does it in the background. So nobody waits here.
-    fn drop(&mut self) {
-        let tcp = &self.tcp;
-        tcp.network.inet().registry.lock().remove(self.place);
-        let (phase, binding) = {
-            let mut state = tcp.state.lock();
-            let phase = core::mem::replace(&mut state.phase, Phase::Idle);
-            (phase, state.binding.take())
-        };
-        let (on, seconds) = {
-            let options = tcp.options.lock();
-            (
-                options.is_set(Slot::LingerOn),
-                options.get(Slot::LingerSeconds),
-            )
-        };
-        match phase {
-            Phase::Active { link, .. } if on && seconds == 0 => link.abort(),
-            listening @ Phase::Listening(_) => tcp.stop(listening),
-            _ => {}
-        }
-        // The port is free only now that nobody can find the listener any more.
-        drop(binding);
-    }
 }
 
 impl Listed for Tcp {
@@ -438,7 +369,7 @@ impl Listed for Tcp {
             receive_queue: queues.1,
             drops: 0,
             uid: self.uid,
-            id: core::ptr::from_ref(self).addr(),
+            inode: self.inode.load(Relaxed),
         }
     }
 }

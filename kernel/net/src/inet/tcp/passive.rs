@@ -15,6 +15,7 @@ use crate::uplink::Acceptor;
 use alloc::boxed::Box;
 use alloc::sync::{Arc, Weak};
 use core::net::SocketAddr;
+use core::sync::atomic::AtomicU64;
 use linux_abi::Errno;
 use spin::Mutex;
 
@@ -144,6 +145,7 @@ impl Tcp {
             network: self.network.clone(),
             family: self.family,
             uid: self.uid,
+            inode: AtomicU64::new(0),
             events,
             options: Mutex::new(options),
             state: Mutex::new(State {

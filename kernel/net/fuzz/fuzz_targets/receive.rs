@@ -1,0 +1,7 @@
+//! Frames of every kind for the card's TCP/IP: `net::stack::fuzz` says what the bytes mean.
+//!
+//! To run it, with cargo-fuzz and a nightly compiler installed:
+//! `cd kernel/net && cargo +nightly fuzz run receive fuzz/corpus/receive -- -max_len=4096 -max_total_time=300`
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|script: &[u8]| net::stack::fuzz::receive_frames(script));

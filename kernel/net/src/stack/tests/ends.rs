@@ -1,0 +1,244 @@
+//! How connections begin and end.
+use crate::stack::simulation::{Backlog, Faults, MILLISECOND, SECOND, World, at, receive, send};
+use crate::uplink::{Connection, StreamOption, Uplink};
+use linux_abi::Errno;
+use std::sync::Arc;
+use std::vec::Vec;
+use vfs::poll;
+
+fn world() -> World {
+    World::new(Faults {
+        delay: 50_000,
+        ..Faults::default()
+    })
+}
+
+#[test]
+fn nobody_listens() {
+    let world = world();
+    let stream = world.connect(0, "10.0.0.2:81").unwrap();
+    assert_eq!(stream.connection(), Connection::Connecting);
+    world.run(MILLISECOND);
+    assert_eq!(stream.connection(), Connection::Failed);
+    assert_ne!(stream.poll() & (poll::ERR | poll::HUP | poll::OUT), 0);
+    assert_eq!(stream.take_error(), Some(Errno::ECONNREFUSED));
+    assert_eq!(stream.take_error(), None);
+}
+
+#[test]
+fn nobody_is_there() {
+    let world = world();
+    let began = world.now();
+    let stream = world.connect(0, "10.0.0.77:80").unwrap();
+    world.run_until(10 * SECOND, || stream.connection() == Connection::Failed);
+    assert_eq!(stream.take_error(), Some(Errno::EHOSTUNREACH));
+    assert!(world.now() - began >= 2 * SECOND);
+    assert_eq!(
+        world.connect(0, "192.168.7.7:80").err(),
+        Some(Errno::ENETUNREACH)
+    );
+}
+
+#[test]
+fn nobody_answers() {
+    let world = world();
+    // ARP gets through, TCP does not.
+    world.wires[1].lock().unwrap().faults.drop = Some(|frame| frame[12..14] == [8, 0]);
+    let stream = world.connect(0, "10.0.0.2:80").unwrap();
+    world.run(126 * SECOND);
+    assert_eq!(stream.connection(), Connection::Connecting);
+    world.run(3 * SECOND);
+    assert_eq!(stream.take_error(), Some(Errno::ETIMEDOUT));
+}
+
+#[test]
+fn a_half_closed_connection_carries_on_the_other_way() {
+    let world = world();
+    let (client, server) = world.pair();
+    send(&client, b"request").unwrap();
+    client.shutdown(false, true).unwrap();
+    assert_eq!(send(&client, b"more"), Err(Errno::EPIPE));
+    world.run(MILLISECOND);
+    assert_eq!(receive(&server, 100), Ok(b"request".to_vec()));
+    assert_eq!(receive(&server, 100), Ok(Vec::new()));
+    assert_ne!(server.poll() & poll::RDHUP, 0);
+    // Large: both ends' sockets are exchanged for larger ones in CLOSE-WAIT and FIN-WAIT-2.
+    let reply = std::vec![9; 300_000];
+    let (mut sent, mut got) = (0, 0);
+    let until = world.now() + 10 * SECOND;
+    while got < reply.len() {
+        sent += send(&server, &reply[sent..]).unwrap_or(0);
+        got += receive(&client, 65536).map_or(0, |bytes| bytes.len());
+        assert!(world.step(until), "{got} of {sent}");
+    }
+    assert!(world.now() < until - 9 * SECOND, "{}", until - world.now());
+    drop(server);
+    world.run(SECOND);
+    assert_eq!(receive(&client, 100), Ok(Vec::new()));
+    drop(client);
+    world.run(60 * SECOND);
+    let left = |end: usize| world.ends[end].shared().state.lock().connections.len();
+    assert_eq!((left(0), left(1)), (0, 0));
+}
+
+#[test]
+fn a_reset_breaks_the_connection() {
+    let world = world();
+    let (client, server) = world.pair();
+    send(&client, b"last words").unwrap();
+    world.run(MILLISECOND);
+    client.abort();
+    world.run(MILLISECOND);
+    assert_ne!(server.poll() & poll::ERR, 0);
+    // As Linux: what came before can still be read.
+    assert_eq!(receive(&server, 100), Ok(b"last words".to_vec()));
+    assert_eq!(receive(&server, 100), Err(Errno::ECONNRESET));
+    assert_eq!(receive(&server, 100), Ok(Vec::new()));
+    assert_eq!(send(&server, b"x"), Err(Errno::EPIPE));
+}
+
+#[test]
+fn closing_with_unread_bytes_is_a_reset() {
+    let world = world();
+    let (client, server) = world.pair();
+    send(&client, b"never read").unwrap();
+    world.run(MILLISECOND);
+    drop(server);
+    world.run(MILLISECOND);
+    assert_eq!(receive(&client, 1), Err(Errno::ECONNRESET));
+    let (client, server) = world.pair();
+    drop(server);
+    world.run(MILLISECOND);
+    assert_eq!(receive(&client, 1), Ok(Vec::new()));
+    send(&client, b"too late").unwrap();
+    world.run(MILLISECOND);
+    assert_ne!(client.poll() & poll::ERR, 0);
+}
+
+#[test]
+fn bytes_are_delivered_after_close() {
+    let world = world();
+    let (client, server) = world.pair();
+    let bytes = std::vec![1; 50_000];
+    assert_eq!(send(&client, &bytes), Ok(bytes.len()));
+    drop(client);
+    let mut got = 0;
+    let until = world.now() + 10 * SECOND;
+    loop {
+        match receive(&server, 65536) {
+            Ok(bytes) if bytes.is_empty() => break,
+            Ok(bytes) => got += bytes.len(),
+            Err(errno) => {
+                assert_eq!(errno, Errno::EAGAIN);
+                assert!(world.step(until));
+            }
+        }
+    }
+    assert_eq!(got, bytes.len());
+}
+
+#[test]
+fn time_wait_answers_a_repeated_end_and_gives_way_to_a_new_beginning() {
+    let world = world();
+    let queue = Backlog::new(8);
+    let _listening = queue.listen(&world.ends[1], "0.0.0.0:80", 8);
+    let connect = || {
+        world.ends[0]
+            .connect(crate::uplink::ConnectRequest {
+                local: at("0.0.0.0:5555"),
+                remote: at("10.0.0.2:80"),
+                options: &[],
+                events: Arc::default(),
+            })
+            .unwrap()
+    };
+    for _ in 0..3 {
+        let client = connect();
+        // If its number comes before the last ones, the client must break TIME-WAIT first, and begin again a second later.
+        world.run(2 * SECOND);
+        // The server ends first, so TIME-WAIT is there.
+        drop(queue.take());
+        world.run(MILLISECOND);
+        drop(client);
+        world.run(MILLISECOND);
+        let state = world.ends[1].shared().state.lock();
+        assert_eq!(state.connections.len(), 0);
+        assert!(state.time_waits.next().is_some());
+    }
+}
+
+#[test]
+fn a_silent_peer_is_given_up() {
+    let world = world();
+    let (client, server) = world.pair();
+    client.set_option(StreamOption::UserTimeout(5000)).unwrap();
+    server
+        .set_option(StreamOption::KeepAlive {
+            on: true,
+            idle: 10,
+            interval: 2,
+            count: 3,
+        })
+        .unwrap();
+    world.run(60 * SECOND);
+    assert_eq!(server.connection(), Connection::Established);
+    assert_eq!(client.connection(), Connection::Established);
+    for wire in &world.wires {
+        wire.lock().unwrap().faults.loss = 1000;
+    }
+    let began = world.now();
+    send(&client, b"anybody?").unwrap();
+    world.run(4 * SECOND);
+    assert_eq!(client.connection(), Connection::Established);
+    world.run(2 * SECOND);
+    assert_eq!(client.take_error(), Some(Errno::ETIMEDOUT));
+    world.run_until(60 * SECOND, || server.connection() == Connection::Failed);
+    assert_eq!(server.take_error(), Some(Errno::ETIMEDOUT));
+    assert!((6..20).contains(&((world.now() - began) / SECOND)));
+}
+
+#[test]
+fn a_cork_holds_back_what_fills_no_segment() {
+    let world = world();
+    let (client, server) = world.pair();
+    client.set_option(StreamOption::Cork(true)).unwrap();
+    send(&client, &[1; 100]).unwrap();
+    world.run(100 * MILLISECOND);
+    assert_eq!((server.readable(), client.unsent()), (0, 100));
+    // 200 ms at most.
+    world.run(101 * MILLISECOND);
+    assert_eq!(server.readable(), 100);
+    send(&client, &[1; 100]).unwrap();
+    client.set_option(StreamOption::Cork(false)).unwrap();
+    // Nagle waits for the acknowledgement, which is delayed.
+    world.run(20 * MILLISECOND);
+    assert_eq!(server.readable(), 200);
+}
+
+#[test]
+fn what_tcp_info_says() {
+    let world = world();
+    let (client, server) = world.pair();
+    send(&client, &[1; 1000]).unwrap();
+    world.run(SECOND);
+    assert_eq!(server.readable(), 1000);
+    let info = client.info().unwrap();
+    let word = |at: usize| u32::from_ne_bytes(info[at..at + 4].try_into().unwrap());
+    assert_eq!(info[0], 1);
+    assert_eq!((word(16), word(60)), (1460, 1500));
+    assert!((100..11_000).contains(&word(68)), "rtt {}", word(68));
+    assert_eq!(word(100), 0);
+}
+
+#[test]
+fn what_was_corked_does_not_wait_for_an_acknowledgement() {
+    let world = world();
+    let (client, server) = world.pair();
+    // More than the first buffer holds, in two parts, as a web server sends its answer.
+    client.set_option(StreamOption::Cork(true)).unwrap();
+    send(&client, &[1; 250]).unwrap();
+    send(&client, &[2; 1024]).unwrap();
+    client.set_option(StreamOption::Cork(false)).unwrap();
+    world.run(5 * MILLISECOND);
+    assert_eq!(server.readable(), 1274);
+}

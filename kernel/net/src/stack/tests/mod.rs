@@ -1,0 +1,7 @@
+//! Two stacks and a wire between them, in simulated time.
+mod datagrams;
+mod dhcp;
+mod ends;
+mod listening;
+mod malformed;
+mod transfer;
