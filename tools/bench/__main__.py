@@ -17,6 +17,7 @@ from rich.table import Table
 from tools.bench.network import network
 from tools.bench.programs import BenchError
 from tools.bench.rows import Bench, Row
+from tools.bench.tap import tap
 
 GROUPS: dict[str, Callable[[Bench], Iterable[Row]]] = {
     "micro": Bench.micro,
@@ -24,6 +25,7 @@ GROUPS: dict[str, Callable[[Bench], Iterable[Row]]] = {
     "starting": Bench.starting,
     "sizes": Bench.sizes,
     "network": network,
+    "tap": tap,
 }
 SCHEMA_VERSION = 1
 WIDTH = 110

@@ -1,6 +1,6 @@
 // Connections as a client of redis makes them: how many a second, or many that only wait.
-//   connections rate PORT SECONDS   opens, asks QUIT, reads to the end; prints connections a second
-//   connections idle PORT COUNT     opens them, asks PING on each, prints "ready", keeps them until its input ends
+//   connections rate ADDRESS PORT SECONDS   opens, asks QUIT, reads to the end; prints connections a second
+//   connections idle ADDRESS PORT COUNT     opens them, asks PING on each, prints "ready", keeps them until its input ends
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -102,13 +102,12 @@ static void idle(long count) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 4) return 2;
-    server.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    server.sin_port = htons(atoi(argv[2]));
+    if (argc != 5 || inet_pton(AF_INET, argv[2], &server.sin_addr) != 1) return 2;
+    server.sin_port = htons(atoi(argv[3]));
     if (strcmp(argv[1], "rate") == 0) {
-        rate(atof(argv[3]));
+        rate(atof(argv[4]));
     } else {
-        idle(atol(argv[3]));
+        idle(atol(argv[4]));
     }
     return 0;
 }

@@ -171,9 +171,9 @@ def iperf3(place: Place) -> Setup:
     return Setup([IPERF3, "-s", "-p", str(place.port())])
 
 
-def redis_time(endpoint: Endpoint, call: str, pipeline: int, requests: int) -> float:
+def redis_time(endpoint: Endpoint, call: str, pipeline: int, requests: int, clients: int = 50) -> float:
     """Microseconds a request."""
-    options = ["-c", "50", "-P", str(pipeline), "-n", str(requests), "-t", call.lower(), "--csv"]
+    options = ["-c", str(clients), "-P", str(pipeline), "-n", str(requests), "-t", call.lower(), "--csv"]
     output = command(["/usr/bin/redis-benchmark", "-h", endpoint.host, "-p", str(endpoint.port), *options])
     for row in csv.DictReader(output.splitlines()):
         if row["test"] == call:
@@ -197,13 +197,13 @@ def stream_rate(endpoint: Endpoint, *options: str) -> float:
 
 
 def connection_rate(client: Path, endpoint: Endpoint) -> float:
-    return float(command([str(client), "rate", str(endpoint.port), "2"]))
+    return float(command([str(client), "rate", endpoint.host, str(endpoint.port), "2"]))
 
 
 @contextlib.contextmanager
 def idle(client: Path, server: Server, count: int) -> Iterator[None]:
     """That many connections which have been used once and now wait."""
-    argv = [str(client), "idle", str(server.endpoint.port), str(count)]
+    argv = [str(client), "idle", server.endpoint.host, str(server.endpoint.port), str(count)]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None

@@ -2,9 +2,14 @@
 //!
 //! A virtio device of our own (virtio-mmio, no configuration space) with two queues. All numbers are little-endian.
 //!
-//! **Queue 0, requests.** A chain is one message: [`Header`], then its payload; all of it readable by the device. The device
-//! gives the chain back when it has done all of it: for [`REQ_DATA`], when the host took the last byte. Messages for
-//! one socket are carried out in order.
+//! **Queue 0, requests.** A chain is one message: [`Header`], then its payload; all of it readable by the device. Messages for
+//! one socket are carried out in order. The used length of a chain says what has become of it. [`USED_DONE`]: it was
+//! carried out, or will be without its memory. [`USED_KEPT`], for [`REQ_DATA`] and [`REQ_SEND_TO`] only: the host does not take
+//! the bytes now. The device goes on reading them where they lie until it says [`EV_TAKEN`], also when the driver has
+//! closed the socket meanwhile. So a peer that does not read takes up memory, but no place in the queue.
+//!
+//! The device keeps at most [`KEPT_PER_SOCKET`] messages of a socket and [`KEPT_MOST`] of all; others stay in the queue, as do
+//! those behind them. For each that it kept it says `EV_TAKEN`, whether it was sent or dropped; only a reset ends all at once.
 //!
 //! **Queue 1, events.** A chain is one buffer of at least [`EVENT_BUFFER_MIN`] bytes, writable by the device, which puts one or
 //! more messages into it, each starting at a multiple of 8; the used length ends after the last one (padded).
@@ -12,9 +17,9 @@
 //! Sockets have 64-bit names that are never used twice: the driver chooses those without [`NAMED_BY_DEVICE`], the device
 //! those with it (for accepted connections). What comes for a name that its receiver does not know (any more) is ignored.
 //!
-//! **Flow.** The device sends at most [`WINDOW`] bytes of [`EV_DATA`] for a socket beyond what [`REQ_CREDIT`] has returned. The
-//! driver has at most `WINDOW` bytes of `REQ_DATA` in the queue for a socket. A listener gets at most its backlog of
-//! [`EV_INCOMING`] beyond what [`REQ_ACCEPTED`] has returned.
+//! **Flow.** The device sends at most [`FIRST_WINDOW`] bytes of [`EV_DATA`] for a socket beyond what [`REQ_CREDIT`] has given, which
+//! is never more than [`WINDOW`] at a time. The driver has at most `WINDOW` bytes of `REQ_DATA` in the queue or kept for a socket.
+//! A listener gets at most its backlog of [`EV_INCOMING`] beyond what [`REQ_ACCEPTED`] has returned.
 //!
 //! **Addresses.** The guest's own are in its configuration. The device maps the gateway to the host's loopback address and the
 //! name server's to the host's name server. A connection from the host's loopback address to a published port is shown as
@@ -35,6 +40,14 @@ pub const EVENT_BUFFER_MIN: usize = 66 * 1024;
 pub const REQUEST_MAX: usize = 72 * 1024;
 /// Bytes in flight for a stream, each way.
 pub const WINDOW: u32 = 1024 * 1024;
+/// What a new stream may receive: little, since its program may never read it.
+pub const FIRST_WINDOW: u32 = 32 * 1024;
+
+/// Used lengths of requests.
+pub const USED_DONE: u32 = 0;
+pub const USED_KEPT: u32 = 1;
+pub const KEPT_PER_SOCKET: usize = 256;
+pub const KEPT_MOST: usize = 64 * 1024;
 
 pub const NAMED_BY_DEVICE: u64 = 1 << 63;
 
@@ -50,7 +63,7 @@ pub const REQ_DATA: u16 = 4;
 pub const REQ_SHUTDOWN: u16 = 5;
 /// The driver has forgotten `socket`. What was sent is still delivered, unless [`FLAG_ABORT`]: then a reset.
 pub const REQ_CLOSE: u16 = 6;
-/// The program has read u32 bytes of a stream.
+/// u32 more bytes may come for a stream.
 pub const REQ_CREDIT: u16 = 7;
 /// Options for a stream or a datagram socket.
 pub const REQ_OPTIONS: u16 = 8;
@@ -80,6 +93,8 @@ pub const EV_DATAGRAM: u16 = 6;
 pub const EV_DATAGRAM_ERROR: u16 = 7;
 /// `struct tcp_info`.
 pub const EV_INFO: u16 = 8;
+/// The device no longer needs the oldest u32 messages that it kept for the socket. What comes for none that is kept is ignored.
+pub const EV_TAKEN: u16 = 9;
 
 pub const FLAG_MORE: u16 = 1;
 pub const FLAG_READ: u16 = 1;

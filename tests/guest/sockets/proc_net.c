@@ -36,18 +36,27 @@ struct entry {
     size_t length;
 };
 
-// The line of `file` with the inode of `fd`.
-static struct entry find(const char *file, int fd) {
-    unsigned long wanted = inode_of(fd), inode;
-    char *line = slurp(file), *rest;
-    while ((line = strtok_r(line, "\n", &rest)) != NULL) {
-        struct entry e = {.length = strlen(line)};
+static struct entry look(const char *file, unsigned long wanted) {
+    struct entry found = {.state = 99};
+    FILE *lines = fopen(file, "r");
+    NEED(lines != NULL);
+    for (char line[512]; found.state == 99 && fgets(line, sizeof line, lines) != NULL;) {
+        struct entry e = {.length = strcspn(line, "\n")};
+        unsigned long inode;
         int got = sscanf(line, " %*u: %39[0-9A-F]:%4X %39[0-9A-F]:%4X %2X %8X:%8X %*2x:%*8x %*8x %u %*d %lu", e.local,
                          &e.local_port, e.remote, &e.remote_port, &e.state, &e.sent, &e.received, &e.uid, &inode);
-        if (got == 9 && inode == wanted) return e;
-        line = NULL;
+        if (got == 9 && inode == wanted) found = e;
     }
-    return (struct entry){.state = 99};
+    fclose(lines);
+    return found;
+}
+
+// The line of `file` with the inode of `fd`. Lines may be passed over while sockets of others come and go.
+static struct entry find(const char *file, int fd) {
+    unsigned long wanted = inode_of(fd);
+    struct entry e = look(file, wanted);
+    for (int i = 0; i < 5 && e.state == 99; i++) e = look(file, wanted);
+    return e;
 }
 
 static int port_of(int fd) { return ntohs(name_of(fd).v4.sin_port); }

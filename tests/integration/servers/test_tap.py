@@ -1,4 +1,4 @@
-"""Guests with a network card, over a cable that loses, delays, doubles and reorders; and native servers in their place."""
+"""Guests with a network card, over a cable that loses, delays, doubles and reorders."""
 
 from __future__ import annotations
 

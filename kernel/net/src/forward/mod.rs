@@ -4,6 +4,7 @@
 //! what comes out of them ([`Forward::receive`], [`Forward::completed`]), holding no lock. Nothing here waits.
 
 mod datagrams;
+mod kept;
 mod listener;
 mod messages;
 mod outbox;
@@ -33,7 +34,7 @@ use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use boot_abi::hostnet::{
     EV_CONNECTED, EV_DATA, EV_DATAGRAM, EV_DATAGRAM_ERROR, EV_END, EV_FAILED, EV_INCOMING, EV_INFO,
-    Header, REQ_CONNECT, encode_address,
+    EV_TAKEN, Header, REQ_CONNECT, encode_address,
 };
 use core::net::SocketAddr;
 use core::ops::Range;
@@ -67,10 +68,10 @@ impl Forward {
         }
     }
 
-    /// Whether there are any sockets for which something could come.
+    /// Whether there is anything for which something could come.
     #[must_use]
     pub fn is_active(&self) -> bool {
-        !self.shared.is_empty()
+        !self.shared.is_empty() || !self.shared.kept.is_empty()
     }
 
     /// Whether somebody waits for the device to carry out what it was told.
@@ -96,6 +97,11 @@ impl Forward {
     /// False: the message makes no sense. What comes for an unknown socket does: it may have crossed the socket's end.
     fn handle(&self, header: Header, buffer: &Arc<dyn EventBuffer>, range: Range<usize>) -> bool {
         let mut payload = Payload(buffer.bytes().get(range.clone()).unwrap_or(&[]));
+        if header.kind == EV_TAKEN {
+            return payload
+                .u32()
+                .is_some_and(|count| self.taken(header.socket, count));
+        }
         let endpoint = self.shared.find(header.socket);
         match endpoint {
             Some(Endpoint::Stream(stream)) => stream
@@ -163,6 +169,33 @@ impl Forward {
 
     /// The device has carried out a request.
     pub fn completed(&self, request: Request) {
+        self.settle(request);
+        if self.is_crowded() {
+            self.go_on();
+        }
+    }
+
+    /// The device has given back a request and still reads it. What was given back before an event must come here before it.
+    pub fn kept(&self, request: Request) {
+        self.shared.kept.push(request);
+        if self.is_crowded() {
+            self.go_on();
+        }
+    }
+
+    /// The device reads so many kept requests no more. False: there are not so many.
+    fn taken(&self, socket: u64, count: u32) -> bool {
+        for _ in 0..count {
+            let Some(request) = self.shared.kept.pop(socket) else {
+                return false;
+            };
+            self.settle(request);
+        }
+        true
+    }
+
+    /// The memory of a request is free, and its socket has room for more.
+    fn settle(&self, request: Request) {
         let (socket, charge) = (request.socket, request.charge);
         self.shared.outbox.recycle(request);
         if let Some(charge) = charge {
@@ -175,9 +208,6 @@ impl Forward {
                 }
                 _ => {}
             }
-        }
-        if self.is_crowded() {
-            self.go_on();
         }
     }
 

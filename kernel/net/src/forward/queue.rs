@@ -4,6 +4,7 @@ use crate::Result;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use boot_abi::hostnet::FIRST_WINDOW;
 use core::ops::Range;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use vfs::Sink;
@@ -13,9 +14,14 @@ const SMALL: usize = 1024;
 /// Copies are put together up to this size; what has been read of a larger piece would stay in memory for too long.
 const TOGETHER: usize = 16 * 1024;
 
+/// So much more of the heap may be used before the device has no buffers left, which would stop the whole network.
+const NEED: usize = 3;
+
 /// How much of the heap the queues of all streams may take.
 pub struct Budget {
     used: AtomicUsize,
+    /// What streams may have received beyond their first windows, read or not.
+    reserved: AtomicUsize,
     limit: usize,
 }
 
@@ -23,12 +29,35 @@ impl Budget {
     pub fn new(limit: usize) -> Self {
         Self {
             used: AtomicUsize::new(0),
+            reserved: AtomicUsize::new(0),
             limit,
         }
     }
 
-    fn allows(&self, bytes: usize) -> bool {
-        self.used.load(Relaxed) + bytes <= self.limit
+    /// `needed`: the device has hardly any buffers left.
+    fn allows(&self, bytes: usize, needed: bool) -> bool {
+        let limit = if needed {
+            self.limit * NEED
+        } else {
+            self.limit
+        };
+        self.used.load(Relaxed) + bytes <= limit
+    }
+
+    /// A stream's window changes from `old` bytes. False: it does not, there is no memory for one of `new`; it should become
+    /// smaller, even if it was only to stay. One that is smaller there always is.
+    pub fn reserve(&self, old: u32, new: u32) -> bool {
+        let beyond = |window: u32| window.saturating_sub(FIRST_WINDOW) as usize;
+        let most = if new > old {
+            self.limit / 2
+        } else {
+            self.limit / 8 * 3
+        };
+        let change = |reserved: usize| {
+            let total = reserved.saturating_sub(beyond(old)) + beyond(new);
+            (new < old || beyond(new) == 0 || total <= most).then_some(total)
+        };
+        self.reserved.fetch_update(Relaxed, Relaxed, change).is_ok()
     }
 
     fn charge(&self, bytes: usize) {
@@ -100,7 +129,7 @@ impl ReceiveQueue {
         }
         self.len += bytes.len();
         let copy = bytes.len() <= SMALL || !spare;
-        if !(copy && budget.allows(bytes.len()) && self.copy(bytes, budget)) {
+        if !(copy && budget.allows(bytes.len(), !spare) && self.copy(bytes, budget)) {
             // Without memory for a copy the buffer stays here, and the device waits until something has been read.
             self.held += 1;
             self.pieces.push_back(Piece::Held(buffer.clone(), range));
@@ -187,7 +216,7 @@ impl ReceiveQueue {
             };
             let bytes = buffer.bytes().get(range.clone()).unwrap_or(&[]);
             let len = bytes.len();
-            if !budget.allows(len) {
+            if !budget.allows(len, true) {
                 return;
             }
             let Some(copy) = copied(bytes) else { return };
@@ -286,11 +315,17 @@ mod tests {
         let mut queue = ReceiveQueue::default();
         let small = buffer(4, 600);
         for _ in 0..2 {
+            queue.push(&small, 0..600, true, &budget);
+        }
+        assert_eq!(Arc::strong_count(&small), 2);
+        // More where the device has none left.
+        for _ in 0..4 {
             queue.push(&small, 0..600, false, &budget);
         }
         assert_eq!(Arc::strong_count(&small), 2);
+        queue.push(&small, 0..600, false, &budget);
         queue.let_go(&budget);
-        assert_eq!(Arc::strong_count(&small), 2);
+        assert_eq!(Arc::strong_count(&small), 3);
         queue.clear(&budget);
         assert_eq!(Arc::strong_count(&small), 1);
         assert_eq!((queue.len(), budget.used.load(Relaxed)), (0, 0));

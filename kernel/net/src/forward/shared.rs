@@ -1,5 +1,6 @@
 //! What all forwarded sockets share: the way to the device, who is called what, memory.
 use super::datagrams::ForwardDatagrams;
+use super::kept::Kept;
 use super::listener::ForwardListener;
 use super::outbox::Outbox;
 use super::queue::Budget;
@@ -50,6 +51,7 @@ pub struct Shared {
     pub outbox: Outbox,
     pub config: NetConfig,
     pub budget: Budget,
+    pub kept: Kept,
     pub received: Counters,
     pub sent: Counters,
     endpoints: Mutex<HashMap<u64, Endpoint, FxBuildHasher>>,
@@ -64,6 +66,7 @@ impl Shared {
             outbox: Outbox::new(transport, heap / 4),
             config,
             budget: Budget::new(heap),
+            kept: Kept::new(heap / 2),
             received: Counters::default(),
             sent: Counters::default(),
             endpoints: Mutex::default(),

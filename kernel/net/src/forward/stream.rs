@@ -1,6 +1,6 @@
 //! One end of a forwarded TCP connection.
-use super::outbox::{Gate, Outbox};
-use super::queue::ReceiveQueue;
+use super::outbox::Gate;
+use super::queue::{Budget, ReceiveQueue};
 use super::shared::Shared;
 use super::stream_options::encode;
 use super::transport::EventBuffer;
@@ -9,8 +9,8 @@ use crate::uplink::{Connection, Stream, StreamOption};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use boot_abi::hostnet::{
-    FLAG_ABORT, FLAG_MORE, FLAG_READ, FLAG_WRITE, Header, REQ_CLOSE, REQ_CREDIT, REQ_DATA,
-    REQ_INFO, REQ_OPTIONS, REQ_SHUTDOWN, WINDOW,
+    FIRST_WINDOW, FLAG_ABORT, FLAG_MORE, FLAG_READ, FLAG_WRITE, Header, REQ_CLOSE, REQ_CREDIT,
+    REQ_DATA, REQ_INFO, REQ_OPTIONS, REQ_SHUTDOWN, WINDOW,
 };
 use core::net::SocketAddr;
 use core::ops::Range;
@@ -23,6 +23,8 @@ use vfs::{Sink, Source, WaitList, poll};
 const DATA_MAX: usize = 64 * 1024 - Header::SIZE;
 /// `SOCK_MIN_SNDBUF`, `SOCK_MIN_RCVBUF`, roughly.
 const WINDOW_MIN: u32 = 4096;
+/// The send buffer while slow peers take up much memory.
+const SCARCE_WINDOW: u32 = 16 * 1024;
 /// `TCP_CLOSE`
 const STATE_CLOSE: u8 = 7;
 
@@ -46,8 +48,10 @@ struct State {
     received: ReceiveQueue,
     /// How many bytes the device may still send.
     granted: u32,
-    /// How many it may have sent that were not read.
+    /// How many it may have sent that were not read: at first few, more as long as the program reads them.
     receive_window: u32,
+    /// `SO_RCVBUF`
+    most_received: u32,
     /// The peer has ended its direction.
     ended: bool,
     /// shutdown(2) was called for these directions.
@@ -79,26 +83,50 @@ impl State {
         self.write_shut || self.connection == Connection::Failed
     }
 
+    /// The send buffer: small for everybody as long as slow peers take up much memory.
+    fn send_window(&self, shared: &Shared) -> u32 {
+        if shared.kept.is_large() {
+            self.send_window.min(SCARCE_WINDOW)
+        } else {
+            self.send_window
+        }
+    }
+
     /// Room for sending, as far as the window goes.
-    fn room(&self) -> usize {
-        self.send_window.saturating_sub(self.gate.bytes) as usize
+    fn room(&self, shared: &Shared) -> usize {
+        self.send_window(shared).saturating_sub(self.gate.bytes) as usize
     }
 
     /// Whether poll(2) calls it writable: as Linux, only when a third of the buffer is free.
-    fn has_room(&self, outbox: &Outbox) -> bool {
-        self.gate.bytes <= self.send_window / 3 * 2 && outbox.has_room(self.gate.messages, true)
+    fn has_room(&self, shared: &Shared) -> bool {
+        self.gate.bytes <= self.send_window(shared) / 3 * 2
+            && shared.outbox.has_room(self.gate.messages, true)
     }
 
     /// How many more bytes the device should be allowed to send. 0 as long as that is too little for a message.
-    fn credit(&mut self) -> u32 {
+    fn credit(&mut self, budget: &Budget) -> u32 {
         let unread = u32::try_from(self.received.len()).unwrap_or(u32::MAX);
         let used = unread.saturating_add(self.granted);
-        let missing = self.receive_window.saturating_sub(used);
-        if missing == 0 || missing < self.receive_window / 2 || self.readable_end_for_good() {
+        if used > self.receive_window.min(self.most_received) / 2 || self.readable_end_for_good() {
             return 0;
         }
+        self.resize_window(budget);
+        let missing = self.receive_window.saturating_sub(used);
         self.granted += missing;
         missing
+    }
+
+    /// Half a window was read: it may be twice as large, if there is memory for that; otherwise it gets smaller.
+    fn resize_window(&mut self, budget: &Budget) {
+        let now = self.receive_window;
+        let wanted = now.saturating_mul(2).min(self.most_received);
+        self.receive_window = if budget.reserve(now, wanted) {
+            wanted
+        } else {
+            let less = (now / 2).max(FIRST_WINDOW).min(now);
+            budget.reserve(now, less);
+            less
+        };
     }
 
     /// Nothing more will come.
@@ -132,8 +160,9 @@ impl ForwardStream {
                 local,
                 error: None,
                 received: ReceiveQueue::default(),
-                granted: WINDOW,
-                receive_window: WINDOW,
+                granted: FIRST_WINDOW,
+                receive_window: FIRST_WINDOW,
+                most_received: WINDOW,
                 ended: false,
                 read_shut: false,
                 write_shut: false,
@@ -155,7 +184,7 @@ impl ForwardStream {
         let mut state = self.state.lock();
         match option {
             StreamOption::ReceiveBuffer(bytes) => {
-                state.receive_window = bytes.clamp(WINDOW_MIN, WINDOW);
+                state.most_received = bytes.clamp(WINDOW_MIN, WINDOW);
                 self.give_credit(&mut state);
             }
             StreamOption::SendBuffer(bytes) => state.send_window = bytes.clamp(WINDOW_MIN, WINDOW),
@@ -251,7 +280,7 @@ impl ForwardStream {
 
     fn announce_room(&self, mut state: MutexGuard<'_, State>) {
         let outbox = &self.shared.outbox;
-        if !state.has_room(outbox) {
+        if !state.has_room(&self.shared) {
             // What it waits for may be something else now.
             if state.gate.is_blocked() {
                 outbox.block(&mut state.gate, self.name);
@@ -319,7 +348,7 @@ impl ForwardStream {
 
     /// Lets the device send more, once enough has been read.
     fn give_credit(&self, state: &mut State) {
-        let credit = state.credit();
+        let credit = state.credit(&self.shared.budget);
         if credit > 0 {
             self.tell(REQ_CREDIT, 0, &credit.to_le_bytes());
         }
@@ -363,7 +392,7 @@ impl Stream for ForwardStream {
         let mut outcome = Ok(0);
         while source.remaining() > 0 {
             let outbox = &self.shared.outbox;
-            let room = state.room();
+            let room = state.room(&self.shared);
             if room == 0 || !outbox.has_room(state.gate.messages, false) {
                 outbox.block(&mut state.gate, self.name);
                 outcome = Err(Errno::EAGAIN);
@@ -429,7 +458,7 @@ impl Stream for ForwardStream {
             }
             return events;
         }
-        if state.has_room(&self.shared.outbox) {
+        if state.has_room(&self.shared) {
             events |= WRITABLE;
         } else {
             self.shared.outbox.block(&mut state.gate, self.name);
@@ -519,5 +548,8 @@ impl Drop for ForwardStream {
         let state = self.state.get_mut();
         state.received.clear(&self.shared.budget);
         self.shared.outbox.unblock(&mut state.gate);
+        self.shared
+            .budget
+            .reserve(state.receive_window, FIRST_WINDOW);
     }
 }

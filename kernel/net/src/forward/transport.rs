@@ -8,7 +8,8 @@ pub trait Transport: Send + Sync {
     fn start(&self) -> Result<()>;
 
     /// Hands a message to the device, which gets to know of it by `kick` at the latest. It is given back if the queue is full;
-    /// otherwise [`super::Forward::completed`] gets it once the device has done what it says.
+    /// otherwise [`super::Forward::completed`] gets it once the device has done what it says, or [`super::Forward::kept`] when
+    /// the device gives it back before.
     fn submit(&self, request: Request) -> core::result::Result<(), Request>;
 
     /// Tells the device about what was submitted, unless it is looking anyway.

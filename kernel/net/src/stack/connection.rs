@@ -323,6 +323,7 @@ impl Connection {
         let held = core::mem::take(&mut self.held);
         let taken = self.tcp().send_slice(&held).unwrap_or(held.len());
         self.held = held.get(taken..).unwrap_or(&[]).to_vec();
+        self.wants_room.1 |= !self.held.is_empty();
         self.hold_until = None;
     }
 

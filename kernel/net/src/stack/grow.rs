@@ -9,7 +9,7 @@ use super::connection::{Connection, FIRST_RECEIVE, FIRST_SEND, socket};
 use super::ether::instant;
 use super::output::Output;
 use super::packet::Header;
-use super::path::{Path, Segment};
+use super::path::{FIN, Path, RST, SYN, Segment, is_before};
 use super::segment;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -157,6 +157,16 @@ impl Connection {
             .wrapping_add(self.has_ended.into())
     }
 
+    /// A segment that holds nothing new, of a peer that can be told so.
+    pub fn has_already(&self, segment: &Segment) -> bool {
+        self.is_established
+            && self.path.peer.sack
+            && segment.payload > 0
+            && segment.flags & (SYN | FIN | RST) == 0
+            && !is_before(self.expected(), segment.end())
+            && !matches!(self.state(), State::Closed | State::TimeWait)
+    }
+
     /// Nothing is under way, and nothing waits to be read or sent.
     fn is_quiet(&self) -> bool {
         let socket = self.peek_tcp();
@@ -226,9 +236,22 @@ impl Grower {
 
     /// Gives it larger buffers, if they are of use and it can be done now.
     pub fn grow(&mut self, id: u64, connection: &mut Connection, output: &mut Output) {
-        if connection.wants_room == (false, false) || !connection.is_quiet() {
+        if connection.wants_room == (false, false) {
             return;
         }
+        if !connection.is_quiet() {
+            // With segments that come late it might never be, if the peer went on.
+            let (receive, _) = connection.sizes();
+            let limit = connection.limit(connection.receive_limit);
+            if connection.wants_room.0
+                && next_size(receive, limit) > receive
+                && !self.is_over_budget()
+            {
+                connection.path.hold_edge();
+            }
+            return;
+        }
+        let was_held = connection.path.let_edge_go();
         let (receive, send) = connection.sizes();
         let (wants_receive, wants_send) = core::mem::take(&mut connection.wants_room);
         let new_receive = if wants_receive {
@@ -244,6 +267,8 @@ impl Grower {
         if (new_receive, new_send) != (receive, send) && !self.is_over_budget() {
             self.replace(connection, new_receive, new_send, output);
             self.grown.push_back(id);
+        } else if was_held {
+            tell_window(connection, receive, output);
         }
     }
 
@@ -290,11 +315,7 @@ impl Grower {
         connection.path.shift = shift;
         let path = &mut connection.path;
         path.socket_scale = path.peer.scale.map_or(0, |_| scale_of(receive));
-        // The peer is told about the window; and what it sent last may not have been acknowledged.
-        let window = (receive >> path.own_scale).min(0xffff) as u16;
-        let (next, expected) = (connection.path.next, connection.expected());
-        connection.path.acknowledged = expected;
-        segment::send(output, &connection.pair, next, expected, window);
+        tell_window(connection, receive, output);
     }
 
     /// A socket in the state of the connection's, and how far its sequence numbers lie behind.
@@ -348,6 +369,14 @@ impl Grower {
         let shift = connection.path.next.wrapping_sub(one.next);
         is_ready.then_some((one.set, handle, shift))
     }
+}
+
+/// Tells the peer about an empty receive buffer of this size; and what it sent last may not have been acknowledged.
+fn tell_window(connection: &mut Connection, receive: usize, output: &mut Output) {
+    let window = (receive >> connection.path.own_scale).min(0xffff) as u16;
+    let (next, expected) = (connection.path.next, connection.expected());
+    connection.path.told_window(expected, window);
+    segment::send(output, &connection.pair, next, expected, window);
 }
 
 /// By how much a socket of smoltcp shifts its windows.

@@ -9,6 +9,7 @@ use super::packet::{
     IGMP, TCP, UDP,
 };
 use super::path::{RST, Segment};
+use super::segment;
 use super::state::State;
 use core::net::IpAddr;
 use linux_abi::Errno;
@@ -184,10 +185,15 @@ impl State {
             return;
         };
         let before = connection.state();
+        let is_duplicate = connection.has_already(segment);
         let is_news = connection
             .path
             .incoming(ip, header, segment, self.output.now);
-        if is_news {
+        if is_duplicate {
+            let (pair, expected) = (connection.pair, connection.expected());
+            segment::send_duplicate(&mut self.output, &pair, &connection.path, expected, segment);
+            self.touch(id);
+        } else if is_news {
             self.feed(id, ip);
         } else {
             self.touch(id);

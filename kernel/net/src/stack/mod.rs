@@ -2,10 +2,10 @@
 //!
 //! smoltcp walks all sockets of a set whenever it is polled. So every connection has a set of its own with one socket, and this
 //! module does what cost would grow with: it finds the connection of each frame, keeps the list of those that have
-//! something to send, and their timers. smoltcp does the protocol: TCP's state machine, retransmission, congestion
-//! control, reassembly of the stream, resets; and, over another of its interfaces that sees Ethernet frames, answers to ARP and
-//! neighbour discovery, SLAAC, multicast membership and DHCP. Asking for neighbours, routing, UDP, ICMP, IP fragments and
-//! checksums are here.
+//! something to send, and their timers. smoltcp does the protocol: TCP's state machine,
+//! reassembly of the stream, resets; and, over another of its interfaces that sees Ethernet frames, answers to ARP and
+//! neighbour discovery, SLAAC, multicast membership and DHCP. What is lost, and how much may be under way, is found
+//! out here (`flight`); so are asking for neighbours, routing, UDP, ICMP, IP fragments and checksums.
 //!
 //! There is one lock. Nobody else's code is called with it held, except the card's.
 mod addresses;

@@ -5,7 +5,7 @@ use super::flight::{Again, Flight, Report, Times};
 use super::packet::{Header, TCP, read_u16, read_u32, write};
 
 pub const FIN: u8 = 1;
-const SYN: u8 = 2;
+pub const SYN: u8 = 2;
 pub const RST: u8 = 4;
 pub const PSH: u8 = 8;
 pub const ACK: u8 = 16;
@@ -111,6 +111,9 @@ pub struct Path {
     /// The segment size of the own SYN, and the window field of the last segment.
     own_mss: Option<u16>,
     pub window: u16,
+    /// The first of the peer's numbers that it may not send yet; and where this stays until the receive buffer has grown.
+    edge: u32,
+    held_edge: Option<u32>,
     /// The scale of windows that the peer was told.
     pub own_scale: u8,
     /// By how much the socket shifts its windows, and how far its numbers lie behind those on the wire.
@@ -162,7 +165,7 @@ impl Path {
         }
         let start = segment.sequence.wrapping_add(self.shift);
         let end = segment.end().wrapping_add(self.shift);
-        self.window = read_u16(ip, header.start + 14).unwrap_or(0);
+        self.note_window(ip, header, segment.has(SYN));
         if segment.has(SYN) {
             self.own_mss = SynOptions::parse(ip, header).mss;
             self.begin();
@@ -209,6 +212,49 @@ impl Path {
             let window = u32::from(segment.window) << (self.socket_scale - self.own_scale);
             write(ip, at + 14, &(window.min(0xffff) as u16).to_be_bytes());
         }
+    }
+
+    /// Keeps the window that the peer was told as it is while the buffer is to grow, and puts down what it was told.
+    fn note_window(&mut self, ip: &mut [u8], header: &Header, is_syn: bool) {
+        let acknowledged = read_u32(ip, header.start + 8).unwrap_or(0);
+        let mut window = read_u16(ip, header.start + 14).unwrap_or(0);
+        if let Some(edge) = self.held_edge {
+            let left = edge.wrapping_sub(acknowledged);
+            let left = if is_before(edge, acknowledged) {
+                0
+            } else {
+                left
+            };
+            window = window.min((left >> self.own_scale).min(0xffff) as u16);
+            write(ip, header.start + 14, &window.to_be_bytes());
+        }
+        self.window = window;
+        let scale = if is_syn { 0 } else { self.own_scale };
+        self.edge = acknowledged.wrapping_add(u32::from(window) << scale);
+    }
+
+    /// The peer is told this outside the socket.
+    pub fn told_window(&mut self, expected: u32, window: u16) {
+        (self.acknowledged, self.window) = (expected, window);
+        self.edge = expected.wrapping_add(u32::from(window) << self.own_scale);
+    }
+
+    /// The window that the peer was told, from `expected` on.
+    pub fn window_from(&self, expected: u32) -> u16 {
+        match is_before(self.edge, expected) {
+            true => 0,
+            false => (self.edge.wrapping_sub(expected) >> self.own_scale).min(0xffff) as u16,
+        }
+    }
+
+    /// Lets the peer send what it was allowed to, and no more.
+    pub fn hold_edge(&mut self) {
+        self.held_edge.get_or_insert(self.edge);
+    }
+
+    /// Answers whether the peer was held.
+    pub fn let_edge_go(&mut self) -> bool {
+        self.held_edge.take().is_some()
     }
 
     /// Segments have their final size.
@@ -343,7 +389,7 @@ impl Path {
         }
         let told = self.told;
         self.tell(ip, header, segment);
-        !is_plain || !is_old && !(is_again && told == self.told)
+        !(is_plain && (is_old || is_again && told == self.told))
     }
 
     fn acknowledge(&mut self, segment: &Segment, now: u64) {
@@ -414,4 +460,41 @@ fn sack_blocks<'a>(ip: &[u8], header: &Header, into: &'a mut [(u32, u32); 4]) ->
         at += size;
     }
     into.get(..count).unwrap_or(&[])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stack::packet::write_header;
+
+    /// The window field that leaves when the socket acknowledges up to `acknowledged` and offers `window`.
+    fn leaves(path: &mut Path, acknowledged: u32, window: u16) -> u16 {
+        let mut ip = [0; 40];
+        let (from, to) = ("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap());
+        write_header(&mut ip, from, to, TCP, 20, 64);
+        write(&mut ip, 28, &acknowledged.to_be_bytes());
+        write(&mut ip, 32, &[0x50, ACK]);
+        write(&mut ip, 34, &window.to_be_bytes());
+        let header = Header::parse(&ip).unwrap();
+        path.outgoing(&mut ip, &header, 0);
+        read_u16(&ip, 34).unwrap()
+    }
+
+    #[test]
+    fn a_peer_that_is_held_may_send_what_it_was_allowed_to() {
+        let mut path = Path {
+            own_scale: 7,
+            socket_scale: 7,
+            ..Path::default()
+        };
+        assert_eq!(leaves(&mut path, 1000, 16), 16);
+        path.hold_edge();
+        assert_eq!(leaves(&mut path, 1000 + 128, 16), 15);
+        assert_eq!(path.window_from(1000 + 1024), 8);
+        path.hold_edge();
+        assert_eq!(leaves(&mut path, 1000 + 2048, 16), 0);
+        assert_eq!(leaves(&mut path, 1000 + 3000, 16), 0);
+        assert!(path.let_edge_go() && !path.let_edge_go());
+        assert_eq!(leaves(&mut path, 1000 + 3000, 16), 16);
+    }
 }

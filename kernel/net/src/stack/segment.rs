@@ -3,7 +3,7 @@ use super::connection::Pair;
 use super::flight::Again;
 use super::output::Output;
 use super::packet::{self, HOP_LIMIT, TCP, header_length};
-use super::path::{ACK, FIN, PSH, Path};
+use super::path::{ACK, FIN, PSH, Path, Segment};
 
 /// Sends an acknowledgement without payload.
 pub fn send(output: &mut Output, pair: &Pair, sequence: u32, acknowledged: u32, window: u16) {
@@ -37,6 +37,35 @@ pub fn send_again(output: &mut Output, pair: &Pair, path: &mut Path, part: &Agai
         packet::write(ip, start + 12, &[0x50, flags]);
         packet::write(ip, start + 14, &path.window.to_be_bytes());
         packet::write(ip, start + LENGTH, part.bytes());
+        path.mark(ip);
+    });
+}
+
+/// Tells the peer that it has sent something twice (RFC 2883), so that it learns how late its segments may come. smoltcp would say
+/// nothing, once a second.
+pub fn send_duplicate(
+    output: &mut Output,
+    pair: &Pair,
+    path: &Path,
+    expected: u32,
+    segment: &Segment,
+) {
+    const LENGTH: usize = 32;
+    // Two of padding, then the option with one block.
+    const OPTION: [u8; 4] = [1, 1, 5, 10];
+    let start = header_length(pair.local.0);
+    output.build(start + LENGTH, None, None, |ip| {
+        packet::write_header(ip, pair.local.0, pair.remote.0, TCP, LENGTH, HOP_LIMIT);
+        packet::write(ip, start, &pair.local.1.to_be_bytes());
+        packet::write(ip, start + 2, &pair.remote.1.to_be_bytes());
+        packet::write(ip, start + 4, &path.next.to_be_bytes());
+        packet::write(ip, start + 8, &expected.to_be_bytes());
+        packet::write(ip, start + 12, &[0x80, ACK]);
+        let window = path.window_from(expected);
+        packet::write(ip, start + 14, &window.to_be_bytes());
+        packet::write(ip, start + 20, &OPTION);
+        packet::write(ip, start + 24, &segment.sequence.to_be_bytes());
+        packet::write(ip, start + 28, &segment.end().to_be_bytes());
         path.mark(ip);
     });
 }

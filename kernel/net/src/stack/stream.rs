@@ -159,9 +159,10 @@ impl Stream for CardStream {
                 connection.starved = true;
                 return Err(Errno::EAGAIN);
             }
+            let bytes = wanted + connection.held();
             around
                 .grower
-                .before_send(around.id, connection, wanted, around.output);
+                .before_send(around.id, connection, bytes, around.output);
             let mut total = 0;
             if more || connection.is_corked() {
                 while source.remaining() > 0 {

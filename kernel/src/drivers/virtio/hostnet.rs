@@ -14,7 +14,9 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use boot_abi::hostnet::{DEVICE_ID, EVENT_BUFFER_MIN, QUEUE_EVENTS, QUEUE_REQUESTS, QUEUE_SIZE};
+use boot_abi::hostnet::{
+    DEVICE_ID, EVENT_BUFFER_MIN, QUEUE_EVENTS, QUEUE_REQUESTS, QUEUE_SIZE, USED_KEPT,
+};
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use linux_abi::Errno;
 use net::forward::{EventBuffer, Forward, Request, Transport};
@@ -34,7 +36,7 @@ const EVENT_BYTES_MAX: u64 = 4 << 20;
 const EVENT_BYTES_PART: u64 = 64;
 /// Fewer make no sense.
 const EVENT_BUFFERS_MIN: usize = 4;
-/// Messages and buffers to look at before the caller goes on.
+/// Buffers to look at before the caller goes on.
 const LOOK_MAX: usize = REQUESTS;
 
 bitflags::bitflags! {
@@ -113,17 +115,17 @@ impl<T, const SIZE: usize> Ring<T, SIZE> {
 /// The messages for the device.
 struct Requests {
     ring: Ring<Request, REQUESTS>,
-    /// Carried out; whoever sent them does not know yet. Telling them is not possible in the middle of sending.
-    done: VecDeque<Request>,
+    /// Given back, with the used length; whoever sent them does not know yet. Telling them is not possible in the middle of sending.
+    done: VecDeque<(Request, u32)>,
 }
 
 impl Requests {
-    /// The next message that the device has given back.
-    fn next_done(&mut self) -> Option<Request> {
+    /// The next message that the device has given back, with the used length.
+    fn next_done(&mut self) -> Option<(Request, u32)> {
         let (token, request) = self.ring.next()?;
         // SAFETY: the message that was added under this token.
         let popped = unsafe { self.ring.queue.pop_used(token, &[request.bytes()], &mut []) };
-        popped.is_ok().then_some(request)
+        popped.ok().map(|used| (request, used))
     }
 
     /// Takes back what the device has carried out, when places get few.
@@ -132,9 +134,9 @@ impl Requests {
             return;
         }
         while self.done.len() < DONE_MAX
-            && let Some(request) = self.next_done()
+            && let Some(back) = self.next_done()
         {
-            self.done.push_back(request);
+            self.done.push_back(back);
         }
     }
 }
@@ -292,8 +294,8 @@ impl Device {
         requests.ring.queue.available_desc()
     }
 
-    /// The next message that the device has carried out.
-    fn done(&self) -> Option<Request> {
+    /// The next message that the device has given back, with what it says of it.
+    fn done(&self) -> Option<(Request, u32)> {
         let mut requests = self.requests.lock();
         requests.done.pop_front().or_else(|| requests.next_done())
     }
@@ -306,14 +308,26 @@ impl Device {
         !requests.done.is_empty() || requests.ring.queue.can_pop()
     }
 
+    /// Hands on the messages that the device has given back.
+    fn take_back(&self, forward: &Forward) -> bool {
+        let mut found = false;
+        while let Some((request, used)) = self.done() {
+            found = true;
+            if used == USED_KEPT {
+                forward.kept(request);
+            } else {
+                forward.completed(request);
+            }
+        }
+        found
+    }
+
     /// Takes what the device has done and said, and hands it on. Answers whether there was anything.
     fn look(&'static self, forward: &Forward) -> bool {
-        let mut found = false;
-        for request in core::iter::from_fn(|| self.done()).take(LOOK_MAX) {
-            forward.completed(request);
-            found = true;
-        }
+        let mut found = self.take_back(forward);
         for filled in core::iter::from_fn(|| self.filled()).take(LOOK_MAX) {
+            // What it says may be about messages that were given back after the look above.
+            self.take_back(forward);
             forward.receive(&(Arc::new(filled) as Arc<dyn EventBuffer>));
             found = true;
         }

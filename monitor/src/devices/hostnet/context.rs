@@ -6,16 +6,20 @@ use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
+use boot_abi::hostnet::{EV_TAKEN, KEPT_MOST, KEPT_PER_SOCKET, REQ_DATA, REQ_SEND_TO};
 use vmm_sys_util::epoll::{ControlOperation, Epoll, EpollEvent, EventSet};
 
 use super::addresses::Addresses;
-use super::message::{EventBuffers, Request};
+use super::message::{EventBuffers, Place, Request};
 use super::policy::Policy;
 use super::sys;
 use crate::devices::virtio::{Chain, DeviceError, Rings};
 use crate::pcap::{Capture, TcpTrace};
 use crate::stats::NetCounters;
 use crate::terminal;
+
+/// More chains are not worth having.
+const MOST_SPARE: usize = 256;
 
 /// What to do with a socket after its turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +41,10 @@ pub struct Context {
     pub ready: VecDeque<u64>,
     /// Chains whose space is used again.
     pub spare: Vec<Chain>,
+    /// Messages that were kept, and are not taken yet.
+    kept: usize,
+    /// Sockets, and how many kept messages the driver is to hear of.
+    taken: VecDeque<(u64, u32)>,
     pub addresses: Addresses,
     pub policy: Policy,
     pub counters: Arc<NetCounters>,
@@ -58,6 +66,8 @@ impl Context {
             events: EventBuffers::default(),
             ready: VecDeque::new(),
             spare: Vec::new(),
+            kept: 0,
+            taken: VecDeque::new(),
             addresses,
             policy,
             counters,
@@ -88,8 +98,64 @@ impl Context {
         Some(Box::new(TcpTrace::new(capture, guest, peer)))
     }
 
-    pub fn finish(&mut self, rings: &mut Rings<'_>, request: Request) -> Result<(), DeviceError> {
-        request.finish(rings, &mut self.spare)
+    /// The driver has forgotten everything.
+    pub fn reset(&mut self) {
+        self.ready.clear();
+        self.events.reset();
+        self.kept = 0;
+        self.taken.clear();
+    }
+
+    /// A request must wait behind `before` others of its socket: gives its chain back all the same, if one more can be kept.
+    pub fn put_off(
+        &mut self,
+        rings: &mut Rings<'_>,
+        request: &mut Request,
+        before: usize,
+    ) -> Result<(), DeviceError> {
+        if !matches!(request.header.kind, REQ_DATA | REQ_SEND_TO) {
+            return request.give_back(rings, Place::Returned);
+        }
+        if before >= KEPT_PER_SOCKET || self.kept >= KEPT_MOST {
+            return Ok(());
+        }
+        self.kept += 1;
+        request.give_back(rings, Place::Kept)
+    }
+
+    /// A request was carried out, or never will be.
+    pub fn finish(
+        &mut self,
+        rings: &mut Rings<'_>,
+        mut request: Request,
+    ) -> Result<(), DeviceError> {
+        request.give_back(rings, Place::Returned)?;
+        if request.place == Place::Kept {
+            self.kept -= 1;
+            let name = request.header.socket;
+            match self.taken.back_mut() {
+                Some((last, count)) if *last == name => *count += 1,
+                _ => self.taken.push_back((name, 1)),
+            }
+        }
+        if self.spare.len() < MOST_SPARE {
+            self.spare.push(request.chain);
+        }
+        Ok(())
+    }
+
+    /// Tells the driver which messages are no longer needed.
+    pub fn tell_taken(&mut self, rings: &mut Rings<'_>) -> Result<(), DeviceError> {
+        while let Some((name, count)) = self.taken.front() {
+            if !self
+                .events
+                .tell(rings, EV_TAKEN, *name, &count.to_le_bytes())?
+            {
+                break;
+            }
+            self.taken.pop_front();
+        }
+        Ok(())
     }
 
     /// The host has no descriptors left.

@@ -113,7 +113,7 @@ impl Datagrams {
         self.local.port()
     }
 
-    /// Chains that are kept.
+    /// Datagrams that wait.
     pub fn pending(&self) -> usize {
         self.out.len()
     }
@@ -166,7 +166,7 @@ impl Datagrams {
         &mut self,
         context: &mut Context,
         rings: &mut Rings<'_>,
-        request: Request,
+        mut request: Request,
     ) -> Result<(), DeviceError> {
         if self.out.is_empty() {
             match self.try_send(context, rings, &request)? {
@@ -174,6 +174,7 @@ impl Datagrams {
                 Progress::Blocked => {}
             }
         }
+        context.put_off(rings, &mut request, self.out.len())?;
         self.out.push_back(request);
         Ok(())
     }

@@ -110,8 +110,7 @@ impl HostNet {
         if std::mem::take(&mut self.stale) {
             self.sockets.clear();
             self.ports.reset();
-            self.context.ready.clear();
-            self.context.events.reset();
+            self.context.reset();
             self.silent = false;
         }
     }
@@ -148,7 +147,10 @@ impl HostNet {
         for event in events {
             self.on_event(rings, event)?;
         }
+        // First, since those who have something to tell may use up all buffers.
+        self.context.tell_taken(rings)?;
         self.take_turns(rings)?;
+        self.context.tell_taken(rings)?;
         self.context.events.flush(rings)?;
         let counters = &self.context.counters;
         counters.interrupts.add(rings.signal().into());

@@ -1,8 +1,8 @@
 //! Requests as they come from the driver, and the buffers in which it gets events.
 
 use boot_abi::hostnet::{
-    ADDRESS_SIZE, EVENT_BUFFER_MIN, Header, QUEUE_EVENTS, QUEUE_REQUESTS, REQUEST_MAX,
-    decode_address,
+    ADDRESS_SIZE, EVENT_BUFFER_MIN, Header, QUEUE_EVENTS, QUEUE_REQUESTS, REQUEST_MAX, USED_DONE,
+    USED_KEPT, decode_address,
 };
 use std::net::SocketAddr;
 use vm_memory::{Bytes, Permissions};
@@ -18,13 +18,24 @@ pub const SHORT: usize = 512;
 /// No more of an event buffer is used.
 const BUFFER_MOST: usize = 1 << 20;
 
-/// A request, which keeps its chain until it is carried out.
+/// Where the chain of a request is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    Queue,
+    /// Given back; the memory is no longer needed.
+    Returned,
+    /// Given back; the driver waits for `EV_TAKEN`.
+    Kept,
+}
+
+/// A request, until it is carried out.
 #[derive(Debug)]
 pub struct Request {
     pub header: Header,
     pub chain: Chain,
     /// Bytes of the payload that are through.
     pub done: usize,
+    pub place: Place,
 }
 
 impl Request {
@@ -45,6 +56,7 @@ impl Request {
             header,
             chain,
             done: 0,
+            place: Place::Queue,
         })
     }
 
@@ -102,9 +114,17 @@ impl Request {
         Ok(bytes)
     }
 
-    pub fn finish(self, rings: &mut Rings<'_>, spare: &mut Vec<Chain>) -> Result<(), DeviceError> {
-        rings.put(REQUESTS, self.chain.head, 0)?;
-        spare.push(self.chain);
+    /// Gives the chain back, once.
+    pub fn give_back(&mut self, rings: &mut Rings<'_>, place: Place) -> Result<(), DeviceError> {
+        if self.place == Place::Queue {
+            let used = match place {
+                Place::Queue => return Ok(()),
+                Place::Returned => USED_DONE,
+                Place::Kept => USED_KEPT,
+            };
+            rings.put(REQUESTS, self.chain.head, used)?;
+            self.place = place;
+        }
         Ok(())
     }
 }

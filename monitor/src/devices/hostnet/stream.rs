@@ -70,7 +70,7 @@ impl Stream {
             readable: false,
             ending: false,
             ended: false,
-            credit: WINDOW,
+            credit: FIRST_WINDOW,
             tell_connected: false,
             tell_info: false,
             broken: None,
@@ -164,12 +164,12 @@ impl Stream {
         self.closing
     }
 
-    /// Chains that are kept.
+    /// Requests that wait.
     pub fn pending(&self) -> usize {
         self.out.len()
     }
 
-    /// Gives all kept chains back.
+    /// Gives up what waits.
     pub fn drop_pending(
         &mut self,
         context: &mut Context,
@@ -262,11 +262,31 @@ impl Stream {
                 Progress::Blocked => {}
             }
         }
-        self.out.push_back(request);
+        self.put_off(context, rings, request)?;
         if self.closing && self.readable && self.has_data() {
             return self.abort(context, rings);
         }
         Ok(Next::Rest)
+    }
+
+    /// Remembers a request that cannot be carried out now.
+    fn put_off(
+        &mut self,
+        context: &mut Context,
+        rings: &mut Rings<'_>,
+        mut request: Request,
+    ) -> Result<(), DeviceError> {
+        // One after the other is as one: the list grows by kept data only.
+        if request.header.kind == REQ_SHUTDOWN
+            && let Some(last) = self.out.back_mut()
+            && last.header.kind == REQ_SHUTDOWN
+        {
+            last.header.flags |= request.header.flags;
+            return context.finish(rings, request);
+        }
+        context.put_off(rings, &mut request, self.out.len())?;
+        self.out.push_back(request);
+        Ok(())
     }
 
     /// Carries out what waits.

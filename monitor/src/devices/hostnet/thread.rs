@@ -17,17 +17,20 @@ use crate::terminal;
 /// What a program has sent before its end may take this long to leave.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Makes what serves the device of a machine with `cpus` CPUs. Some: an idle CPU is to help.
+/// Whether the host has CPUs besides those of a machine with `cpus`: one for the thread, and one for whoever is at the other end.
+pub fn has_spare(cpus: u32) -> bool {
+    crate::host::cpus() >= cpus as usize + 2
+}
+
+/// Makes what serves the device. `spare`: a CPU for the device's thread alone. Some: there is none, an idle CPU is to help.
 pub fn serve(
     device: Arc<Transport<HostNet>>,
     counters: Arc<NetCounters>,
     verdict: Arc<Verdict>,
     bell: Arc<Bell>,
-    cpus: u32,
+    spare: bool,
     prepare: impl FnOnce() -> Result<()> + Send + 'static,
 ) -> Result<Option<Arc<Turns>>> {
-    // One for the thread, and one for whoever is at the other end.
-    let spare = crate::host::cpus() >= cpus as usize + 2;
     let mut server = Server::new(device, counters, Arc::clone(&verdict), &bell, spare)?;
     if spare {
         spawn("net", verdict, prepare, move || {

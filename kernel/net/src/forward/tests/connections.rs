@@ -2,8 +2,8 @@
 use super::*;
 use crate::uplink::Connection;
 use boot_abi::hostnet::{
-    ADDRESS_SIZE, EV_END, EV_INFO, FLAG_ABORT, FLAG_READ, FLAG_WRITE, REQ_CLOSE, REQ_CONNECT,
-    REQ_CREDIT, REQ_DATA, REQ_INFO, REQ_OPTIONS, REQ_SHUTDOWN, WINDOW,
+    ADDRESS_SIZE, EV_END, EV_INFO, FIRST_WINDOW, FLAG_ABORT, FLAG_READ, FLAG_WRITE, REQ_CLOSE,
+    REQ_CONNECT, REQ_CREDIT, REQ_DATA, REQ_INFO, REQ_OPTIONS, REQ_SHUTDOWN, WINDOW,
 };
 use vfs::poll;
 
@@ -76,7 +76,7 @@ fn a_connection_carries_bytes_both_ways_and_closes() {
 
 #[test]
 fn what_cannot_be_reached_is_refused_at_once() {
-    let world = World::with("ip=10.0.2.15/24", 256);
+    let world = World::with("ip=10.0.2.15/24", 256, HEAP);
     assert_eq!(
         world.connect("[2001:db8::1]:80", &[]).err(),
         Some(Errno::ENETUNREACH)
@@ -193,40 +193,62 @@ fn closing_with_unread_bytes_or_by_abort_resets_once() {
 }
 
 #[test]
-fn credit_comes_back_when_half_the_window_has_been_read() {
-    let world = World::new();
+fn the_window_grows_while_the_program_reads() {
+    let world = World::roomy();
     let (stream, name) = world.connected();
+    world.widen(&*stream, name);
+    const HALF: usize = WINDOW as usize / 2;
     let chunk = alloc::vec![7; 32 * 1024];
-    for _ in 0..8 {
+    for _ in 0..WINDOW as usize / chunk.len() {
         world.data(name, &chunk);
     }
     assert_eq!(stream.readable(), WINDOW as usize);
-    assert_eq!(
-        receive(&*stream, 128 * 1024 - 1).unwrap().len(),
-        128 * 1024 - 1
-    );
+    assert_eq!(receive(&*stream, HALF - 1).unwrap().len(), HALF - 1);
     assert!(world.serve_all().is_empty());
     receive(&*stream, 1).unwrap();
     let (header, payload) = world.serve();
     assert_eq!((header.kind, header.socket), (REQ_CREDIT, name));
-    assert_eq!(payload, (128_u32 * 1024).to_le_bytes());
+    assert_eq!(payload, (HALF as u32).to_le_bytes());
     // Emptied after the window was exhausted.
-    receive(&*stream, 128 * 1024).unwrap();
-    assert_eq!(world.serve().1, (128_u32 * 1024).to_le_bytes());
+    receive(&*stream, HALF).unwrap();
+    assert_eq!(world.serve().1, (HALF as u32).to_le_bytes());
+}
+
+#[test]
+fn windows_grow_only_as_far_as_there_is_memory() {
+    let world = World::roomy();
+    // Two of the largest windows are nearly half of the heap.
+    let wide: Vec<_> = (0..2).map(|_| world.connected()).collect();
+    for (stream, name) in &wide {
+        world.widen(&**stream, *name);
+    }
+    let (stream, name) = world.connected();
+    world.data(name, &[1; FIRST_WINDOW as usize]);
+    receive(&*stream, 1 << 20).unwrap();
+    let credit = world.serve().1;
+    assert_eq!(credit, (2 * FIRST_WINDOW).to_le_bytes());
+    world.data(name, &[1; 2 * FIRST_WINDOW as usize]);
+    receive(&*stream, 1 << 20).unwrap();
+    // Not more, but less, so that others get something.
+    assert_eq!(world.serve().1, FIRST_WINDOW.to_le_bytes());
+    drop(wide);
+    world.kinds();
+    world.data(name, &[1; FIRST_WINDOW as usize]);
+    receive(&*stream, 1 << 20).unwrap();
+    assert_eq!(world.serve().1, (2 * FIRST_WINDOW).to_le_bytes());
 }
 
 #[test]
 fn peeking_gives_no_credit() {
     let world = World::new();
     let (stream, name) = world.connected();
-    for _ in 0..4 {
-        world.data(name, &[1; 64 * 1024]);
-    }
-    let mut bytes = alloc::vec![0; WINDOW as usize];
+    let first = FIRST_WINDOW as usize;
+    world.data(name, &alloc::vec![1; first]);
+    let mut bytes = alloc::vec![0; first];
     let count = stream.receive(&mut SliceSink::new(&mut bytes), true);
-    assert_eq!(count, Ok(WINDOW as usize));
+    assert_eq!(count, Ok(first));
     assert!(world.serve_all().is_empty());
-    assert_eq!(stream.readable(), WINDOW as usize);
+    assert_eq!(stream.readable(), first);
 }
 
 #[test]
@@ -237,16 +259,18 @@ fn a_smaller_receive_buffer_holds_credit_back() {
         .set_option(StreamOption::ReceiveBuffer(16 * 1024))
         .unwrap();
     for _ in 0..4 {
-        world.data(name, &[1; 64 * 1024]);
+        world.data(name, &[1; 8 * 1024]);
         receive(&*stream, 64 * 1024).unwrap();
     }
     let credits: Vec<_> = world.serve_all().into_iter().map(|seen| seen.1).collect();
-    assert_eq!(credits, [(16_u32 * 1024).to_le_bytes()]);
-    // A larger one gives it back.
+    assert_eq!(credits, [(8_u32 * 1024).to_le_bytes(); 2]);
+    // A larger one lets it grow again.
     stream
         .set_option(StreamOption::ReceiveBuffer(u32::MAX))
         .unwrap();
-    assert_eq!(world.serve().1, (WINDOW - 16 * 1024).to_le_bytes());
+    world.data(name, &[1; 8 * 1024]);
+    receive(&*stream, 64 * 1024).unwrap();
+    assert_eq!(world.serve().1, (24_u32 * 1024).to_le_bytes());
 }
 
 #[test]

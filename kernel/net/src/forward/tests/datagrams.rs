@@ -9,7 +9,7 @@ use boot_abi::hostnet::{
 use core::net::IpAddr;
 
 #[derive(Default)]
-struct Inbox {
+pub struct Inbox {
     datagrams: Mutex<Vec<(SocketAddr, IpAddr, u8, Vec<u8>)>>,
     errors: Mutex<Vec<(Errno, SocketAddr)>>,
     writable: AtomicUsize,
@@ -107,7 +107,7 @@ fn kinds_and_groups_are_told() {
 
 #[test]
 fn sizes_and_families_have_limits() {
-    let world = World::with("ip=10.0.2.15/24", 256);
+    let world = World::with("ip=10.0.2.15/24", 256, HEAP);
     let inbox = Arc::new(Inbox::default());
     let datagrams = open(&world, &inbox, DatagramKind::Udp).unwrap();
     world.serve();
@@ -153,7 +153,7 @@ fn a_slow_host_makes_senders_wait() {
 
 #[test]
 fn too_much_that_waits_for_the_queue_makes_senders_wait() {
-    let world = World::with("ip=10.0.2.15/24", 2);
+    let world = World::with("ip=10.0.2.15/24", 2, HEAP);
     let inbox = Arc::new(Inbox::default());
     let sockets: Vec<_> = (0..7)
         .map(|_| open(&world, &inbox, DatagramKind::Udp).unwrap())

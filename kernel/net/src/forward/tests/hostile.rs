@@ -1,14 +1,14 @@
 //! A device that does not keep to the rules, and programs that do not read.
 use super::*;
 use crate::uplink::Connection;
-use boot_abi::hostnet::{EV_END, EV_INCOMING, FLAG_ABORT, REQ_CLOSE, WINDOW};
+use boot_abi::hostnet::{EV_END, EV_INCOMING, EV_TAKEN, FIRST_WINDOW, FLAG_ABORT, REQ_CLOSE};
 
 #[test]
 fn more_than_the_window_ends_the_connection() {
     let world = World::new();
     let (stream, name) = world.connected();
     for _ in 0..4 {
-        world.data(name, &[1; WINDOW as usize / 4]);
+        world.data(name, &[1; FIRST_WINDOW as usize / 4]);
     }
     assert_eq!(stream.connection(), Connection::Established);
     world.data(name, b"!");
@@ -18,7 +18,8 @@ fn more_than_the_window_ends_the_connection() {
     );
     let (header, _) = world.serve();
     assert_eq!((header.kind, header.flags), (REQ_CLOSE, FLAG_ABORT));
-    assert_eq!(receive(&*stream, 1 << 20).unwrap().len(), WINDOW as usize);
+    let first = FIRST_WINDOW as usize;
+    assert_eq!(receive(&*stream, 1 << 20).unwrap().len(), first);
     assert_eq!(receive(&*stream, 1), Err(Errno::EPROTO));
     drop(stream);
     assert!(world.serve_all().is_empty());
@@ -102,13 +103,13 @@ fn streams_that_nobody_reads_leave_buffers_to_others() {
     let streams: Vec<_> = (0..8).map(|_| world.connected()).collect();
     for _ in 0..3 {
         for (_, name) in &streams {
-            world.data(*name, &[1; 20_000]);
+            world.data(*name, &[1; 10_000]);
         }
     }
     // A quarter stays with the device.
     assert!(world.held() < BUFFERS * 3 / 4 + 1, "{}", world.held());
     for (stream, _) in &streams {
-        assert_eq!(receive(&**stream, 1 << 20).unwrap(), alloc::vec![1; 60_000]);
+        assert_eq!(receive(&**stream, 1 << 20).unwrap(), alloc::vec![1; 30_000]);
     }
     assert_eq!(world.held(), 0);
 }
@@ -116,23 +117,37 @@ fn streams_that_nobody_reads_leave_buffers_to_others() {
 #[test]
 fn without_memory_buffers_stay_and_come_back_when_read() {
     let world = World::new();
-    let streams: Vec<_> = (0..8).map(|_| world.connected()).collect();
-    for _ in 0..4 {
-        for (_, name) in &streams {
-            world.data(*name, &[1; 60_000]);
-        }
+    let streams: Vec<_> = (0..120).map(|_| world.connected()).collect();
+    for (_, name) in &streams {
+        world.data(*name, &[1; 30_000]);
     }
-    // 1.9 MB came, 1 MiB may be copied: the device has to wait.
+    // 3.6 MB came, 3 MiB may be copied: the device has to wait.
     assert!(world.held() >= BUFFERS * 3 / 4);
     for (stream, _) in &streams {
-        assert_eq!(receive(&**stream, 1 << 20).unwrap().len(), 240_000);
+        assert_eq!(receive(&**stream, 1 << 20).unwrap().len(), 30_000);
+        assert_eq!(receive(&**stream, 1), Err(Errno::EAGAIN));
     }
     assert_eq!(world.held(), 0);
     // And it is as before.
-    world.data(streams[0].1, &[1; 60_000]);
+    world.data(streams[0].1, &[1; 30_000]);
     assert_eq!(world.held(), 1);
     drop(streams);
     assert_eq!(world.held(), 0);
+}
+
+#[test]
+fn what_is_taken_though_nothing_was_kept_is_ignored() {
+    let world = World::new();
+    let (stream, name) = world.connected();
+    assert_eq!(send(&*stream, b"x"), Ok(1));
+    for count in [0, 1, u32::MAX] {
+        world.event(EV_TAKEN, name, &count.to_le_bytes());
+        world.event(EV_TAKEN, name + 1, &count.to_le_bytes());
+    }
+    world.event(EV_TAKEN, name, b"123");
+    assert_eq!((stream.unsent(), world.errors()), (1, 5));
+    world.serve();
+    assert_eq!(stream.unsent(), 0);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod connections;
 mod datagrams;
 mod hostile;
+mod kept;
 mod listeners;
 mod sending;
 
@@ -15,14 +16,19 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use boot_abi::hostnet::{EV_CONNECTED, EV_DATA, EV_FAILED, Header, encode_address};
+use boot_abi::hostnet::{
+    EV_CONNECTED, EV_DATA, EV_FAILED, FIRST_WINDOW, Header, REQ_CREDIT, WINDOW, encode_address,
+};
 use core::net::SocketAddr;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use spin::Mutex;
 use vfs::{SliceSink, SliceSource, WaitList, Wake};
 
 const BUFFERS: usize = 16;
+const NETWORK: &str = "ip=10.0.2.15/24 ip=fd00:c0::15/64 gateway=10.0.2.2";
 const HEAP: usize = 1 << 20;
+/// Enough for a few of the widest windows.
+const LARGE_HEAP: usize = 4 << 20;
 
 /// The queue, and what the device has seen of it.
 #[derive(Default)]
@@ -108,10 +114,14 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        Self::with("ip=10.0.2.15/24 ip=fd00:c0::15/64 gateway=10.0.2.2", 256)
+        Self::with(NETWORK, 256, HEAP)
     }
 
-    fn with(network: &str, size: usize) -> Self {
+    fn roomy() -> Self {
+        Self::with(NETWORK, 256, LARGE_HEAP)
+    }
+
+    fn with(network: &str, size: usize, heap: usize) -> Self {
         let ring = Arc::new(Mutex::new(Ring {
             size,
             ..Ring::default()
@@ -119,7 +129,7 @@ impl World {
         let config = NetConfig::parse(&alloc::format!("mode=forward {network}")).unwrap();
         let driver = Box::new(Driver(ring.clone()));
         Self {
-            forward: Forward::new(driver, config, HEAP),
+            forward: Forward::new(driver, config, heap),
             ring,
         }
     }
@@ -199,6 +209,22 @@ impl World {
         let host = encode_address(address("192.168.7.7:40000"));
         self.event(EV_CONNECTED, name, &host);
         (stream, name)
+    }
+
+    /// Sends what fills half the window, and has the program read it, until the window is the largest.
+    fn widen(&self, stream: &dyn Stream, name: u64) {
+        let mut window = FIRST_WINDOW;
+        let mut granted = FIRST_WINDOW;
+        while window < WINDOW {
+            let bytes = alloc::vec![1; (granted - window / 2) as usize];
+            self.data(name, &bytes);
+            receive(stream, bytes.len()).unwrap();
+            window *= 2;
+            let (header, payload) = self.serve();
+            assert_eq!((header.kind, header.socket), (REQ_CREDIT, name));
+            assert_eq!(payload, (window - window / 4).to_le_bytes());
+            granted = window;
+        }
     }
 
     fn fail(&self, name: u64, errno: Errno) {

@@ -11,7 +11,7 @@ fn one_window_may_be_under_way() {
     let world = World::new();
     let (stream, _) = world.connected();
     let (waker, _held) = Waker::on(stream.events());
-    let bytes: Vec<u8> = (0..300_000_u32).map(|i| (i / 7) as u8).collect();
+    let bytes: Vec<u8> = (0..WINDOW + 40_000).map(|i| (i / 7) as u8).collect();
     assert_eq!(send(&*stream, &bytes), Ok(WINDOW as usize));
     assert_eq!(send(&*stream, &bytes), Err(Errno::EAGAIN));
     assert_eq!(stream.poll() & WRITABLE, 0);
@@ -85,7 +85,7 @@ fn whoever_has_nothing_under_way_may_send() {
 
 #[test]
 fn too_much_that_waits_for_the_queue_refuses_and_tells_when_there_is_room() {
-    let world = World::with("ip=10.0.2.15/24", 4);
+    let world = World::with("ip=10.0.2.15/24", 4, HEAP);
     let streams: Vec<_> = (0..10).map(|_| world.connected()).collect();
     for (stream, _) in streams.iter().take(8) {
         assert_eq!(send(&**stream, &[0; 60_000]), Ok(60_000));
@@ -117,7 +117,7 @@ fn who_waits_for_the_window_waits_for_the_device() {
 
 #[test]
 fn nothing_is_lost_or_overtakes_when_the_queue_is_full() {
-    let world = World::with("ip=10.0.2.15/24", 2);
+    let world = World::with("ip=10.0.2.15/24", 2, HEAP);
     let (stream, name) = world.connected();
     let (second, _) = world.connected();
     let _other = world.connect("192.0.2.1:80", &[]).unwrap();
@@ -147,7 +147,7 @@ fn nothing_is_lost_or_overtakes_when_the_queue_is_full() {
 
 #[test]
 fn a_device_that_is_far_behind_gets_no_new_sockets() {
-    let world = World::with("ip=10.0.2.15/24", 1);
+    let world = World::with("ip=10.0.2.15/24", 1, HEAP);
     let refused = (0..10_000).find_map(|_| world.connect("192.0.2.1:80", &[]).err());
     assert_eq!(refused, Some(Errno::ENOBUFS));
     // What was begun is ended all the same.

@@ -229,3 +229,16 @@ fn what_tcp_info_says() {
     assert!((100..11_000).contains(&word(68)), "rtt {}", word(68));
     assert_eq!(word(100), 0);
 }
+
+#[test]
+fn what_was_corked_does_not_wait_for_an_acknowledgement() {
+    let world = world();
+    let (client, server) = world.pair();
+    // More than the first buffer holds, in two parts, as a web server sends its answer.
+    client.set_option(StreamOption::Cork(true)).unwrap();
+    send(&client, &[1; 250]).unwrap();
+    send(&client, &[2; 1024]).unwrap();
+    client.set_option(StreamOption::Cork(false)).unwrap();
+    world.run(5 * MILLISECOND);
+    assert_eq!(server.readable(), 1274);
+}

@@ -184,3 +184,32 @@ fn buffers_of_idle_connections_are_taken_back() {
         transfer(&world, server, client, 100_000);
     }
 }
+
+/// Whether a frame says that something came twice (RFC 2883): its first range lies before what it acknowledges.
+fn tells_of_duplicates(frame: &[u8]) -> bool {
+    let Some(tcp) = frame.get(34..).filter(|tcp| tcp.len() >= 32) else {
+        return false;
+    };
+    let word = |at: usize| u32::from_be_bytes(tcp[at..at + 4].try_into().unwrap());
+    tcp[12] >> 4 == 8
+        && tcp[20..24] == [1, 1, 5, 10]
+        && (word(28).wrapping_sub(word(8)) as i32) <= 0
+}
+
+#[test]
+fn the_peer_hears_of_what_it_sent_twice() {
+    use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    static TOLD: AtomicUsize = AtomicUsize::new(0);
+    let world = World::new(Faults {
+        duplication: 1000,
+        delay: 50_000,
+        drop: Some(|frame| {
+            TOLD.fetch_add(tells_of_duplicates(frame).into(), Relaxed);
+            false
+        }),
+        ..Faults::default()
+    });
+    let (client, server) = world.pair();
+    transfer(&world, &client, &server, MIB);
+    assert!(TOLD.load(Relaxed) > 100, "{}", TOLD.load(Relaxed));
+}

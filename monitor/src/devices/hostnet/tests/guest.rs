@@ -51,6 +51,8 @@ pub struct Guest {
     events: VecDeque<Event>,
     /// Requests that the device has not given back.
     pub in_flight: usize,
+    /// Messages that the device keeps.
+    pub kept: usize,
     /// Buffers go back to the device.
     pub generous: bool,
     /// Event buffers that came.
@@ -107,6 +109,7 @@ impl Guest {
             counters,
             events: VecDeque::new(),
             in_flight: 0,
+            kept: 0,
             generous: true,
             buffers: 0,
         };
@@ -124,7 +127,7 @@ impl Guest {
     pub fn restart(&mut self) {
         self.driver.forget();
         self.driver.start(0);
-        self.in_flight = 0;
+        (self.in_flight, self.kept) = (0, 0);
         self.events.clear();
         self.lend_some();
         self.look();
@@ -176,6 +179,19 @@ impl Guest {
         self.in_flight += 1;
     }
 
+    /// Sends a message that lies at `at`.
+    pub fn send_from(&mut self, at: u64, bytes: &[u8]) {
+        self.overwrite(at, bytes);
+        self.driver.add(0, &[(at, bytes.len() as u32, 0)]);
+        self.in_flight += 1;
+        self.look();
+    }
+
+    pub fn overwrite(&mut self, at: u64, bytes: &[u8]) {
+        let memory = &self.driver.memory;
+        memory.write_slice(bytes, GuestAddress(at)).unwrap();
+    }
+
     pub fn request(&mut self, kind: u16, socket: u64, payload: &[u8]) {
         self.flagged(kind, 0, socket, payload);
     }
@@ -218,7 +234,19 @@ impl Guest {
             .device
             .serve(|net, rings| net.serve(rings, &events[..count]));
         self.driver.device.with_device(HostNet::clean_up);
-        self.in_flight -= self.driver.returned(0).len();
+        self.collect();
+    }
+
+    /// Takes what the device has given back and said.
+    pub fn collect(&mut self) {
+        for (_, used) in self.driver.returned(0) {
+            self.in_flight -= 1;
+            match used {
+                USED_DONE => {}
+                USED_KEPT => self.kept += 1,
+                _ => panic!("a used length of {used}"),
+            }
+        }
         for (head, len) in self.driver.returned(1) {
             self.buffers += 1;
             let at = EVENT_SLOTS + EVENT_SLOT * u64::from(head);
@@ -236,13 +264,18 @@ impl Guest {
         while let Some((head, after)) = rest.split_first_chunk() {
             let header = Header::from_bytes(*head);
             let (payload, _) = after.split_at(header.length as usize);
+            let step = (Header::SIZE + payload.len()).next_multiple_of(8);
+            rest = rest.get(step..).unwrap_or_default();
+            if header.kind == EV_TAKEN {
+                let count = u32::from_le_bytes(payload.try_into().unwrap());
+                self.kept -= count as usize;
+                continue;
+            }
             self.events.push_back(Event {
                 kind: header.kind,
                 socket: header.socket,
                 payload: payload.to_vec(),
             });
-            let step = (Header::SIZE + payload.len()).next_multiple_of(8);
-            rest = rest.get(step..).unwrap_or_default();
         }
     }
 

@@ -5,3 +5,4 @@ mod guest;
 mod hostile;
 mod listeners;
 mod streams;
+mod turns;

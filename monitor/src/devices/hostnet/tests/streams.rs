@@ -67,30 +67,149 @@ fn a_connection_outward_carries_data_both_ways_until_the_peer_closes() {
     guest.quiet();
 }
 
-#[test]
-fn a_slow_peer_holds_requests_back_and_gets_all() {
-    let (mut guest, mut peer) = connected();
-    let piece: Vec<u8> = (0..65536u32).map(|i| (i ^ i >> 8) as u8).collect();
+/// Where message `number` lies: memory of the guest that nothing else uses.
+const PIECES: u64 = 0x70_0000;
+const PIECE: usize = 16 << 10;
+
+/// Sends pieces until `most` of them are kept, which hold their number; says how many were sent.
+fn stall(guest: &mut Guest, name: u64, most: usize) -> usize {
     let mut sent = 0;
-    while guest.in_flight < 4 {
-        guest.request(REQ_DATA, A, &piece);
+    while guest.kept < most {
+        assert!(sent < 4000, "the host takes everything");
+        // Those that are kept lie at different places.
+        let at = PIECES + (sent % 64 * PIECE) as u64;
+        let bytes = [
+            &Header::new(REQ_DATA, name, PIECE - 16).to_bytes()[..],
+            &piece(sent),
+        ]
+        .concat();
+        guest.send_from(at, &bytes);
         sent += 1;
-        assert!(sent < 1000, "the host takes everything");
     }
-    // Only then the end.
+    sent
+}
+
+fn piece(number: usize) -> Vec<u8> {
+    (0..PIECE - 16).map(|i| (i ^ number) as u8).collect()
+}
+
+#[test]
+fn a_slow_peer_holds_no_place_in_the_queue_and_gets_all() {
+    let (mut guest, mut peer) = connected();
+    let sent = stall(&mut guest, A, 40);
+    // Only then the end, though the driver is done with it at once.
+    guest.flagged(REQ_SHUTDOWN, FLAG_WRITE, A, b"");
     guest.flagged(REQ_SHUTDOWN, FLAG_WRITE, A, b"");
     guest.request(REQ_CLOSE, A, b"");
     guest.quiet();
-    assert!(guest.in_flight >= 6);
+    assert_eq!((guest.in_flight, guest.kept), (0, 40));
+    assert!(!guest.driver.device.with_device(|net| net.has_left()));
     let reader = std::thread::spawn(move || {
         let mut all = Vec::new();
         peer.read_to_end(&mut all).unwrap();
         all
     });
-    guest.until("requests", |guest| (guest.in_flight == 0).then_some(()));
+    guest.until("taken", |guest| (guest.kept == 0).then_some(()));
     let all = reader.join().unwrap();
-    assert_eq!(all.len(), sent * piece.len());
-    assert!(all.chunks(piece.len()).all(|chunk| chunk == piece));
+    assert_eq!(all.len(), sent * (PIECE - 16));
+    let pieces = all.chunks(PIECE - 16).enumerate();
+    assert!(
+        pieces
+            .into_iter()
+            .all(|(number, chunk)| chunk == piece(number))
+    );
+    guest.quiet();
+}
+
+#[test]
+fn others_are_served_while_peers_do_not_read() {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (mut guest, _stalled) = connected();
+    stall(&mut guest, A, 30);
+    let mut peers = Vec::new();
+    for name in 10..30 {
+        guest.connect(name, outside(server.local_addr().unwrap()));
+        guest.event(EV_CONNECTED, name);
+        let (mut peer, _) = server.accept().unwrap();
+        guest.request(REQ_DATA, name, b"hello");
+        peer.read_exact(&mut [0; 5]).unwrap();
+        peers.push(peer);
+    }
+    assert_eq!((guest.in_flight, guest.kept), (0, 30));
+}
+
+#[test]
+fn a_driver_that_uses_kept_memory_again_sends_something_else() {
+    let (mut guest, mut peer) = connected();
+    let sent = stall(&mut guest, A, 5);
+    guest.overwrite(PIECES, &vec![0xee; 64 * PIECE]);
+    guest.request(REQ_CLOSE, A, b"");
+    let reader = std::thread::spawn(move || {
+        let mut all = Vec::new();
+        peer.read_to_end(&mut all).unwrap();
+        all.len()
+    });
+    guest.until("taken", |guest| (guest.kept == 0).then_some(()));
+    assert_eq!(reader.join().unwrap(), sent * (PIECE - 16));
+}
+
+#[test]
+fn what_is_kept_for_a_connection_that_breaks_is_given_up() {
+    let (mut guest, peer) = connected();
+    stall(&mut guest, A, 5);
+    // Closing with unread data resets.
+    drop(peer);
+    let failed = guest.until("failure", |guest| guest.next_event());
+    assert_eq!((failed.kind, failed.socket), (EV_FAILED, A));
+    guest.until("taken", |guest| (guest.kept == 0).then_some(()));
+    // An abort by the driver does the same.
+    let (mut guest, _peer) = connected();
+    stall(&mut guest, A, 5);
+    guest.flagged(REQ_CLOSE, FLAG_ABORT, A, b"");
+    guest.until("taken", |guest| (guest.kept == 0).then_some(()));
+    guest.quiet();
+}
+
+#[test]
+fn without_event_buffers_what_is_taken_is_told_later() {
+    let (mut guest, mut peer) = connected();
+    stall(&mut guest, A, 5);
+    guest.request(REQ_CLOSE, A, b"");
+    guest.use_up_buffers();
+    std::thread::spawn(move || peer.read_to_end(&mut Vec::new()).unwrap());
+    guest.until("all sent", |guest| {
+        let left = guest.driver.device.with_device(|net| net.has_left());
+        left.then_some(())
+    });
+    assert_eq!(guest.kept, 5);
+    guest.lend();
+    guest.until("taken", |guest| (guest.kept == 0).then_some(()));
+}
+
+#[test]
+fn beyond_the_limit_messages_stay_in_the_queue() {
+    let (mut guest, mut peer) = connected();
+    stall(&mut guest, A, 1);
+    while guest.in_flight < 3 {
+        guest.request(REQ_DATA, A, b"x");
+    }
+    assert_eq!(guest.kept, KEPT_PER_SOCKET);
+    guest.request(REQ_CLOSE, A, b"");
+    std::thread::spawn(move || peer.read_to_end(&mut Vec::new()).unwrap());
+    guest.until("all", |guest| {
+        (guest.kept == 0 && guest.in_flight == 0).then_some(())
+    });
+}
+
+#[test]
+fn a_reset_of_the_device_forgets_what_is_kept() {
+    let (mut guest, mut peer) = connected();
+    stall(&mut guest, A, 5);
+    guest.restart();
+    peer.read_to_end(&mut Vec::new()).unwrap();
+    guest.quiet();
+    assert_eq!(guest.kept, 0);
+    assert!(guest.is_well());
 }
 
 #[test]
@@ -101,11 +220,18 @@ fn a_slow_guest_gets_no_more_than_its_credit() {
     let mut writer = peer;
     let writer = std::thread::spawn(move || writer.write_all(&bytes).unwrap());
     let mut got = Vec::new();
-    while got.len() < WINDOW as usize {
+    while got.len() < FIRST_WINDOW as usize {
         let event = guest.event(EV_DATA, A);
         got.extend(event.payload);
     }
-    assert_eq!(got.len(), WINDOW as usize);
+    guest.quiet();
+    // More than there may ever be under way.
+    guest.number(REQ_CREDIT, A, u32::MAX);
+    while got.len() < (FIRST_WINDOW + WINDOW) as usize {
+        let event = guest.event(EV_DATA, A);
+        got.extend(event.payload);
+    }
+    assert_eq!(got.len(), (FIRST_WINDOW + WINDOW) as usize);
     guest.quiet();
     guest.number(REQ_CREDIT, A, 1000);
     let event = guest.event(EV_DATA, A);
@@ -203,13 +329,10 @@ fn an_abort_resets_the_peer() {
 #[test]
 fn what_comes_for_a_closed_socket_with_something_to_send_resets_it() {
     let (mut guest, mut peer) = connected();
-    while guest.in_flight < 2 {
-        guest.request(REQ_DATA, A, &[7; 65536]);
-    }
+    stall(&mut guest, A, 2);
     guest.request(REQ_CLOSE, A, b"");
-    assert!(guest.in_flight >= 3);
     peer.write_all(b"nobody reads this").unwrap();
-    guest.until("requests", |guest| (guest.in_flight == 0).then_some(()));
+    guest.until("taken", |guest| (guest.kept == 0).then_some(()));
     let mut sink = vec![0; 1 << 20];
     let error = loop {
         match peer.read(&mut sink) {
@@ -251,7 +374,10 @@ fn requests_before_the_connection_is_made_wait_for_it() {
     );
     guest.ask(Header::new(REQ_DATA, A, 5), b"early");
     guest.ask(Header::new(REQ_CLOSE, A, 0), b"");
-    guest.until("requests", |guest| (guest.in_flight == 0).then_some(()));
+    guest.until("delivery", |guest| {
+        let left = guest.driver.device.with_device(|net| net.has_left());
+        (left && guest.in_flight == 0 && guest.kept == 0).then_some(())
+    });
     let mut all = Vec::new();
     server.accept().unwrap().0.read_to_end(&mut all).unwrap();
     assert_eq!(all, b"early");

@@ -1,0 +1,199 @@
+//! Who serves the device: its thread, or a CPU that has nothing else to do. Times are only ever lower bounds here.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use boot_abi::IDLE_FOREVER;
+use boot_abi::hostnet::*;
+
+use super::super::server::Server;
+use super::super::{HostNet, Turns, serve};
+use super::guest::{Event, Guest, at, free_port, outside};
+use crate::devices::virtio::{Bell, Transport};
+use crate::outcome::Verdict;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A guest with the bell of its CPU, which hears of the device's interrupts.
+fn guest() -> (Guest, Arc<Bell>) {
+    let guest = Guest::new();
+    let bell = Bell::new().unwrap();
+    let line = &guest.driver.device.interrupt.bell;
+    assert!(line.set(Arc::clone(&bell)).is_ok());
+    (guest, bell)
+}
+
+/// Turns of which only the CPU's are taken.
+fn turns(guest: &Guest, bell: &Arc<Bell>) -> Arc<Turns> {
+    let device = Arc::clone(&guest.driver.device);
+    let verdict = Arc::new(Verdict::new().unwrap());
+    let counters = Arc::clone(&guest.counters);
+    let server = Server::new(device, counters, verdict, bell, false).unwrap();
+    Turns::new(server, Arc::clone(bell))
+}
+
+/// The CPU is idle for up to `us`; what is received says that it goes on.
+fn rest(turns: &Arc<Turns>, us: u32) -> Receiver<()> {
+    let (done, end) = channel();
+    let turns = Arc::clone(turns);
+    std::thread::spawn(move || {
+        turns.visit(us).unwrap();
+        let _ = done.send(());
+    });
+    end
+}
+
+fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !done() {
+        assert!(start.elapsed() < PATIENCE, "no {what}");
+        std::thread::sleep(Duration::from_micros(200));
+    }
+}
+
+/// Puts a connection that will be refused into the queue, without telling the device.
+fn ask_for_refusal(guest: &mut Guest, name: u64) {
+    let to = encode_address(outside(at(&format!("127.0.0.1:{}", free_port()))));
+    guest.ask(Header::new(REQ_CONNECT, name, ADDRESS_SIZE), &to);
+}
+
+/// Waits, without serving the device, until the refusal has come.
+fn refused(guest: &mut Guest, name: u64) {
+    let mut event: Option<Event> = None;
+    wait_for("answer", || {
+        guest.collect();
+        event = event.take().or_else(|| guest.next_event());
+        event.is_some()
+    });
+    let event = event.unwrap();
+    assert_eq!((event.kind, event.socket), (EV_FAILED, name));
+}
+
+fn ring(device: &Transport<HostNet>) {
+    device.doorbell.write(1).unwrap();
+}
+
+#[test]
+fn a_visit_ends_at_its_deadline_and_not_before() {
+    let (guest, bell) = guest();
+    let turns = turns(&guest, &bell);
+    for us in [0, 500, 30_000] {
+        let start = Instant::now();
+        rest(&turns, us).recv_timeout(PATIENCE).unwrap();
+        assert!(start.elapsed() >= Duration::from_micros(us.into()));
+    }
+    assert_eq!(guest.counters.visits.get(), 3);
+}
+
+#[test]
+fn a_visit_does_what_was_asked_for_and_ends_with_the_answer() {
+    let (mut guest, bell) = guest();
+    let turns = turns(&guest, &bell);
+    ask_for_refusal(&mut guest, 1);
+    // Nobody rings: the CPU looks by itself. It may go on before the answer, when the request is done.
+    while guest.next_event().is_none() {
+        rest(&turns, IDLE_FOREVER).recv_timeout(PATIENCE).unwrap();
+        guest.collect();
+    }
+    // It was the CPU, which needs no interrupt.
+    assert_eq!((guest.counters.interrupts.get(), bell.raised()), (0, 0));
+}
+
+#[test]
+fn an_interrupt_before_a_visit_ends_it() {
+    let (guest, bell) = guest();
+    let turns = turns(&guest, &bell);
+    for _ in 0..3 {
+        guest.driver.device.interrupt.queue_used();
+        rest(&turns, IDLE_FOREVER).recv_timeout(PATIENCE).unwrap();
+    }
+    // Each ends one visit only.
+    let start = Instant::now();
+    rest(&turns, 20_000).recv_timeout(PATIENCE).unwrap();
+    assert!(start.elapsed() >= Duration::from_millis(20));
+}
+
+#[test]
+fn an_interrupt_during_a_visit_ends_it() {
+    let (guest, bell) = guest();
+    let turns = turns(&guest, &bell);
+    for number in 1..=20 {
+        let end = rest(&turns, IDLE_FOREVER);
+        wait_for("visit", || guest.counters.visits.get() == number);
+        // Whether it sleeps already or only will, it notices.
+        guest.driver.device.interrupt.queue_used();
+        end.recv_timeout(PATIENCE).unwrap();
+    }
+}
+
+#[test]
+fn with_a_cpu_to_spare_the_thread_serves_alone() {
+    let (mut guest, bell) = guest();
+    let device = Arc::clone(&guest.driver.device);
+    let verdict = Arc::new(Verdict::new().unwrap());
+    let counters = Arc::clone(&guest.counters);
+    let turns = serve(
+        Arc::clone(&device),
+        counters,
+        verdict,
+        bell,
+        true,
+        || Ok(()),
+    )
+    .unwrap();
+    assert!(turns.is_none());
+    for name in 1..=10 {
+        ask_for_refusal(&mut guest, name);
+        ring(&device);
+        refused(&mut guest, name);
+    }
+    assert_eq!(guest.counters.visits.get(), 0);
+}
+
+#[test]
+fn without_one_the_cpu_and_the_thread_take_turns() {
+    let (mut guest, bell) = guest();
+    let device = Arc::clone(&guest.driver.device);
+    let verdict = Arc::new(Verdict::new().unwrap());
+    let counters = Arc::clone(&guest.counters);
+    let turns = serve(Arc::clone(&device), counters, verdict, bell, false, || {
+        Ok(())
+    });
+    let turns = turns.unwrap().unwrap();
+    for name in 1..=10 {
+        // The CPU is busy, and nobody but the thread is there: it was left alone for long enough.
+        ask_for_refusal(&mut guest, 2 * name);
+        ring(&device);
+        refused(&mut guest, 2 * name);
+        // The CPU is idle: it gets the device from the thread, and serves until the answer is there.
+        ask_for_refusal(&mut guest, 2 * name + 1);
+        let visits = guest.counters.visits.get();
+        let mut answer = None;
+        while answer.is_none() {
+            rest(&turns, 20_000).recv_timeout(PATIENCE).unwrap();
+            guest.collect();
+            answer = guest.next_event();
+        }
+        assert_eq!(answer.map(|event| event.socket), Some(2 * name + 1));
+        assert!(guest.counters.visits.get() > visits);
+    }
+}
+
+#[test]
+fn a_thread_that_sleeps_during_long_visits_comes_back() {
+    let (mut guest, bell) = guest();
+    let device = Arc::clone(&guest.driver.device);
+    let verdict = Arc::new(Verdict::new().unwrap());
+    let counters = Arc::clone(&guest.counters);
+    let turns = serve(Arc::clone(&device), counters, verdict, bell, false, || {
+        Ok(())
+    });
+    // Far longer than the thread watches.
+    rest(&turns.unwrap().unwrap(), 200_000)
+        .recv_timeout(PATIENCE)
+        .unwrap();
+    ask_for_refusal(&mut guest, 1);
+    ring(&device);
+    refused(&mut guest, 1);
+}
