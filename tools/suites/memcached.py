@@ -13,7 +13,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.integration.harness import ENVIRONMENT
+from tests.integration import harness
+from tests.integration.harness import ENVIRONMENT, TimeLimitError
 from tests.integration.servers.place import Place
 from tools.suites.report import Report
 from tools.suites.source import SuiteError
@@ -27,7 +28,7 @@ REASONS: dict[str, re.Pattern[str]] = {}
 VERDICT = re.compile(r"(not )?ok \d+(?: - (.*))?$")
 # Some names hold the data.
 NAME_LENGTH = 60
-VARYING = re.compile(r"\d+")
+VARYING = re.compile(r"\d+|[A-Z]{20,}")
 
 # Without sockets in the file system, which are no way into a guest; then the suite asks for TCP ports.
 SERVER = """#!/bin/sh
@@ -87,13 +88,16 @@ def units(work: Path) -> list[str]:
 
 def run(work: Path, place: Place, unit: str) -> Report:
     del place
-    argv = ["timeout", "--kill-after=5", str(TEST_SECONDS), "perl", "-I", ".", f"t/{unit}.t"]
-    done = subprocess.run(argv, cwd=work, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    argv = ["perl", "-I", ".", f"t/{unit}.t"]
     report = Report()
-    for line in done.stdout.splitlines():
+    try:
+        outcome = harness.run(argv, cwd=str(work), env=ENVIRONMENT, timeout=TEST_SECONDS)
+    except TimeLimitError as error:
+        report.add(f"{unit}: reaches its end", good=False, details=str(error))
+        return report
+    for line in outcome.stdout.decode(errors="replace").splitlines():
         if found := VERDICT.match(line):
             report.add(f"{unit}: {VARYING.sub('N', found[2] or '')[:NAME_LENGTH]}", good=not found[1], details=line)
-    report.add(
-        f"{unit}: reaches its end", good=done.returncode == 0, details=f"status {done.returncode}: {done.stderr[-500:]}"
-    )
+    details = f"status {outcome.status}: {harness.tail(outcome.stderr)}"
+    report.add(f"{unit}: reaches its end", good=outcome.status == 0, details=details)
     return report

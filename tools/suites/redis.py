@@ -13,13 +13,14 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.integration.harness import ENVIRONMENT
+from tests.integration import harness
+from tests.integration.harness import ENVIRONMENT, TimeLimitError
 from tests.integration.servers.place import Endpoint, Place, Setup
 from tests.integration.servers.server import running
 from tools.suites.report import Report
 
 PACKAGE = "redis"
-UNIT_SECONDS = 100
+UNIT_SECONDS = 300
 PROGRAMS = ("redis-server", "redis-cli", "redis-benchmark")
 ALLOWED = ("enable-protected-configs", "enable-debug-command", "enable-module-command")
 # What redis says where it cannot fork: replicas, background saving and rewriting of the log need a process.
@@ -29,6 +30,7 @@ REASONS = {
 }
 # Escape sequences for colours come between all parts of a line.
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+END = re.compile(r"All tests passed|The following tests failed")
 VERDICT = re.compile(r"\[(ok|err|exception|timeout)\]: (.*)")
 # What follows a name and differs from run to run: the time it took, the file it is in.
 TAIL = re.compile(r"( \(\d+ ms\)| in tests/\S+)$")
@@ -74,10 +76,17 @@ def run(work: Path, place: Place, unit: str) -> Report:
 def ask(work: Path, endpoint: Endpoint, unit: str) -> Report:
     argv = ["./runtest", "--durable", "--host", endpoint.host, "--port", str(endpoint.port), "--tags", "-slow"]
     argv += ["--single", unit]
-    done = subprocess.run(
-        argv, cwd=work, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=UNIT_SECONDS
-    )
-    return verdicts(unit, COLOUR.sub("", done.stdout))
+    try:
+        outcome = harness.run(argv, cwd=str(work), env=ENVIRONMENT, timeout=UNIT_SECONDS)
+    except TimeLimitError as error:
+        report = Report()
+        report.add(f"{unit}: reaches its end", good=False, details=str(error))
+        return report
+    text = COLOUR.sub("", outcome.stdout.decode(errors="replace"))
+    report = verdicts(unit, text)
+    good = END.search(text) is not None
+    report.add(f"{unit}: reaches its end", good=good, details=text[-500:] + outcome.stderr.decode(errors="replace"))
+    return report
 
 
 def verdicts(unit: str, text: str) -> Report:
