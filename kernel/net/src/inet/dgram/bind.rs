@@ -39,11 +39,14 @@ impl Dgram {
         }
         state.bound = Some(address.ip());
         self.update_interest(&state, &options);
-        let reaches_out = self.kind == Kind::Udp && !address.ip().is_loopback() && !late;
-        if reaches_out && self.network.uplink().is_some() {
+        if self.kind == Kind::Udp && !late && self.network.uplink().is_some() {
             let device = options.get(Slot::Device).cast_unsigned();
             if device != LOOPBACK_INDEX {
-                self.open_way(&mut state, Family::of(address.ip()), None)?;
+                let opened = self.open_way(&mut state, Family::of(address.ip()), None);
+                // A published port reaches a loopback address as well, but an uplink need not have any.
+                if !address.ip().is_loopback() {
+                    opened?;
+                }
             }
         }
         Ok(())

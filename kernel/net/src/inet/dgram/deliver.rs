@@ -84,6 +84,9 @@ impl DatagramReceiver for Dgram {
         if stranger || !self.admits(to) {
             return;
         }
+        if from.ip().is_loopback() {
+            self.visitors.lock().add(from);
+        }
         let known = self.network.interface_of(to);
         let interface = if known > 1 {
             known

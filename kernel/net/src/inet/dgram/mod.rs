@@ -10,6 +10,7 @@ mod receivers;
 mod send;
 #[cfg(test)]
 mod tests;
+mod visitors;
 
 pub(crate) use multicast::Groups;
 pub(crate) use receivers::Receivers;
@@ -39,6 +40,7 @@ use queue::Queue;
 use receivers::{Interest, Key};
 use spin::Mutex;
 use vfs::{Sink, UserMemory, WaitList, poll};
+use visitors::Visitors;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
@@ -80,6 +82,7 @@ pub(crate) struct Dgram {
     /// Locked while a receiver is looked for, so nothing else is locked meanwhile.
     interest: Mutex<Interest>,
     queue: Mutex<Queue>,
+    visitors: Mutex<Visitors>,
     filter: Mutex<icmp::Filter>,
 }
 
@@ -120,6 +123,7 @@ impl DgramSocket {
                 reuse_port: false,
             }),
             queue: Mutex::default(),
+            visitors: Mutex::default(),
             filter: Mutex::default(),
         });
         let listed: Weak<Dgram> = Arc::downgrade(&dgram);

@@ -192,7 +192,7 @@ impl Dgram {
 
     fn send_udp(&self, source: &mut dyn Source, route: &Route) -> Result<usize> {
         let length = source.remaining();
-        if !route.inside {
+        if !route.inside || self.visitors.lock().contains(route.to) {
             return self.send_outside(source, route, None);
         }
         let bytes = gather(source)?;

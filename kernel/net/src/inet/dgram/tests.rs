@@ -419,10 +419,8 @@ fn the_uplink_carries_what_leaves() {
 }
 
 #[test]
-fn a_bound_socket_is_open_to_the_world_unless_on_loopback() {
+fn a_bound_socket_is_open_to_the_world() {
     let world = connected();
-    let _inside = bound(&world, "127.0.0.1:5353");
-    assert!(world.uplink.last_datagrams().is_none());
     let outside = bound(&world, "0.0.0.0:5354");
     let way = world.uplink.last_datagrams().unwrap();
     assert_eq!(way.local, "0.0.0.0:5354".parse().unwrap());
@@ -437,6 +435,32 @@ fn a_bound_socket_is_open_to_the_world_unless_on_loopback() {
     outside.set(SOL_IP, IP_MULTICAST_LOOP, 0).unwrap();
     outside.send_to(b"others", "239.1.2.3:5354").unwrap();
     assert_eq!(outside.receive(9), Err(Errno::EAGAIN));
+}
+
+#[test]
+fn a_published_port_reaches_a_loopback_address() {
+    let world = connected();
+    let server = bound(&world, "127.0.0.1:5353");
+    let way = world.uplink.last_datagrams().unwrap();
+    assert_eq!(way.local, "127.0.0.1:5353".parse().unwrap());
+    // Nobody inside has this port, and nobody outside has written from it yet.
+    server.send_to(b"early", "127.0.0.1:7001").unwrap();
+    let visitor = "127.0.0.1:7001".parse().unwrap();
+    let receiver = way.receiver.upgrade().unwrap();
+    receiver.deliver(visitor, "127.0.0.1".parse().unwrap(), 64, b"question");
+    let (bytes, received) = server.receive_with(99, 0).unwrap();
+    assert_eq!(bytes, b"question");
+    assert_eq!(from(&received), "127.0.0.1:7001");
+    server.send_to(b"answer", "127.0.0.1:7001").unwrap();
+    assert_eq!(
+        *way.sent.lock().unwrap(),
+        [(b"answer".to_vec(), visitor, 0)]
+    );
+    let inside = world.socket(UDP4);
+    inside.send_to(b"hello", "127.0.0.1:5353").unwrap();
+    let (_, received) = server.receive_with(99, 0).unwrap();
+    server.send_to(b"inside", &from(&received)).unwrap();
+    assert_eq!(inside.receive(99).unwrap(), b"inside");
 }
 
 #[test]
