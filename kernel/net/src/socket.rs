@@ -237,6 +237,13 @@ impl FileOps for Socket {
     }
 }
 
+/// Answers an ioctl(2) with an int, for `FIONREAD` and its kin.
+pub(crate) fn answer_count(memory: &dyn UserMemory, argument: u64, count: usize) -> Result<usize> {
+    let count = i32::try_from(count).unwrap_or(i32::MAX);
+    memory.write(argument, &count.to_ne_bytes())?;
+    Ok(0)
+}
+
 /// For tests and small messages: receives into a vector.
 pub fn receive_vec(ops: &dyn SocketOps, room: usize, flags: u32) -> Result<(Vec<u8>, Received)> {
     let mut bytes = alloc::vec![0; room];

@@ -7,7 +7,7 @@ mod tests;
 use crate::address::Address;
 use crate::message::{Outgoing, Received};
 use crate::network::Network;
-use crate::socket::{Socket, SocketOps, SocketType};
+use crate::socket::{self, Socket, SocketOps, SocketType};
 use crate::{Env, Result};
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -311,9 +311,8 @@ impl SocketOps for Netlink {
         if command != FIONREAD {
             return Err(Errno::ENOTTY);
         }
-        let len = self.queue.lock().front().map_or(0, Vec::len) as u32;
-        memory.write(argument, &len.to_ne_bytes())?;
-        Ok(0)
+        let len = self.queue.lock().front().map_or(0, Vec::len);
+        socket::answer_count(memory, argument, len)
     }
 
     fn as_any(&self) -> &dyn Any {

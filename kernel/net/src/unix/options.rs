@@ -2,7 +2,7 @@
 use super::endpoint::{Endpoint, Phase, WRITABLE};
 use crate::Result;
 use crate::env::{Env, Ucred};
-use crate::socket::SocketType;
+use crate::socket::{self, SocketType};
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use linux_abi::Errno;
@@ -128,9 +128,7 @@ impl Endpoint {
             TIOCOUTQ => self.unread(),
             _ => return Err(Errno::ENOTTY),
         };
-        let count = i32::try_from(count).unwrap_or(i32::MAX);
-        memory.write(argument, &count.to_ne_bytes())?;
-        Ok(0)
+        socket::answer_count(memory, argument, count)
     }
 
     /// `SIOCINQ`: all that waits, but of datagrams only the first.

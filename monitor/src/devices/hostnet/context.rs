@@ -144,6 +144,18 @@ impl Context {
         Ok(())
     }
 
+    /// The requests of a socket will not be carried out.
+    pub fn finish_all(
+        &mut self,
+        rings: &mut Rings<'_>,
+        requests: &mut VecDeque<Request>,
+    ) -> Result<(), DeviceError> {
+        for request in requests.drain(..) {
+            self.finish(rings, request)?;
+        }
+        Ok(())
+    }
+
     /// Tells the driver which messages are no longer needed.
     pub fn tell_taken(&mut self, rings: &mut Rings<'_>) -> Result<(), DeviceError> {
         while let Some((name, count)) = self.taken.front() {

@@ -325,7 +325,7 @@ impl HostNet {
         match self.sockets.get_mut(&name) {
             Some(Socket::Stream(_)) => return self.pass_to_stream(rings, request),
             Some(Socket::Datagrams(datagrams)) => {
-                datagrams.drop_pending(&mut self.context, rings)?;
+                datagrams.give_up(&mut self.context, rings)?;
                 self.ports.disown(name, datagrams.port());
                 self.remove(name);
             }

@@ -169,18 +169,6 @@ impl Stream {
         self.out.len()
     }
 
-    /// Gives up what waits.
-    pub fn drop_pending(
-        &mut self,
-        context: &mut Context,
-        rings: &mut Rings<'_>,
-    ) -> Result<(), DeviceError> {
-        for request in self.out.drain(..) {
-            context.finish(rings, request)?;
-        }
-        Ok(())
-    }
-
     /// The host reports a change.
     pub fn on_event(
         &mut self,
@@ -303,7 +291,7 @@ impl Stream {
                 }
                 Progress::Gone => {
                     context.finish(rings, request)?;
-                    self.drop_pending(context, rings)?;
+                    context.finish_all(rings, &mut self.out)?;
                     return Ok(Next::Gone);
                 }
             }
@@ -385,7 +373,7 @@ impl Stream {
 
     /// Ends the connection with a reset.
     fn abort(&mut self, context: &mut Context, rings: &mut Rings<'_>) -> Result<Next, DeviceError> {
-        self.drop_pending(context, rings)?;
+        context.finish_all(rings, &mut self.out)?;
         if let Some(socket) = &self.socket {
             let _ = socket.set_linger(Some(Duration::ZERO));
             if let Some(trace) = &mut self.trace {
@@ -456,7 +444,7 @@ impl Stream {
         if let Some(trace) = &mut self.trace {
             trace.failed(errno);
         }
-        self.drop_pending(context, rings)?;
+        context.finish_all(rings, &mut self.out)?;
         Ok(Next::Gone)
     }
 

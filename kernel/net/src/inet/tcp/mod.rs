@@ -23,7 +23,7 @@ use crate::address::Address;
 use crate::env::Env;
 use crate::message::{Outgoing, Received};
 use crate::network::Network;
-use crate::socket::{Accepted, SocketOps, SocketType};
+use crate::socket::{self, Accepted, SocketOps, SocketType};
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::any::Any;
@@ -302,9 +302,7 @@ impl SocketOps for TcpSocket {
             SIOCATMARK => 0,
             _ => return Err(Errno::ENOTTY),
         };
-        let value = i32::try_from(value).unwrap_or(i32::MAX);
-        memory.write(argument, &value.to_ne_bytes())?;
-        Ok(0)
+        socket::answer_count(memory, argument, value)
     }
 
     fn set_inode(&self, ino: u64) {
