@@ -171,6 +171,19 @@ fn strange_clients_harm_nobody() {
 }
 
 #[test]
+fn clients_that_are_gone_take_no_place() {
+    let dir = TempDir::new().unwrap();
+    let instance = Instance::start("deaf", dir.path(), &[]);
+    let path = instance.socket(dir.path());
+    for _ in 0..50 {
+        // The monitor may see them, their end and the next client in one turn.
+        drop((0..16).map(|_| connect(&path)).collect::<Vec<_>>());
+        assert!(ask(&mut connect(&path), STATS).is_some());
+    }
+    instance.end(Signal::SIGKILL);
+}
+
+#[test]
 fn the_socket_is_private_and_goes_with_the_monitor() {
     let dir = TempDir::new().unwrap();
     let instance = Instance::start("console", dir.path(), &[]);

@@ -1,13 +1,14 @@
 //! Who asks: connections, and the lines that came over them.
 
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, SockFlag, accept4, recv, send};
 use serde_json::{Value, json};
 
 /// A request is never longer.
 const LONGEST: usize = 4096;
-/// More are turned away.
+/// More are turned away, when none of these is gone.
 const MOST: usize = 16;
 
 pub enum Request {
@@ -28,21 +29,33 @@ pub struct Clients(Vec<Client>);
 impl Clients {
     /// The next one that connects; None: nobody.
     #[allow(unsafe_code)]
-    pub fn accept(&mut self, listener: RawFd) -> Option<RawFd> {
-        loop {
-            let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
-            let raw = accept4(listener, flags).ok()?;
-            // SAFETY: the descriptor is new, and nobody else's.
-            let fd = unsafe { OwnedFd::from_raw_fd(raw) };
-            if self.0.len() < MOST {
-                self.0.push(Client {
-                    fd,
-                    input: Vec::new(),
-                    waits: false,
-                });
-                return Some(raw);
-            }
-        }
+    pub fn accept(listener: RawFd) -> Option<OwnedFd> {
+        let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+        let raw = accept4(listener, flags).ok()?;
+        // SAFETY: the descriptor is new, and nobody else's.
+        Some(unsafe { OwnedFd::from_raw_fd(raw) })
+    }
+
+    pub fn full(&self) -> bool {
+        self.0.len() >= MOST
+    }
+
+    pub fn add(&mut self, fd: OwnedFd) {
+        self.0.push(Client {
+            fd,
+            input: Vec::new(),
+            waits: false,
+        });
+    }
+
+    /// Those who hung up, which may not have been noticed yet.
+    pub fn gone(&self) -> Vec<RawFd> {
+        let gone = |client: &&Client| {
+            let mut watched = [PollFd::new(client.fd.as_fd(), PollFlags::empty())];
+            poll(&mut watched, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+        };
+        let clients = self.0.iter().filter(gone);
+        clients.map(|client| client.fd.as_raw_fd()).collect()
     }
 
     fn find(&mut self, fd: RawFd) -> Option<&mut Client> {

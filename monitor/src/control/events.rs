@@ -59,10 +59,20 @@ impl ControlEvents {
     }
 
     fn accept(&mut self, ops: &mut EventOps<'_>) {
-        while let Some(fd) = self.clients.accept(self.socket.fd.as_raw_fd()) {
-            if ops.add(Events::new_raw(fd, EventSet::IN)).is_err() {
-                self.clients.forget(fd);
+        while let Some(client) = Clients::accept(self.socket.fd.as_raw_fd()) {
+            if self.clients.full() {
+                self.forget_gone(ops);
             }
+            let watch = Events::new_raw(client.as_raw_fd(), EventSet::IN);
+            if !self.clients.full() && ops.add(watch).is_ok() {
+                self.clients.add(client);
+            }
+        }
+    }
+
+    fn forget_gone(&mut self, ops: &mut EventOps<'_>) {
+        for fd in self.clients.gone() {
+            self.forget(fd, ops);
         }
     }
 
