@@ -1,0 +1,1 @@
+"""Which system calls a program can reach, and how."""
