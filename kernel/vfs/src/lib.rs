@@ -58,8 +58,8 @@ pub use ops::{FileOps, SeekKind};
 pub use page::{PAGE_SIZE, Page, PageRef};
 pub use pipe::{Pipe, PipeEnd, pipe};
 pub use procfs::{
-    CpuInfo, Limit, MapEntry, MemoryUse, NetFile, NetInterface, ProcPlace, ProcSource, ProcessInfo,
-    SystemMemory, Uname, procfs,
+    CpuInfo, Limit, MAX_MAP_COUNT, MapEntry, MemoryUse, NetFile, NetInterface, ProcPlace,
+    ProcSource, ProcessInfo, Residence, SystemMemory, Uname, procfs,
 };
 pub use sysfs::sysfs;
 pub use timerfd::{TimerFd, TimerSpec, timerfd};
