@@ -40,6 +40,11 @@ pub fn sysfs(dev: u64) -> InodeRef {
     vfs::sysfs(dev, time::host(), source())
 }
 
+/// Makes /sys/fs/cgroup; answers its root.
+pub fn cgroupfs(dev: u64) -> InodeRef {
+    vfs::cgroupfs(dev, time::host(), source())
+}
+
 fn source() -> Arc<dyn ProcSource> {
     static SOURCE: Once<Arc<Source>> = Once::new();
     SOURCE

@@ -14,6 +14,7 @@ mod anon;
 mod at;
 mod attr;
 mod bytes;
+mod cgroupfs;
 mod context;
 mod devfs;
 mod epoll;
@@ -41,6 +42,7 @@ mod walk;
 
 pub use at::{At, OpenHow};
 pub use bytes::ByteQueue;
+pub use cgroupfs::cgroupfs;
 pub use context::{Credentials, FsContext};
 pub use devfs::devfs;
 pub use epoll::{Epoll, EpollEvent, epoll};

@@ -76,6 +76,7 @@ static ROOT: Directory = Directory {
             put!(out, "self/net");
             Ok(())
         }),
+        text("cgroups", machine::cgroups),
         text("cmdline", machine::command_line),
         text("cpuinfo", machine::cpuinfo),
         text("filesystems", machine::filesystems),

@@ -260,6 +260,8 @@ pub struct ProcessInfo {
     pub major_faults: u64,
     pub signals_pending: u64,
     pub signals_shared_pending: u64,
+    /// How many wait, real-time ones each by itself.
+    pub signals_queued: u64,
     pub signals_blocked: u64,
     pub signals_ignored: u64,
     pub signals_caught: u64,
