@@ -13,6 +13,7 @@ import faulthandler
 import importlib
 import json
 import os
+import signal
 import sys
 import tempfile
 import unittest
@@ -73,10 +74,10 @@ def flat(suite):
 
 
 def chosen(tests, after, only):
-    """The tests after the one named, and of these those whose name ends like one of `only`."""
+    """The tests after the one named, and of these those that have one of `only` in their name, between dots."""
     names = [test.id() for test in tests]
     rest = tests[names.index(after) + 1 :] if after in names else tests
-    return [test for test in rest if not only or test.id().endswith(tuple(f".{name}" for name in only))]
+    return [test for test in rest if not only or any(f".{name}." in f"{test.id()}." for name in only)]
 
 
 def main():
@@ -88,6 +89,8 @@ def main():
     arguments = parser.parse_args()
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
+    # A shell's background jobs ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # As the tests' own driver does: a new folder to work in.
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
