@@ -1,6 +1,6 @@
 """Runs a module of CPython's own tests and tells the verdict on each test as a line of JSON on standard output.
 
-`unittest_verdicts.py [--after TEST] [--only TEST]... [--seconds N] MODULE`. What the tests themselves print goes to
+`unittest_verdicts.py [--after TEST] [--only TEST]... [--seconds N] [--children HOST:PORT] MODULE`. What the tests themselves print goes to
 standard error, so that a line on standard output is always whole. A line is
 `{"test": ..., "verdict": "started" | "passed" | "failed" | "skipped", "details": ...}`; the last is `{"finished": true}`.
 A test that does not come to its end within N seconds ends the process.
@@ -17,6 +17,8 @@ import signal
 import sys
 import tempfile
 import unittest
+
+import child_guests
 
 
 class Verdicts(unittest.TestResult):
@@ -85,12 +87,15 @@ def main():
     parser.add_argument("--after")
     parser.add_argument("--only", action="append", default=[])
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--children", help="HOST:PORT of a server that starts interpreters")
     parser.add_argument("module")
     arguments = parser.parse_args()
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     # A shell's background jobs ignore it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if arguments.children:
+        child_guests.install(arguments.children)
     # As the tests' own driver does: a new folder to work in.
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
