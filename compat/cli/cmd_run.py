@@ -26,7 +26,7 @@ OF_USER = ("LANG", "LANGUAGE", "TZ")
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
 @click.option("-m", "--mem", metavar="SIZE", help="Memory of the machine, 8M to 128G; default: 512M.")
 @click.option(
-    "--cpus", type=click.IntRange(1, 64), default=1, show_default=True, help="Virtual CPUs. The kernel uses one so far."
+    "--cpus", type=click.IntRange(1, 64), default=1, show_default=True, help="Virtual CPUs."
 )
 @click.option("-e", "--env", multiple=True, metavar="K=V", callback=parse_environment, help="Set a variable.")
 @click.option(
@@ -82,8 +82,6 @@ def command(
       127  no such program, or a library or interpreter of it is missing
        70  an error inside compat: a bug
     """
-    if cpus > 1:
-        print(f"compat: --cpus {cpus}: the kernel uses one CPU so far", file=sys.stderr, flush=True)
     memory = _memory(mem) if mem is not None else None
     network = parse_network(net, publish, allow_net, pcap)
     found = find_program(program)

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use boot_abi::{DEBUG_PORT, EXIT_PANIC, EXIT_PORT, IDLE_PORT};
+use boot_abi::{CPU_PORT, CPU_PORT_NUMBER, DEBUG_PORT, EXIT_PANIC, EXIT_PORT, IDLE_PORT};
 
 use crate::devices::hostnet::Turns;
 use crate::devices::virtio::Registers;
 use crate::outcome::Outcome;
 use crate::stats::Stats;
 use crate::terminal;
+use crate::vcpu::StartLine;
 
 /// A range of addresses with a device behind it.
 pub struct Window {
@@ -22,6 +23,8 @@ pub struct Bus {
     pub stats: Arc<Stats>,
     /// What an idle CPU does.
     pub idle: Option<Arc<Turns>>,
+    /// Where the CPUs after the first wait to be started.
+    pub starts: Vec<Arc<StartLine>>,
 }
 
 impl Bus {
@@ -39,10 +42,25 @@ impl Bus {
                 let failure = idle.visit(number(data)).err()?;
                 Some(Outcome::Failed(failure.to_string()))
             }
+            CPU_PORT => {
+                self.start_cpu(number(data));
+                None
+            }
             _ => {
                 self.stats.exits.unclaimed.add(1);
                 None
             }
+        }
+    }
+
+    /// A CPU that is not there, or runs already, is not started.
+    fn start_cpu(&self, value: u32) {
+        let line = (value & CPU_PORT_NUMBER)
+            .checked_sub(1)
+            .and_then(|index| self.starts.get(index as usize));
+        match line {
+            Some(line) => line.start(value & !CPU_PORT_NUMBER),
+            None => self.stats.exits.unclaimed.add(1),
         }
     }
 

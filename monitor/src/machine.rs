@@ -6,7 +6,8 @@ use std::sync::{Arc, Barrier};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use boot_abi::{
-    KEY_IDLE_PORT, KEY_REALTIME, KEY_TSC_KHZ, KEY_VIRTIO_MMIO, STATUS_CANNOT_RUN, STATUS_INTERNAL,
+    KEY_CPU_PORT, KEY_CPUS, KEY_IDLE_PORT, KEY_REALTIME, KEY_TSC_KHZ, KEY_VIRTIO_MMIO,
+    STATUS_CANNOT_RUN, STATUS_INTERNAL,
 };
 use event_manager::{EventManager, MutEventSubscriber, SubscriberOps};
 use kvm_bindings::CpuId;
@@ -23,13 +24,13 @@ use crate::devices::virtio::{Bell, Device, Registers, Transport};
 use crate::error::{Error, Result, host};
 use crate::host::Streams;
 use crate::image::{Image, ImageFile, Segment};
-use crate::layout::{VIRTIO_FIRST_IRQ, VIRTIO_MMIO, VIRTIO_MMIO_SIZE};
+use crate::layout::{START_INFO, VIRTIO_FIRST_IRQ, VIRTIO_MMIO, VIRTIO_MMIO_SIZE};
 use crate::memory::{self, GuestMemory, RamSizes};
 use crate::network::{Network, Opened};
 use crate::outcome::{Outcome, Verdict, VerdictEvents};
 use crate::signals::{self, SignalEvents};
 use crate::stats::Stats;
-use crate::vcpu::Vcpu;
+use crate::vcpu::{StartLine, Vcpu};
 use crate::vm::Vm;
 use crate::{boot, config, cpuid, seccomp, source, terminal};
 
@@ -120,6 +121,7 @@ impl Machine {
             windows: Vec::new(),
             stats: Arc::clone(stats),
             idle: None,
+            starts: Vec::new(),
         };
         let mut machine = Self {
             vm,
@@ -218,23 +220,32 @@ impl Machine {
         self.bus.idle = self
             .network
             .start(cpus, &self.stats.net, verdict, &self.bell, &gate)?;
+        let xcr0 = cpuid::xcr0(&base);
+        vcpus.iter().try_for_each(|vcpu| vcpu.prepare(xcr0))?;
+        self.bus.starts = (1..cpus).map(|_| Arc::default()).collect();
         if let Some(first) = vcpus.first() {
-            first.start_at(self.image.entry, cpuid::xcr0(&base))?;
+            first.start_at(self.image.entry, START_INFO)?;
             let idle = self.bus.idle.as_ref().map(|_| format!("{KEY_IDLE_PORT}=1"));
+            let others = (cpus > 1).then(|| format!("{KEY_CPUS}={cpus} {KEY_CPU_PORT}=1"));
             let line = self
                 .command_line
                 .iter()
                 .cloned()
                 .chain([clock_keys(first)?])
                 .chain(idle)
+                .chain(others)
                 .collect::<Vec<_>>()
                 .join(" ");
             boot::write_command_line(&self.memory, &line)?;
         }
         let filter = Arc::new(seccomp::vcpu_filter(self.bus.idle.is_some())?);
         let bus = Arc::new(self.bus);
-        for vcpu in vcpus {
+        let lines: Vec<Option<Arc<StartLine>>> = std::iter::once(None)
+            .chain(bus.starts.iter().cloned().map(Some))
+            .collect();
+        for (vcpu, line) in vcpus.into_iter().zip(lines) {
             vcpu.spawn(
+                line,
                 Arc::clone(&bus),
                 Arc::clone(verdict),
                 Arc::clone(&self.stats),

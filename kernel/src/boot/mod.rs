@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 mod config;
+mod cpus;
 pub mod exec;
 mod files;
 mod image;
@@ -77,7 +78,9 @@ fn start(start_info: u64) -> Result<(), String> {
     let net = net::init(&config);
     net_files::write(&files, &config, net.as_ref());
     let config = CONFIG.call_once(|| config);
-    exec::start_first(config, files, std_files)
+    exec::start_first(config, files, std_files)?;
+    cpus::start(&cmdline);
+    Ok(())
 }
 
 /// Hands the frames that nothing lies in to the allocator.

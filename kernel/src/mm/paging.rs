@@ -3,6 +3,7 @@
 
 use super::frame::{self, For, Pfn};
 use super::layout::{HUGE_PAGE, KERNEL_SLOT, PAGE};
+use super::tlb;
 use core::ops::Range;
 
 pub const PRESENT: u64 = 1;
@@ -167,12 +168,16 @@ impl PageTable {
 
     /// Sets the 2 MiB entry for `address` (aligned). Answers false if something smaller is mapped there.
     pub fn set_huge(&mut self, address: u64, entry: Entry) -> Result<bool, NoMemory> {
+        let root = self.root();
         let slot = &mut self.lower_table(address, 1)?[index(address, 1)];
         if *slot != 0 {
             if *slot & HUGE != 0 || table(*slot).iter().any(|&e| e != 0) {
                 return Ok(false);
             }
-            frame::put(Pfn::of(*slot & ADDRESS));
+            let unused = Pfn::of(*slot & ADDRESS);
+            *slot = 0;
+            tlb::forget_tables(root);
+            frame::put(unused);
         }
         *slot = entry.0 | HUGE;
         Ok(true)

@@ -7,7 +7,7 @@ mod process;
 use crate::drivers::random;
 use crate::mm::frame;
 use crate::mm::layout::PAGE;
-use crate::task::{Process, entry};
+use crate::task::{Process, entry, sched};
 use crate::{boot, net, percpu, sys, time};
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -182,7 +182,7 @@ impl ProcSource for Source {
     }
 
     fn cpu_count(&self) -> u32 {
-        sys::CPUS as u32
+        sched::cpu_count()
     }
 
     fn cpu(&self) -> CpuInfo {

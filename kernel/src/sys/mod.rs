@@ -13,7 +13,6 @@ mod user;
 mod wait;
 
 pub use system::nodename;
-pub use threads::CPUS;
 
 use crate::notice;
 use crate::percpu;

@@ -46,6 +46,7 @@ pub fn wait(
 
 /// Ends the program, and with it the machine.
 pub fn end_process(status: u8) -> ! {
+    sched::stop_others();
     drivers::shutdown(status)
 }
 
@@ -72,7 +73,7 @@ pub fn exit_thread(status: u8) -> ! {
     others
         .iter()
         .filter(|other| signal::interrupts(other))
-        .for_each(|other| other.wake_up());
+        .for_each(|other| signal::note_pending(other));
     drop(others);
     sched::release(thread.tid);
     sched::exit_current()
