@@ -9,6 +9,7 @@ use crate::devices::virtio::Registers;
 use crate::outcome::Outcome;
 use crate::stats::Stats;
 use crate::terminal;
+use crate::trace::Trace;
 
 /// A range of addresses with a device behind it.
 pub struct Window {
@@ -20,6 +21,7 @@ pub struct Window {
 pub struct Bus {
     pub windows: Vec<Window>,
     pub stats: Arc<Stats>,
+    pub trace: Arc<Trace>,
     /// What an idle CPU does.
     pub idle: Option<Arc<Turns>>,
 }
@@ -38,6 +40,10 @@ impl Bus {
                 let idle = self.idle.as_ref()?;
                 let failure = idle.visit(number(data)).err()?;
                 Some(Outcome::Failed(failure.to_string()))
+            }
+            boot_abi::trace::PORT => {
+                self.trace.port_write(number(data));
+                None
             }
             _ => {
                 self.stats.exits.unclaimed.add(1);

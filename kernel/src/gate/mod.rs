@@ -138,6 +138,10 @@ pub unsafe fn install() {
             boot_abi::IDLE_PORT + 1,
             boot_abi::IDLE_PORT + 2,
             boot_abi::IDLE_PORT + 3,
+            boot_abi::trace::PORT,
+            boot_abi::trace::PORT + 1,
+            boot_abi::trace::PORT + 2,
+            boot_abi::trace::PORT + 3,
         ] {
             tss.io_map[usize::from(port / 8)] &= !(1 << (port % 8));
         }
