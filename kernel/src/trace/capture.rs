@@ -145,7 +145,10 @@ impl Copier<'_> {
     /// `struct msghdr`: name, its length, vectors, their number, control data, their length.
     fn message(&self, record: &mut Record, address: u64, size: u16) {
         let header = record.snippet(address, u64::from(size)).to_vec();
-        record.snippet(word(&header, 0), (word(&header, 8) & 0xffff_ffff).min(SMALL));
+        record.snippet(
+            word(&header, 0),
+            (word(&header, 8) & 0xffff_ffff).min(SMALL),
+        );
         self.vectors(record, word(&header, 16), word(&header, 24));
         record.snippet(word(&header, 32), word(&header, 40).min(SMALL));
     }

@@ -119,7 +119,10 @@ impl Clients {
 
     /// Gives the connection away.
     pub fn take(&mut self, fd: RawFd) -> Option<OwnedFd> {
-        let at = self.0.iter().position(|client| client.fd.as_raw_fd() == fd)?;
+        let at = self
+            .0
+            .iter()
+            .position(|client| client.fd.as_raw_fd() == fd)?;
         Some(self.0.swap_remove(at).fd)
     }
 

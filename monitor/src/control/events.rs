@@ -119,7 +119,8 @@ impl ControlEvents {
 
     /// Answers, and gives the connection to the trace. `Err`: it is no client's any more.
     fn start_trace(&mut self, fd: RawFd, settings: &str) -> std::result::Result<(), ()> {
-        self.clients.answer(fd, &json!({"schema_version": 1, "trace": settings}))?;
+        self.clients
+            .answer(fd, &json!({"schema_version": 1, "trace": settings}))?;
         if let Some(connection) = self.clients.take(fd)
             && self.trace.attach(connection)
         {

@@ -19,9 +19,7 @@ impl MutEventSubscriber for TraceEvents {
     fn init(&mut self, ops: &mut EventOps<'_>) {
         let timer = Events::new_raw(self.trace.timer.as_fd().as_raw_fd(), EventSet::IN);
         if let Err(e) = ops.add(timer) {
-            terminal::message(
-                format!("compat-monitor: cannot watch the trace: {e}\n").as_bytes(),
-            );
+            terminal::message(format!("compat-monitor: cannot watch the trace: {e}\n").as_bytes());
         }
     }
 
