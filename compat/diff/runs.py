@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import resource
 import shutil
 import subprocess
 import tempfile
@@ -24,6 +25,8 @@ from compat.wrap_request import Addition
 
 # Enough to see which data differ.
 STRING = 64
+# The guest's RLIMIT_NOFILE.
+DESCRIPTORS = 1024
 LOOKS = OPENS | {"stat", "lstat", "newfstatat", "statx", "access", "faccessat2"}
 
 
@@ -70,10 +73,12 @@ def run_natively(program: Program, request: RunRequest, stdin: Path | None) -> R
     strace = shutil.which("strace")
     if strace is None:
         raise CompatError("strace is not installed: compat diff compares with what it sees", "apt install strace")
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
     environment = dict(pair.partition("=")[::2] for pair in (*DEFAULT_ENV, *request.env))
     with tempfile.TemporaryDirectory(prefix="compat-diff-") as directory, _streams(stdin) as (given, out, err):
         output = Path(directory) / "trace"
         command = [strace, "-f", "-o", str(output), "-s", str(STRING), "-E", "LD_PRELOAD", "--", program.exe]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(DESCRIPTORS, before[1]), before[1]))
         try:
             done = subprocess.run(
                 [*command, *(request.args or ())],
@@ -87,6 +92,7 @@ def run_natively(program: Program, request: RunRequest, stdin: Path | None) -> R
         except OSError as error:
             raise CompatError(f"cannot run strace: {error.strerror}") from error
         finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
             stdout, stderr = out.finish(), err.finish()
         with output.open(encoding="utf-8", errors="replace") as lines:
             trace = read_trace(lines)
@@ -99,15 +105,19 @@ def run_natively(program: Program, request: RunRequest, stdin: Path | None) -> R
 
 def found_files(trace: Trace) -> list[Addition]:
     """What the program opened or looked at and found, but for what each machine has of its own."""
-    paths = {
-        path
-        for calls in trace.threads.values()
-        for call in calls
-        if call.name in LOOKS and call.result is not None and not call.result.startswith("-1 ")
-        for path in (argument[1:-1] for argument in call.args if argument.startswith('"/'))
-        if not OWN_FILES.fullmatch(path) and os.path.isfile(path)
-    }
-    return [Addition(path, path) for path in sorted(paths)]
+    paths: set[str] = set()
+    for calls in trace.threads.values():
+        folders: dict[str, str] = {}
+        for call in calls:
+            if call.name not in LOOKS or call.result is None or call.result.startswith("-1 "):
+                continue
+            name = next((argument[1:-1] for argument in call.args if argument.startswith('"')), "")
+            path = os.path.join(folders.get(call.args[0], ""), name)
+            if call.name in OPENS and call.result.isdecimal():
+                folders[call.result] = path
+            paths.add(path)
+    found = (path for path in sorted(paths) if not OWN_FILES.fullmatch(path))
+    return [Addition(path, path) for path in found if path.startswith("/") and os.path.isfile(path)]
 
 
 def run_in_guest(request: RunRequest, stdin: Path | None) -> Run:

@@ -40,7 +40,7 @@ def _clone_flags(value: int) -> str:
 
 
 def _clock(value: int) -> str:
-    return name_of(f.CLOCK, signed(value)) if signed(value) >= 0 else f"{signed(value)}"
+    return name_of(f.CLOCK, signed(value)) if signed(value) >= 0 else f"{value & U32:#x} /* CLOCK_??? */"
 
 
 def _user(value: int) -> str:
@@ -61,6 +61,7 @@ SHOWN: dict[str, Show] = {
     "openat.flags": _flags(f.OPEN),
     "pipe2.flags": _flags(Family("O_.*", "O_(ACCMODE|NDELAY|RDONLY)")),
     "dup3.flags": _flags(Family("O_.*", "O_(ACCMODE|NDELAY|RDONLY)")),
+    "pkey_alloc.rights": _flags(f.PKEY),
     "*.prot": lambda value: flags_of(f.PROT, value),
     "mmap.flags": lambda value: flags_of(f.MAP, value),
     "mmap.offset": lambda value: f"{value:#x}" if value else "0",

@@ -37,7 +37,8 @@ class Rendering:
 
     def __init__(self, call: Call, limit: int = STRING) -> None:
         self.call, self.limit = call, limit
-        self.failed = call.result is None or call.errno != 0
+        self.interrupted = errno_names().get(call.errno, "").startswith(("EINTR", "ERESTART"))
+        self.failed = call.result is None or (call.errno != 0 and not self.interrupted)
 
     def arguments(self) -> list[str]:
         """Those that matter, by order."""
@@ -125,7 +126,9 @@ class Rendering:
         if kind == "Msghdr":
             return sockets.message(memory, value, self.limit, total)
         if kind == "Mmsghdr":
-            return address(value)
+            count = self._count(at) or 0
+            count = min(count, self.call.result) if total is not None and self.call.result is not None else count
+            return sockets.messages(memory, value, count, self.limit)
         pair = _PAIR.fullmatch(kind)
         if pair:
             return self._array(memory, STRUCTURES[pair[1]], value, 2)
@@ -183,8 +186,8 @@ class Rendering:
         command = name_of(families.FCNTL, signed(call.raw[1])) if call.row.name == "fcntl" else ""
         if command == "F_GETFL" or (command == "F_GETFD" and value):
             family = families.OPEN if command == "F_GETFL" else families.FD_FLAGS
-            return f"{value:#x} (flags {flags_of(family, value)})"
-        return f"{value:#o}" if call.row.name == "umask" else str(value)
+            return f"{value:#x} (flags {flags_of(family, value)})" if value else f"0 (flags {flags_of(family, 0)})"
+        return octal(value) if call.row.name == "umask" else str(value)
 
 
 def _one(memory: Memory, structure: Structure, value: int) -> str | None:
@@ -327,6 +330,14 @@ def _wait4(self: Rendering) -> list[str]:
     return words
 
 
+def _sleep(self: Rendering) -> list[str]:
+    words = [self.argument(at) for at in range(len(self.call.row.args))]
+    if not self.interrupted:
+        # What is left of the time is only told then.
+        words[-1] = address(self.raw(len(words) - 1))
+    return words
+
+
 def _mmap(self: Rendering) -> list[str]:
     words = [self.argument(at) for at in range(6)]
     words[4] = str(signed(self.raw(4)))
@@ -357,4 +368,6 @@ SPECIAL: dict[str, Callable[[Rendering], list[str]]] = {
     "wait4": _wait4,
     "mmap": _mmap,
     "umask": _umask,
+    "nanosleep": _sleep,
+    "clock_nanosleep": _sleep,
 }

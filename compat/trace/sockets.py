@@ -11,7 +11,7 @@ from compat.trace.memory import Memory
 from compat.trace.values import address, quoted
 
 UNIX, INET, INET6, NETLINK = 1, 2, 10, 16
-VECTOR, VECTORS_SHOWN = 16, 64
+VECTOR, VECTORS_SHOWN, MESSAGE = 16, 64, 64
 
 
 def socket_address(data: bytes) -> str:
@@ -81,6 +81,17 @@ def message(memory: Memory, at: int, limit: int, total: int | None = None) -> st
     if control and control_length:
         text += f"msg_control={_control(memory.piece(control, control_length))}, "
     return text + f"msg_controllen={control_length}, msg_flags={flags_of(families.MESSAGE, flags)}}}"
+
+
+def messages(memory: Memory, at: int, count: int, limit: int) -> str:
+    """An array of `struct mmsghdr`."""
+    parts = []
+    for place in range(at, at + min(count, VECTORS_SHOWN) * MESSAGE, MESSAGE):
+        length = memory.unpack("I", place + MESSAGE - 8)
+        if length is None:
+            return address(at)
+        parts.append(f"{{msg_hdr={message(memory, place, limit)}, msg_len={length[0]}}}")
+    return f"[{', '.join(parts)}]"
 
 
 def _control(data: bytes) -> str:

@@ -22,7 +22,8 @@ def address(value: int) -> str:
 
 
 def octal(value: int) -> str:
-    return f"0{value:03o}" if value else "000"
+    """As C's `%#03o`."""
+    return f"0{value:o}".rjust(3, "0")
 
 
 def mode(value: int) -> str:
