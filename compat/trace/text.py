@@ -14,6 +14,7 @@ from compat.trace.structures import siginfo
 
 RESULT_COLUMN = 39
 NANOSECONDS = 1_000_000_000
+SIGKILL = 9
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,11 @@ class StraceText:
 
     def other(self, record: Record) -> None:
         if isinstance(record, SignalTaken) and self.style.signals:
-            self._interrupt()
             number = int.from_bytes(record.info[:4], "little")
+            if number == SIGKILL:
+                # No tracer of Linux sees it come.
+                return
+            self._interrupt()
             self._print(record.tid, record.time, f"--- {signal_name(number)} {siginfo(record.info)} ---")
         elif isinstance(record, Ended):
             self._ended(record)
