@@ -10,6 +10,7 @@ from compat.errors import InternalError
 MONITOR = "compat-monitor"
 KERNEL = "kernel.elf"
 TABLE = "syscalls.toml"
+CONSTANTS = "constants.json"
 
 
 def native_dir() -> Path:

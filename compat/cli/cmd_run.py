@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -44,21 +44,7 @@ OF_USER = ("LANG", "LANGUAGE", "TZ")
 @click.option("--pcap", type=click.Path(path_type=Path), metavar="FILE", help="Write the packets to FILE.")
 @click.option("--platform", type=click.Choice(["kvm", "qemu"]), help="Default: kvm where /dev/kvm opens, else qemu.")
 @click.option("--json-stats", type=click.Path(path_type=Path), metavar="FILE", help="Write figures of the run.")
-def command(
-    program: str,
-    args: tuple[str, ...],
-    mem: str | None,
-    cpus: int,
-    env: tuple[str, ...],
-    additions: tuple[Addition, ...],
-    cwd: str | None,
-    publish: tuple[str, ...],
-    net: str | None,
-    allow_net: tuple[str, ...],
-    pcap: Path | None,
-    platform: str | None,
-    json_stats: Path | None,
-) -> None:
+def command(**options: Any) -> None:
     """Run PROGRAM, wrapping it on the fly, or an IMAGE made by `compat wrap`.
 
     A bare name is searched in PATH. ARGS after -- go to the program; options stand before or after PROGRAM. TERM (on a
@@ -82,6 +68,25 @@ def command(
       127  no such program, or a library or interpreter of it is missing
        70  an error inside compat: a bug
     """
+    launch(prepare(**options))
+
+
+def prepare(
+    program: str,
+    args: tuple[str, ...],
+    mem: str | None,
+    cpus: int,
+    env: tuple[str, ...],
+    additions: tuple[Addition, ...],
+    cwd: str | None,
+    publish: tuple[str, ...],
+    net: str | None,
+    allow_net: tuple[str, ...],
+    pcap: Path | None,
+    platform: str | None,
+    json_stats: Path | None,
+) -> RunRequest:
+    """What the options ask for; a PROGRAM is wrapped."""
     memory = _memory(mem) if mem is not None else None
     network = parse_network(net, publish, allow_net, pcap)
     found = find_program(program)
@@ -93,19 +98,17 @@ def command(
         image, arg0 = _wrapped(found, additions), found.arg0
         arguments = [*found.prefix, *args]
         cwd = cwd or os.getcwd()
-    launch(
-        RunRequest(
-            image=image,
-            args=arguments,
-            env=[*_passed_on(found.kind), *env],
-            arg0=arg0,
-            cwd=cwd,
-            memory=memory,
-            cpus=cpus,
-            json_stats=json_stats,
-            platform=platform,
-            network=network,
-        )
+    return RunRequest(
+        image=image,
+        args=arguments,
+        env=[*_passed_on(found.kind), *env],
+        arg0=arg0,
+        cwd=cwd,
+        memory=memory,
+        cpus=cpus,
+        json_stats=json_stats,
+        platform=platform,
+        network=network,
     )
 
 

@@ -18,5 +18,6 @@ mod symbols;
 mod sys;
 mod task;
 mod time;
+mod trace;
 mod tty;
 mod vdso;

@@ -16,6 +16,7 @@ mod hostile_tests;
 pub mod kernel;
 #[cfg(test)]
 mod mock;
+pub mod pointers;
 pub mod state;
 pub mod sys;
 mod table;

@@ -78,6 +78,12 @@ fn start(start_info: u64) -> Result<(), String> {
     let net = net::init(&config);
     net_files::write(&files, &config, net.as_ref());
     let config = CONFIG.call_once(|| config);
+    if let Some(text) = &config.trace {
+        let asked = core::str::from_utf8(text).ok();
+        asked.and_then(crate::trace::command).ok_or(
+            "the configuration asks for a trace in words that the kernel does not understand",
+        )?;
+    }
     exec::start_first(config, files, std_files)?;
     cpus::start(&cmdline);
     Ok(())

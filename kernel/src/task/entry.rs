@@ -22,9 +22,8 @@ pub fn set_init_process(process: Arc<Process>) {
     INIT.call_once(|| process);
 }
 
-/// A system call. The result goes to the frame.
-#[unsafe(no_mangle)]
-extern "C" fn syscall_from_ring3(frame: &mut Frame) {
+/// A system call, while nobody traces. The result goes to the frame.
+pub extern "C" fn syscall_from_ring3(frame: &mut Frame) {
     let regs = Regs::new([
         frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9,
     ]);

@@ -345,6 +345,7 @@ pub fn deliver(frame: &mut Frame) {
 
 fn act(thread: &Thread, frame: &mut Frame, mut info: Siginfo) {
     thread.process.timers.delivered(&mut info);
+    crate::trace::signal(&info);
     let Ok(signal) = Signal::new(info.signo as u64) else {
         return;
     };
