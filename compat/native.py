@@ -10,6 +10,9 @@ from compat.errors import InternalError
 MONITOR = "compat-monitor"
 KERNEL = "kernel.elf"
 TABLE = "syscalls.toml"
+# What another kernel is linked from, for an image that holds less.
+ARCHIVE = "libkernel.a"
+LINKER_SCRIPT = "kernel.ld"
 
 
 def native_dir() -> Path:
