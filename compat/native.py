@@ -9,6 +9,7 @@ from compat.errors import InternalError
 
 MONITOR = "compat-monitor"
 KERNEL = "kernel.elf"
+REACH = "compat-reach"
 TABLE = "syscalls.toml"
 # What another kernel is linked from, for an image that holds less.
 ARCHIVE = "libkernel.a"
