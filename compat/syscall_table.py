@@ -16,6 +16,8 @@ LEVELS = {
     "missing": "not provided yet (ENOSYS)",
 }
 
+WITH_HANDLER = frozenset({"full", "partial", "stub"})
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -26,6 +28,10 @@ class Call:
     component: str
     level: str
     note: str
+
+    @property
+    def has_handler(self) -> bool:
+        return self.level in WITH_HANDLER
 
 
 def read_table(path: Path) -> list[Call]:

@@ -25,9 +25,7 @@ OF_USER = ("LANG", "LANGUAGE", "TZ")
 @click.argument("program", metavar="PROGRAM|IMAGE")
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
 @click.option("-m", "--mem", metavar="SIZE", help="Memory of the machine, 8M to 128G; default: 512M.")
-@click.option(
-    "--cpus", type=click.IntRange(1, 64), default=1, show_default=True, help="Virtual CPUs."
-)
+@click.option("--cpus", type=click.IntRange(1, 64), default=1, show_default=True, help="Virtual CPUs.")
 @click.option("-e", "--env", multiple=True, metavar="K=V", callback=parse_environment, help="Set a variable.")
 @click.option(
     "--add",
@@ -37,6 +35,7 @@ OF_USER = ("LANG", "LANGUAGE", "TZ")
     callback=parse_additions,
     help="Add a file or directory.",
 )
+@click.option("--minimal", is_flag=True, help="Give PROGRAM a kernel of only what it can reach, as compat wrap does.")
 @click.option("--cwd", metavar="DIR", callback=parse_cwd, help="Working directory; default: this one, or the image's.")
 @click.option("-p", "--publish", multiple=True, metavar="[IP:]HOST:GUEST[/udp]", help="Lead a port of the host inside.")
 @click.option("--net", metavar="KIND", help="user (default), none, or tap[:NAME][,ip=..][,gateway=..][,dns=..] ...")
@@ -85,6 +84,8 @@ def prepare(
     pcap: Path | None,
     platform: str | None,
     json_stats: Path | None,
+    *,
+    minimal: bool,
 ) -> RunRequest:
     """What the options ask for; a PROGRAM is wrapped."""
     memory = _memory(mem) if mem is not None else None
@@ -93,9 +94,11 @@ def prepare(
     if found.kind is Kind.IMAGE:
         if additions:
             raise CompatError("--add needs a PROGRAM: an image is complete", "add the files with compat wrap --add")
+        if minimal:
+            raise CompatError("--minimal needs a PROGRAM: an image has its kernel already")
         image, arg0, arguments = _checked_image(found.path), None, list(args)
     else:
-        image, arg0 = _wrapped(found, additions), found.arg0
+        image, arg0 = _wrapped(found, additions, minimal=minimal), found.arg0
         arguments = [*found.prefix, *args]
         cwd = cwd or os.getcwd()
     return RunRequest(
@@ -134,15 +137,19 @@ def _checked_image(path: str) -> Path:
     return Path(path)
 
 
-def _wrapped(program: Program, additions: tuple[Addition, ...]) -> Path:
+def _wrapped(program: Program, additions: tuple[Addition, ...], *, minimal: bool) -> Path:
     from compat.cache import cached_image
 
     def build(output: Path) -> dict[str, os.stat_result]:
         from compat.cli.report import watch
+        from compat.select.model import SelectRequest
         from compat.wrap import wrap
 
         with watch() as progress:
-            return wrap(WrapRequest(program=program, output=output, additions=additions), progress).inputs
+            # The whole kernel is there already, and on the fly its size matters little.
+            select = SelectRequest(everything=not minimal)
+            request = WrapRequest(program=program, output=output, additions=additions, select=select, describe=False)
+            return wrap(request, progress).inputs
 
-    key: list[object] = [program.exe, program.scripts, [(item.host, item.guest) for item in additions]]
+    key: list[object] = [program.exe, program.scripts, [(item.host, item.guest) for item in additions], minimal]
     return cached_image(key, build)
