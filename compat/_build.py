@@ -1,4 +1,4 @@
-"""Builds the native parts into `compat/_native/`: the monitor, the kernel and the table of system calls.
+"""Builds the native parts into `compat/_native/`: the monitor, the kernel, the analysis and the table of system calls.
 
 The package's build hook calls this, and so does a developer after a change: `python -m compat._build`.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 
 TABLE = Path("syscall_shim/syscalls.toml")
 LINKER_SCRIPT = Path("kernel/kernel.ld")
-PARTS = frozenset({"kernel", "monitor"})
+PARTS = frozenset({"kernel", "monitor", "reach"})
 TARGET = "x86_64-unknown-linux-gnu"
 # Standalone files carry the monitor to machines with other libraries; and it starts sooner.
 STATIC = ("--target", TARGET, "--config", f'target.{TARGET}.rustflags=["-C","target-feature=+crt-static"]')
@@ -33,6 +33,9 @@ def build_native(root: Path, destination: Path, *, parts: frozenset[str] = PARTS
     if "monitor" in parts:
         _cargo(root, "monitor", *STATIC)
         _install_stripped(target / TARGET / "release" / "compat-monitor", destination / "compat-monitor")
+    if "reach" in parts:
+        _cargo(root, "reach", *STATIC)
+        _install_stripped(target / TARGET / "release" / "compat-reach", destination / "compat-reach")
     if "kernel" in parts:
         _cargo(root, "kernel")
         _install_stripped(release / "libkernel.a", destination / "libkernel.a")
@@ -76,7 +79,7 @@ def _run(command: list[str], cwd: Path | None = None) -> None:
 def main() -> int:
     """Rebuilds in the source tree that this file lies in."""
     parser = argparse.ArgumentParser(prog="python -m compat._build", description=main.__doc__)
-    parser.add_argument("part", nargs="?", choices=["kernel", "monitor"], help="default: both")
+    parser.add_argument("part", nargs="?", choices=sorted(PARTS), help="default: all")
     arguments = parser.parse_args()
     package = Path(__file__).resolve().parent
     try:

@@ -9,6 +9,7 @@ from compat.errors import InternalError
 
 MONITOR = "compat-monitor"
 KERNEL = "kernel.elf"
+REACH = "compat-reach"
 TABLE = "syscalls.toml"
 
 
