@@ -116,9 +116,9 @@ def _parts(document: dict[str, Any]) -> list[Part]:
 def _part(row: dict[str, Any], calls: dict[str, Call]) -> Part:
     levels = {level: names for level, names in row.items() if level in LEVELS}
     required = {}
-    for name, bit in row.get("required", {}).items():
+    for bit in row.get("required", {}).values():
         other = calls[row["otherwise"]]
-        required[bit] = Value(f"without {name}, as {other.name}", other.level, other.essential)
+        required[bit] = Value(f"as {other.name}", other.level, other.essential)
     return Part(
         call=row["call"],
         argument=row["argument"],
