@@ -109,11 +109,18 @@ def _read_trace(path: Path | None) -> Counter[str] | None:
 
 
 def _report(program: str, trace: Counter[str] | None) -> Report:
-    from compat.cli.report import watch
     from compat.report.gather import make_report
 
-    with watch() as progress:
-        return make_report(program, trace=trace, progress=progress.planning)
+    if not sys.stderr.isatty():
+        return make_report(program, trace=trace)
+    from rich.console import Console
+
+    with Console(stderr=True).status(f"following the code of {program}") as status:
+
+        def progress(done: int, total: int) -> None:
+            status.update(f"following the code of {program}: {done} of {total} files")
+
+        return make_report(program, trace=trace, progress=progress)
 
 
 def _print(reports: list[Report], *, everything: bool) -> None:

@@ -50,7 +50,7 @@ def _look(program: Program, trace: Counter[str] | None, progress: Progress | Non
         tree.add_host(path)
     reach = find_reach(closure, cache_dir=cache_dir() / "reach", progress=progress)
     layout = plan_layout(tree)
-    segment, plans = make_plans(tree, layout, progress)
+    segment, plans = make_plans(tree, layout)
     kernel = native.native_file(native.KERNEL).stat().st_size
     needs, beyond = weigh(reach, native.native_file(native.TABLE), trace)
     return Report(

@@ -11,7 +11,7 @@ from compat.report.model import Report, Size
 from compat.report.verdict import judge
 from compat.report.weigh import weigh
 
-TABLE = Path(__file__).parents[3] / "syscall_shim" / "syscalls.toml"
+TABLE = Path(__file__).with_name("table.toml")
 PROGRAM = "/usr/bin/prog"
 LIBC = "/lib/x86_64-linux-gnu/libc.so.6"
 READ, WRITE, CLONE, FORK, EXECVE, FCNTL, REBOOT, INOTIFY = 0, 1, 56, 57, 59, 72, 169, 253

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,29 +14,44 @@ import jsonschema
 import pytest
 
 from compat import native
-from tests.unit.report.samples import TABLE
 
 ROOT = Path(__file__).parents[3]
+TABLE = ROOT / "syscall_shim" / "syscalls.toml"
 SCHEMA = ROOT / "compat" / "schema" / "report.schema.json"
-BUILT = native.native_dir()
 
 
-@pytest.fixture(autouse=True)
-def parts(native_parts: Path) -> Path:
-    """The toy kernel's directory, with the analysis and the real table."""
-    shutil.copy(BUILT / native.REACH, native_parts)
-    shutil.copy(TABLE, native_parts / native.TABLE)
-    return native_parts
+class Tool:
+    """The command with the toy kernel, the real analysis and table, and a cache that these tests share."""
+
+    def __init__(self, directory: Path, kernel: Path) -> None:
+        for part in (kernel, native.native_dir() / native.REACH):
+            shutil.copy(part, directory)
+        # Whatever the kernel learns, here no program can be started.
+        without = re.sub(r'(name = "execve"\n(?:.+\n)*?level = )"\w+"', r'\1"missing"', TABLE.read_text())
+        (directory / native.TABLE).write_text(without)
+        self.environment = os.environ | {
+            "PYTHONPATH": str(ROOT),
+            "COMPAT_NATIVE_DIR": str(directory),
+            "XDG_CACHE_HOME": str(directory / "cache"),
+        }
+
+    def run(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "compat", *map(str, arguments)]
+        return subprocess.run(
+            command, capture_output=True, text=True, cwd=ROOT, env=self.environment, check=False, timeout=120
+        )
+
+    def report(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        return self.run("report", *arguments)
 
 
-def report(*arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "compat", "report", *map(str, arguments)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment, check=False, timeout=120)
+@pytest.fixture(scope="module")
+def tool(tmp_path_factory: pytest.TempPathFactory, toy_kernel: Path) -> Tool:
+    return Tool(tmp_path_factory.mktemp("native"), toy_kernel)
 
 
-def test_a_program_that_runs(static_hello: Path) -> None:
-    done = report(static_hello)
+def test_a_program_that_runs(tool: Tool, static_hello: Path) -> None:
+    done = tool.report(static_hello)
     assert done.returncode == 0, done.stderr
     first = done.stdout.splitlines()[0]
     assert first.startswith(f"{static_hello}: ")
@@ -44,15 +60,15 @@ def test_a_program_that_runs(static_hello: Path) -> None:
     assert "\x1b" not in done.stdout
 
 
-def test_a_program_that_is_there_to_start_others() -> None:
-    done = report("/usr/bin/env")
+def test_a_program_that_is_there_to_start_others(tool: Tool) -> None:
+    done = tool.report("/usr/bin/env")
     assert done.returncode == 1, done.stdout
     assert "will not run: it cannot start other processes (execve)" in done.stdout.splitlines()[0]
 
 
-def test_json_and_the_page(hello: Path, tmp_path: Path) -> None:
+def test_json_and_the_page(tool: Tool, hello: Path, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
-    done = report("--json", "--html", page, hello)
+    done = tool.report("--json", "--html", page, hello)
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     jsonschema.validate(document, json.loads(SCHEMA.read_text()))
@@ -63,44 +79,46 @@ def test_json_and_the_page(hello: Path, tmp_path: Path) -> None:
     assert str(hello) in page.read_text()
 
 
-def test_several_programs_are_a_matrix(static_hello: Path) -> None:
-    done = report(static_hello, "/usr/bin/env")
+def test_several_programs_are_a_matrix(tool: Tool, static_hello: Path) -> None:
+    done = tool.report(static_hello, "/usr/bin/env")
     assert done.returncode == 1
     lines = done.stdout.splitlines()
     assert len(lines) == 3
     assert "will not run" in lines[2]
 
 
-def test_a_script_reports_its_interpreter(tmp_path: Path, static_hello: Path) -> None:
+def test_a_script_reports_its_interpreter(tool: Tool, tmp_path: Path, static_hello: Path) -> None:
     script = tmp_path / "script"
     script.write_text(f"#!{static_hello}\n")
     script.chmod(0o755)
-    done = report(script)
+    done = tool.report(script)
     assert done.returncode == 0, done.stderr
     assert f"a script: this is about its interpreter {static_hello}; the script decides more" in done.stdout
 
 
-def test_against_a_trace(static_hello: Path, tmp_path: Path) -> None:
+def test_against_a_trace(tool: Tool, static_hello: Path, tmp_path: Path) -> None:
     trace = tmp_path / "trace"
     trace.write_text(
         '7 write(1, "hello\\n", 6) = 6\n7 uname(0x1) = 0\n7 reboot(1) = -1 EPERM\n7 +++ exited with 0 +++\n'
     )
-    done = report("--against", trace, static_hello)
+    done = tool.report("--against", trace, static_hello)
     assert done.returncode == 0, done.stderr
     assert "the trace has reboot (1), which the analysis did not find" in done.stdout
     assert "the trace used" in done.stdout
-    assert report("--against", trace, static_hello, "/usr/bin/env").returncode == 2
+    assert tool.report("--against", trace, static_hello, "/usr/bin/env").returncode == 2
 
 
 @pytest.mark.parametrize(
     ("name", "content", "text"),
     [("text", b"no program", "not an ELF program"), ("wrong", b"\x7fELF" + bytes(60), "wrong")],
 )
-def test_files_that_are_no_programs_will_not_run(name: str, content: bytes, text: str, tmp_path: Path) -> None:
+def test_files_that_are_no_programs_will_not_run(
+    tool: Tool, name: str, content: bytes, text: str, tmp_path: Path
+) -> None:
     path = tmp_path / name
     path.write_bytes(content)
     path.chmod(0o755)
-    done = report(path)
+    done = tool.report(path)
     assert done.returncode == 1
     assert "will not run: " in done.stdout
     assert text in done.stdout
@@ -117,17 +135,16 @@ def test_files_that_are_no_programs_will_not_run(name: str, content: bytes, text
         (["--against", "/etc/hostname", "/bin/true"], "no trace"),
     ],
 )
-def test_errors_are_two(arguments: list[str], text: str) -> None:
-    done = report(*arguments)
+def test_errors_are_two(tool: Tool, arguments: list[str], text: str) -> None:
+    done = tool.report(*arguments)
     assert done.returncode == 2, done.stdout
     assert text in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_an_image_is_no_program(hello: Path, tmp_path: Path) -> None:
+def test_an_image_is_no_program(tool: Tool, hello: Path, tmp_path: Path) -> None:
     image = tmp_path / "x.img"
-    command = [sys.executable, "-m", "compat", "wrap", hello, "-o", image]
-    subprocess.run(command, check=True, capture_output=True, cwd=ROOT)
-    done = report(image)
+    assert tool.run("wrap", hello, "-o", image).returncode == 0
+    done = tool.report(image)
     assert done.returncode == 2
     assert "is an image" in done.stderr

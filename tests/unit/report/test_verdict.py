@@ -1,4 +1,4 @@
-"""From what is reached to the verdict. The real table is used, as far as its levels do not change by themselves."""
+"""From what is reached to the verdict."""
 
 from __future__ import annotations
 
