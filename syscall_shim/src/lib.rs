@@ -16,6 +16,8 @@ mod hostile_tests;
 pub mod kernel;
 #[cfg(test)]
 mod mock;
+#[cfg(test)]
+mod parts_tests;
 pub mod pointers;
 pub mod state;
 pub mod sys;
