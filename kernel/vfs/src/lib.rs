@@ -14,6 +14,7 @@ mod anon;
 mod at;
 mod attr;
 mod bytes;
+mod cgroupfs;
 mod context;
 mod devfs;
 mod epoll;
@@ -41,6 +42,7 @@ mod walk;
 
 pub use at::{At, OpenHow};
 pub use bytes::ByteQueue;
+pub use cgroupfs::cgroupfs;
 pub use context::{Credentials, FsContext};
 pub use devfs::devfs;
 pub use epoll::{Epoll, EpollEvent, epoll};
@@ -58,8 +60,8 @@ pub use ops::{FileOps, SeekKind};
 pub use page::{PAGE_SIZE, Page, PageRef};
 pub use pipe::{Pipe, PipeEnd, pipe};
 pub use procfs::{
-    CpuInfo, Limit, MapEntry, MemoryUse, NetFile, NetInterface, ProcPlace, ProcSource, ProcessInfo,
-    SystemMemory, Uname, procfs,
+    CpuInfo, Limit, MAX_MAP_COUNT, MapEntry, MemoryUse, NetFile, NetInterface, ProcPlace,
+    ProcSource, ProcessInfo, Residence, SystemMemory, Uname, procfs,
 };
 pub use sysfs::sysfs;
 pub use timerfd::{TimerFd, TimerSpec, timerfd};
