@@ -4,6 +4,7 @@ pub mod core;
 pub mod events;
 pub mod files;
 pub mod identity;
+pub mod inotify;
 pub mod memory;
 pub mod processes;
 pub mod signals;

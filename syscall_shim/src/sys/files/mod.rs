@@ -58,6 +58,7 @@ pub use xattr::{
     lremovexattr, lsetxattr, removexattr, setxattr,
 };
 
+pub(crate) use at::with_place;
 pub(crate) use transfer::broken_pipe;
 
 /// `AT_FDCWD`: paths start from the working directory.
