@@ -100,6 +100,9 @@ impl File {
         let merge = |old: u32| Some((old & !CHANGEABLE) | (flags & CHANGEABLE));
         // The closure never answers None, so neither outcome is an error.
         let _ = self.flags.fetch_update(Relaxed, Relaxed, merge);
+        if let Some(ops) = &self.ops {
+            ops.set_flags(self.flags());
+        }
         Ok(())
     }
 

@@ -46,7 +46,7 @@ pub use rename::{rename, renameat, renameat2};
 pub use rw::{pread64, pwrite64, read, write};
 pub use seek::lseek;
 pub use size::{fallocate, ftruncate, truncate};
-pub use splice::splice;
+pub use splice::{splice, tee, vmsplice};
 pub use stat::{fstat, lstat, newfstatat, stat};
 pub use statfs::{fstatfs, statfs};
 pub use statx::statx;
