@@ -27,6 +27,7 @@ mod inotify;
 mod io;
 mod memfs;
 mod mount;
+mod mqueue;
 mod notify;
 mod open;
 mod ops;
@@ -57,6 +58,9 @@ pub use io::{Sink, SliceSink, SliceSource, Source, UserMemory};
 pub use linux_abi::Errno;
 pub use memfs::{MemFs, MemfdStore};
 pub use mount::{Mount, MountSpec, PathText, Place};
+pub use mqueue::{
+    MqNotify, MqNotifyHow, MqOpen, MqSize, Mqueue, check_priority, mq_open, mq_unlink,
+};
 pub use ops::{FileOps, SeekKind};
 pub use page::{PAGE_SIZE, Page, PageRef};
 pub use pipe::{Pipe, PipeEnd, pipe};

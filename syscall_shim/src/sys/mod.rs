@@ -6,6 +6,7 @@ pub mod files;
 pub mod identity;
 pub mod inotify;
 pub mod memory;
+pub mod mqueue;
 pub mod processes;
 pub mod signals;
 pub mod sockets;
