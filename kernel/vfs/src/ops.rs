@@ -51,6 +51,9 @@ pub trait FileOps: Any + Send + Sync {
         Err(Errno::ENOTTY)
     }
 
+    /// fcntl(2) `F_SETFL` gave the open file these status flags.
+    fn set_flags(&self, _flags: u32) {}
+
     fn seek_kind(&self) -> SeekKind {
         SeekKind::Stream
     }
