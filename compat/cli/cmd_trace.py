@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import os
+import signal
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TextIO
@@ -94,15 +96,19 @@ command.params += run_options()
 
 @contextlib.contextmanager
 def _output(path: str | None) -> Iterator[TextIO]:
-    if path is None:
-        yield sys.stderr
-        return
+    """Where the trace goes. Who stops reading it ends the run, as with strace."""
     try:
-        file = open(path, "w", encoding="utf-8")  # noqa: SIM115 - closed below
+        if path is None:
+            yield sys.stderr
+        else:
+            with open(path, "w", encoding="utf-8") as file:
+                yield file
+    except BrokenPipeError:
+        # Nobody hears what else might be said.
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - until the end
+        sys.exit(128 + signal.SIGPIPE)
     except OSError as error:
-        raise CompatError(f"cannot write {path}: {error.strerror}") from error
-    with file:
-        yield file
+        raise CompatError(f"cannot write the trace: {error.strerror}") from error
 
 
 def _writers(out: TextIO, words: list[str], own: dict[str, Any], *, signals: bool) -> list[Writer]:

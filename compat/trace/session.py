@@ -34,22 +34,22 @@ class Writer(Protocol):
     def close(self) -> None: ...
 
 
-def decode(stream: BinaryIO, writers: Sequence[Writer]) -> None:
-    """Until the stream ends."""
+def decode(stream: BinaryIO, writers: Sequence[Writer], *, interruptible: bool = False) -> None:
+    """Until the stream ends, or with `interruptible` until Ctrl-C."""
     pairing = Pairing()
     try:
-        for record in read_records(stream):
-            _hand_on(pairing.feed(record), writers)
+        with contextlib.suppress(*([KeyboardInterrupt] if interruptible else [])):
+            for record in read_records(stream):
+                _hand_on(pairing.feed(record), writers)
     except BrokenStreamError as error:
         raise InternalError(
             f"the trace is broken: {error}", "kernel and monitor may be of different versions"
         ) from error
-    finally:
-        for call in pairing.unfinished():
-            for writer in writers:
-                writer.unfinished(call)
+    for call in pairing.unfinished():
         for writer in writers:
-            writer.close()
+            writer.unfinished(call)
+    for writer in writers:
+        writer.close()
 
 
 def _hand_on(event: tuple[str, Call | Record] | None, writers: Sequence[Writer]) -> None:
@@ -128,8 +128,8 @@ def attach(instance: Instance, settings: str, writers: Sequence[Writer]) -> None
             raise CompatError(f"instance {instance.pid} cannot be traced: {answer['error']}")
         connection.settimeout(None)
         print(f"compat: instance {instance.pid} is traced until Ctrl-C", file=sys.stderr, flush=True)
-        with connection.makefile("rb") as stream, contextlib.suppress(KeyboardInterrupt):
-            decode(stream, writers)
+        with connection.makefile("rb") as stream:
+            decode(stream, writers, interruptible=True)
 
 
 def _line(connection: socket.socket) -> dict[str, object]:

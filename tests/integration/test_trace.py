@@ -95,6 +95,8 @@ def test_filters_summaries_and_the_exit_status(kvm: Guest) -> None:
     assert b" /not/there\n" in outcome.stderr
     assert b" were jumps\n" in outcome.stderr
     assert compat(kvm, "trace", "-e", "nothing", busybox).status == 125
+    full = compat(kvm, "trace", "-o", "/dev/full", busybox, "--", "true")
+    assert (full.status, full.stderr) == (125, b"compat: cannot write the trace: No space left on device\n")
     refused = compat(kvm, "trace", "--platform", "qemu", busybox)
     assert (refused.status, b"tracing needs" in refused.stderr) == (125, True)
 
