@@ -12,4 +12,5 @@ pub mod paging;
 pub mod patch;
 mod remap;
 pub mod space;
+pub mod tlb;
 pub mod user;

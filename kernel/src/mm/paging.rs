@@ -3,6 +3,7 @@
 
 use super::frame::{self, For, Pfn};
 use super::layout::{HUGE_PAGE, KERNEL_SLOT, PAGE};
+use super::tlb;
 use core::ops::Range;
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -184,12 +185,16 @@ impl PageTable {
 
     /// Sets the 2 MiB entry for `address` (aligned). Answers false if something smaller is mapped there.
     pub fn set_huge(&mut self, address: u64, entry: Entry) -> Result<bool, NoMemory> {
+        let root = self.root();
         let slot = &mut self.lower_table(address, 1)?[index(address, 1)];
         if *slot != 0 {
             if *slot & HUGE != 0 || table(*slot).iter().any(|&e| e != 0) {
                 return Ok(false);
             }
-            free_table(Pfn::of(*slot & ADDRESS));
+            let unused = Pfn::of(*slot & ADDRESS);
+            *slot = 0;
+            tlb::forget_tables(root);
+            free_table(unused);
         }
         *slot = entry.0 | HUGE;
         Ok(true)

@@ -9,7 +9,7 @@ use super::lock::Lock;
 use super::map::{Area, AreaMap, Backing, FileBacking};
 use super::paging::{Entry, NO_EXECUTE, NoMemory, PRESENT, PageTable, WRITABLE};
 use super::patch::Patches;
-use crate::gate;
+use super::tlb::Dropped;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -330,11 +330,11 @@ impl Inner {
     /// Takes the entries of a range out and gives their frames back.
     pub fn drop_pages(&mut self, range: Range<u64>) -> Result<(), Errno> {
         self.peak();
-        let mut dropped = Dropped::default();
+        let mut dropped = Dropped::new(self.table.root());
         let resident = &mut self.resident;
-        let result = self.table.change(range, &mut |address, entry, huge| {
+        let result = self.table.change(range, &mut |address, entry, _| {
             dropped.note(address, entry);
-            release(entry, huge, resident);
+            *resident = resident.saturating_sub(dropped.release(entry));
             Entry(0)
         });
         dropped.flush();
@@ -343,14 +343,14 @@ impl Inner {
 
     /// The same for the pages of a file that changed: private copies stay.
     fn drop_file_pages(&mut self, range: Range<u64>, shared: bool) -> Result<(), NoMemory> {
-        let mut dropped = Dropped::default();
+        let mut dropped = Dropped::new(self.table.root());
         let resident = &mut self.resident;
-        let result = self.table.change(range, &mut |address, entry, huge| {
+        let result = self.table.change(range, &mut |address, entry, _| {
             if !shared && entry.is_frame() && frame::is_exclusive(entry.pfn()) {
                 return entry;
             }
             dropped.note(address, entry);
-            release(entry, huge, resident);
+            *resident = resident.saturating_sub(dropped.release(entry));
             Entry(0)
         });
         dropped.flush();
@@ -393,7 +393,7 @@ impl Inner {
         self.areas.change(area.range(), |area| area.prot = prot);
         let area = Area { prot, ..area };
         let shared = area.backing.is_shared();
-        let mut lost = Dropped::default();
+        let mut lost = Dropped::new(self.table.root());
         self.table
             .change(area.range(), &mut |address, entry, huge| {
                 let own = entry.is_frame()
@@ -480,53 +480,16 @@ fn wanted(len: u64, backing: &Backing) -> Wanted {
     }
 }
 
-/// Gives back what a leaf entry holds.
-fn release(entry: Entry, huge: bool, resident: &mut u64) {
-    if entry.is_frame() {
-        *resident = resident.saturating_sub(if huge { 512 } else { 1 });
-        if huge {
-            frame::put_block(entry.pfn(), frame::HUGE_ORDER);
-        } else {
-            frame::put(entry.pfn());
-        }
-    }
-}
-
-/// Translations that the TLB may still have.
-#[derive(Default)]
-pub struct Dropped {
-    pages: usize,
-    last: u64,
-}
-
-impl Dropped {
-    pub fn note(&mut self, address: u64, entry: Entry) {
-        if entry.is_present() {
-            self.pages += 1;
-            self.last = address;
-        }
-    }
-
-    /// Flushes what was noted: one page alone, more than one by reloading CR3 of whatever space is active.
-    pub fn flush(&self) {
-        match self.pages {
-            0 => {}
-            1 => gate::invalidate_page(self.last),
-            _ => crate::task::flush_tlb(),
-        }
-    }
-}
-
 impl Drop for Inner {
     fn drop(&mut self) {
-        let resident = &mut self.resident;
+        // No CPU uses the tables any more, so nothing is noted.
+        let mut dropped = Dropped::new(self.table.root());
         // Whole entries only, so nothing is split and nothing can run out.
-        let _ = self
-            .table
-            .change(0..USER_END + PAGE, &mut |_, entry, huge| {
-                release(entry, huge, resident);
-                Entry(0)
-            });
+        let _ = self.table.change(0..USER_END + PAGE, &mut |_, entry, _| {
+            dropped.release(entry);
+            Entry(0)
+        });
+        dropped.flush();
     }
 }
 

@@ -9,7 +9,7 @@ use crate::drivers::random;
 use crate::mm::kernel_space::KernelStack;
 use crate::mm::layout::PAGE;
 use crate::mm::{frame, heap, paging};
-use crate::task::{Process, entry};
+use crate::task::{Process, entry, sched};
 use crate::{boot, net, percpu, sys, time};
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -205,7 +205,7 @@ impl ProcSource for Source {
     }
 
     fn cpu_count(&self) -> u32 {
-        sys::CPUS as u32
+        sched::cpu_count()
     }
 
     fn cpu(&self) -> CpuInfo {
@@ -248,10 +248,10 @@ impl ProcSource for Source {
         random_bytes()
     }
     fn network(&self, file: NetFile, out: &mut Vec<u8>) {
-        net::network().show(file, out);
+        net::show(file, out);
     }
     fn interfaces(&self) -> Vec<NetInterface> {
-        net::network().sysfs_interfaces()
+        net::interfaces()
     }
     fn kernel_command_line(&self) -> String {
         boot::command_line()

@@ -1,7 +1,6 @@
 //! What stat and status tell about a process or one of its threads.
 
 use super::maps;
-use crate::percpu;
 use crate::task::thread::{State, Thread};
 use crate::task::{Process, signal};
 use alloc::sync::Arc;
@@ -76,7 +75,7 @@ pub fn info(process: &Process, tid: u32) -> Option<ProcessInfo> {
         arg_end: exec.args.end,
         env_start: exec.env.start,
         env_end: exec.env.end,
-        cpu: percpu::this().cpu,
+        cpu: shown.last_cpu(),
         affinity: shown.affinity.load(Ordering::Relaxed),
         voluntary_switches: process.switches.load(Ordering::Relaxed),
         no_new_privs: process.state.prctl.no_new_privs.load(Ordering::Relaxed) != 0,

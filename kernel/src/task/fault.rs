@@ -154,6 +154,7 @@ pub fn die(signal: Signal, frame: &Frame, info: &Siginfo) -> ! {
     if is_crash {
         report(signal, frame, info);
     }
+    crate::trace::process_killed(signal);
     super::wait::end_process(128 + signal.number())
 }
 

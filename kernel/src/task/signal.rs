@@ -154,9 +154,11 @@ pub fn interrupts(thread: &Thread) -> bool {
 }
 
 /// After a change of the mask or an arrival: has the running thread come back to it.
-fn note_pending(thread: &Thread) {
-    if core::ptr::eq(thread, percpu::current()) {
+pub fn note_pending(thread: &Thread) {
+    if percpu::is_current(thread) {
         percpu::request_work();
+    } else {
+        super::sched::notify(thread);
     }
     // It may be asleep even so: an idle processor stays with the thread that slept last.
     thread.wake_up();
@@ -354,6 +356,7 @@ pub fn deliver(frame: &mut Frame) {
 
 fn act(thread: &Thread, frame: &mut Frame, mut info: Siginfo) {
     thread.process.timers.delivered(&mut info);
+    crate::trace::signal(&info);
     let Ok(signal) = Signal::new(info.signo as u64) else {
         return;
     };

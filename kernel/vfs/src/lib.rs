@@ -24,9 +24,12 @@ mod fdtable;
 mod file;
 mod host;
 mod inode;
+mod inotify;
 mod io;
 mod memfs;
 mod mount;
+mod mqueue;
+mod notify;
 mod open;
 mod ops;
 mod page;
@@ -52,10 +55,14 @@ pub use fdtable::{FdEntry, FdTable};
 pub use file::{File, Mapping};
 pub use host::Host;
 pub use inode::{Inode, InodeRef, Link, Mapper, NewNode, Position};
+pub use inotify::{Inotify, inotify};
 pub use io::{Sink, SliceSink, SliceSource, Source, UserMemory};
 pub use linux_abi::Errno;
 pub use memfs::{MemFs, MemfdStore};
 pub use mount::{Mount, MountSpec, PathText, Place};
+pub use mqueue::{
+    MqNotify, MqNotifyHow, MqOpen, MqSize, Mqueue, check_priority, mq_open, mq_unlink,
+};
 pub use ops::{FileOps, SeekKind};
 pub use page::{PAGE_SIZE, Page, PageRef};
 pub use pipe::{Pipe, PipeEnd, pipe};
