@@ -174,7 +174,8 @@ def test_what_follows_a_call_that_does_not_return_is_not_reached_from_it(reach_o
 def test_what_a_jump_table_leads_to_is_not_what_lies_before_it(reach_of):
     """The target follows padding, and its number comes from before the jump."""
     body = """
-    __asm__(".globl pick\\n.type pick,@function\\npick:\\n.cfi_startproc\\n  mov (%rsi), %rax\\n  lea table(%rip), %rdx\\n"
+    __asm__(".globl pick\\n.type pick,@function\\npick:\\n.cfi_startproc\\n"
+            "  mov (%rsi), %rax\\n  lea table(%rip), %rdx\\n"
             "  movslq (%rdx,%rdi,4), %rcx\\n  add %rdx, %rcx\\n  jmp *%rcx\\n  nopl (%rax)\\n"
             "1:  syscall\\n  ret\\n.cfi_endproc\\n.section .rodata\\ntable: .long 1b - table\\n.text\\n");
     long pick(long, long *);
