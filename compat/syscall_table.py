@@ -18,8 +18,8 @@ LEVELS = {
     "missing": "not provided yet (ENOSYS)",
 }
 COLOURS = {"full": "green", "partial": "yellow", "stub": "yellow", "refused": "red", "missing": "red"}
-# What a program that makes the call does not get.
-UNCOVERED = frozenset({"refused", "missing"})
+WITH_HANDLER = frozenset({"full", "partial", "stub"})
+UNCOVERED = frozenset(LEVELS) - WITH_HANDLER
 ALL_BITS = (1 << 64) - 1
 
 Row = TypeVar("Row")
@@ -35,6 +35,10 @@ class Call:
     level: str
     note: str
     essential: str = ""
+
+    @property
+    def has_handler(self) -> bool:
+        return self.level in WITH_HANDLER
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ fn run() -> Result<(), String> {
         "{}\n{}\n{}",
         info(&table.call)?,
         wrappers(&table.call)?,
-        dispatch(&table.call)
+        handlers(&table.call)
     );
     let out = PathBuf::from(env::var("OUT_DIR").map_err(|e| e.to_string())?);
     let parts = parts::code(&table.call, &table.part)?;
@@ -180,7 +180,7 @@ fn wrappers(rows: &[Row]) -> Result<String, String> {
         let regs = if row.args.is_empty() { "_regs" } else { "regs" };
         let _ = writeln!(
             out,
-            "/// {name}(2)\n#[inline(never)]\npub fn sys_{name}<K: Kernel>(k: &K, {regs}: &Regs) -> SysResult {{\n    crate::sys::{component}::{name}(k{passed})\n}}",
+            "/// {name}(2)\n#[inline]\npub fn sys_{name}<K: Kernel>(k: &K, {regs}: &Regs) -> SysResult {{\n    crate::sys::{component}::{name}(k{passed})\n}}",
             name = row.name,
             component = row.component,
         );
@@ -188,13 +188,24 @@ fn wrappers(rows: &[Row]) -> Result<String, String> {
     Ok(out)
 }
 
-fn dispatch(rows: &[Row]) -> String {
+/// The handlers as a macro that calls another, so that this crate and the kernel each make of them what they need.
+fn handlers(rows: &[Row]) -> String {
     let mut out = String::from(
-        "/// Runs the call `nr` with the arguments of `regs`.\n#[inline]\npub fn dispatch<K: Kernel>(k: &K, nr: usize, regs: &Regs) -> SysResult {\n    match nr {\n",
+        "/// Calls `$make!` with a line `(NUMBER, SYMBOL, function)` for every call that has a handler.\n#[macro_export]\nmacro_rules! for_each_handler {\n    ($make:ident) => {\n        $make! {\n",
     );
     for row in rows.iter().filter(|row| row.level.has_handler()) {
-        let _ = writeln!(out, "        {} => sys_{}(k, regs),", row.nr, row.name);
+        let _ = writeln!(
+            out,
+            "            ({}, \"compat.sys.{name}\", $crate::table::sys_{name})",
+            row.nr,
+            name = row.name
+        );
     }
-    out.push_str("        _ => no_handler(k, nr),\n    }\n}\n");
+    out.push_str("        }\n    };\n}\n");
+    let slots = rows.last().map_or(0, |row| row.nr + 1);
+    let _ = writeln!(
+        out,
+        "/// One more than the highest number.\npub const SLOTS: usize = {slots};"
+    );
     out
 }

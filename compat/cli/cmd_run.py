@@ -37,6 +37,7 @@ OF_USER = ("LANG", "LANGUAGE", "TZ")
     callback=parse_additions,
     help="Add a file or directory.",
 )
+@click.option("--minimal", is_flag=True, help="Give PROGRAM a kernel of only what it can reach, as compat wrap does.")
 @click.option("--cwd", metavar="DIR", callback=parse_cwd, help="Working directory; default: this one, or the image's.")
 @click.option("-p", "--publish", multiple=True, metavar="[IP:]HOST:GUEST[/udp]", help="Lead a port of the host inside.")
 @click.option("--net", metavar="KIND", help="user (default), none, or tap[:NAME][,ip=..][,gateway=..][,dns=..] ...")
@@ -58,6 +59,8 @@ def command(
     pcap: Path | None,
     platform: str | None,
     json_stats: Path | None,
+    *,
+    minimal: bool,
 ) -> None:
     """Run PROGRAM, wrapping it on the fly, or an IMAGE made by `compat wrap`.
 
@@ -90,9 +93,11 @@ def command(
     if found.kind is Kind.IMAGE:
         if additions:
             raise CompatError("--add needs a PROGRAM: an image is complete", "add the files with compat wrap --add")
+        if minimal:
+            raise CompatError("--minimal needs a PROGRAM: an image has its kernel already")
         image, arg0, arguments = _checked_image(found.path), None, list(args)
     else:
-        image, arg0 = _wrapped(found, additions), found.arg0
+        image, arg0 = _wrapped(found, additions, minimal=minimal), found.arg0
         arguments = [*found.prefix, *args]
         cwd = cwd or os.getcwd()
     launch(
@@ -133,15 +138,19 @@ def _checked_image(path: str) -> Path:
     return Path(path)
 
 
-def _wrapped(program: Program, additions: tuple[Addition, ...]) -> Path:
+def _wrapped(program: Program, additions: tuple[Addition, ...], *, minimal: bool) -> Path:
     from compat.cache import cached_image
 
     def build(output: Path) -> dict[str, os.stat_result]:
         from compat.cli.report import watch
+        from compat.select.model import SelectRequest
         from compat.wrap import wrap
 
         with watch() as progress:
-            return wrap(WrapRequest(program=program, output=output, additions=additions), progress).inputs
+            # The whole kernel is there already, and on the fly its size matters little.
+            select = SelectRequest(everything=not minimal)
+            request = WrapRequest(program=program, output=output, additions=additions, select=select, describe=False)
+            return wrap(request, progress).inputs
 
-    key: list[object] = [program.exe, program.scripts, [(item.host, item.guest) for item in additions]]
+    key: list[object] = [program.exe, program.scripts, [(item.host, item.guest) for item in additions], minimal]
     return cached_image(key, build)

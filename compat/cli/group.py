@@ -14,6 +14,7 @@ from compat.errors import STATUS_CANNOT_RUN, STATUS_INTERNAL, CompatError
 
 COMMANDS = {
     "doctor": "What this machine offers, and what to do about what it lacks.",
+    "inspect": "What is in an image.",
     "report": "Say before the boot whether a program will run.",
     "run": "Run a program or an image.",
     "stats": "What running instances do: packets, sockets, memory, exits.",

@@ -12,6 +12,7 @@ mod libc_mem;
 mod mm;
 mod net;
 mod notice;
+mod parts;
 mod percpu;
 mod proc_source;
 mod symbols;

@@ -5,7 +5,6 @@ mod config;
 pub mod exec;
 mod files;
 mod image;
-mod net_files;
 mod start_info;
 
 pub use config::Config;
@@ -62,7 +61,6 @@ fn start(start_info: u64) -> Result<(), String> {
     let cmdline = String::from_utf8_lossy(info.cmdline);
     CMDLINE.call_once(|| cmdline.clone().into_owned());
     init_time(&cmdline);
-    drivers::network::init(&cmdline);
     drivers::init(&cmdline, &config.seed);
     let streams = tty::Streams {
         kinds: config.streams,
@@ -74,8 +72,7 @@ fn start(start_info: u64) -> Result<(), String> {
     let std_files = tty::open_std_files(&streams);
     let files = files::mount(&config)
         .map_err(|why| format!("the root file system cannot be mounted: {why:?}"))?;
-    let net = net::init(&config);
-    net_files::write(&files, &config, net.as_ref());
+    net::init(&config, &files);
     let config = CONFIG.call_once(|| config);
     exec::start_first(config, files, std_files)
 }

@@ -225,10 +225,10 @@ impl ProcSource for Source {
         random_bytes()
     }
     fn network(&self, file: NetFile, out: &mut Vec<u8>) {
-        net::network().show(file, out);
+        net::show(file, out);
     }
     fn interfaces(&self) -> Vec<NetInterface> {
-        net::network().sysfs_interfaces()
+        net::interfaces()
     }
     fn kernel_command_line(&self) -> String {
         boot::command_line()

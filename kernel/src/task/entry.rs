@@ -4,7 +4,7 @@
 use super::frame::Frame;
 use super::process::Process;
 use super::{sched, signal};
-use crate::sys::Caller;
+use crate::sys::{Caller, dispatch};
 use crate::{drivers, gate, percpu, time};
 use alloc::sync::Arc;
 use linux_abi::{Errno, SaFlags, SigAction};
@@ -29,12 +29,8 @@ extern "C" fn syscall_from_ring3(frame: &mut Frame) {
         frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9,
     ]);
     let caller = Caller::new(frame);
-    let result = syscall_shim::dispatch(&caller, frame_nr(&caller), &regs);
+    let result = dispatch(&caller, &regs);
     caller.finish(result);
-}
-
-fn frame_nr(caller: &Caller) -> usize {
-    caller.number() as usize
 }
 
 /// Last thing before the program goes on: interrupts, other threads, signals.
