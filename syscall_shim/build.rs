@@ -3,6 +3,9 @@
 //! What a row must have: a unique number and name, arguments, a level. `full` and `partial` need a `test`, all but
 //! `full` need a `note`, `refused` needs an `errno`. A level that claims an implementation is compiled as a call of
 //! `sys::<component>::<name>`, so it does not build without one.
+#[path = "build/pointers.rs"]
+mod pointers;
+
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -66,8 +69,9 @@ fn run() -> Result<(), String> {
     let table: Table = toml::from_str(&text).map_err(|e| e.to_string())?;
     check(&table.call)?;
     let code = format!(
-        "{}\n{}\n{}",
+        "{}\n{}\n{}\n{}",
         info(&table.call)?,
+        pointers::table(&table.call)?,
         wrappers(&table.call)?,
         handlers(&table.call)
     );

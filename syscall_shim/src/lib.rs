@@ -18,6 +18,7 @@ pub mod kernel;
 mod mock;
 #[cfg(test)]
 mod parts_tests;
+pub mod pointers;
 pub mod state;
 pub mod sys;
 pub mod table;
