@@ -12,6 +12,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from compat._constants import write_constants
+
 TABLE = Path("syscall_shim/syscalls.toml")
 ARCHIVE = "libkernel.a"
 LINKER_SCRIPT = Path("kernel/kernel.ld")
@@ -31,6 +33,7 @@ def build_native(root: Path, destination: Path, *, parts: frozenset[str] = PARTS
     target = Path(os.environ.get("CARGO_TARGET_DIR", root / "target"))
     release = target / "release"
     shutil.copyfile(root / TABLE, destination / TABLE.name)
+    write_constants(root, destination / "constants.json")
     if "monitor" in parts:
         _cargo(root, "monitor", *STATIC)
         _install_stripped(target / TARGET / "release" / "compat-monitor", destination / "compat-monitor")

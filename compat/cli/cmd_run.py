@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -25,9 +25,7 @@ OF_USER = ("LANG", "LANGUAGE", "TZ")
 @click.argument("program", metavar="PROGRAM|IMAGE")
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
 @click.option("-m", "--mem", metavar="SIZE", help="Memory of the machine, 8M to 128G; default: 512M.")
-@click.option(
-    "--cpus", type=click.IntRange(1, 64), default=1, show_default=True, help="Virtual CPUs. The kernel uses one so far."
-)
+@click.option("--cpus", type=click.IntRange(1, 64), default=1, show_default=True, help="Virtual CPUs.")
 @click.option("-e", "--env", multiple=True, metavar="K=V", callback=parse_environment, help="Set a variable.")
 @click.option(
     "--add",
@@ -45,23 +43,7 @@ OF_USER = ("LANG", "LANGUAGE", "TZ")
 @click.option("--pcap", type=click.Path(path_type=Path), metavar="FILE", help="Write the packets to FILE.")
 @click.option("--platform", type=click.Choice(["kvm", "qemu"]), help="Default: kvm where /dev/kvm opens, else qemu.")
 @click.option("--json-stats", type=click.Path(path_type=Path), metavar="FILE", help="Write figures of the run.")
-def command(
-    program: str,
-    args: tuple[str, ...],
-    mem: str | None,
-    cpus: int,
-    env: tuple[str, ...],
-    additions: tuple[Addition, ...],
-    cwd: str | None,
-    publish: tuple[str, ...],
-    net: str | None,
-    allow_net: tuple[str, ...],
-    pcap: Path | None,
-    platform: str | None,
-    json_stats: Path | None,
-    *,
-    minimal: bool,
-) -> None:
+def command(**options: Any) -> None:
     """Run PROGRAM, wrapping it on the fly, or an IMAGE made by `compat wrap`.
 
     A bare name is searched in PATH. ARGS after -- go to the program; options stand before or after PROGRAM. TERM (on a
@@ -85,8 +67,27 @@ def command(
       127  no such program, or a library or interpreter of it is missing
        70  an error inside compat: a bug
     """
-    if cpus > 1:
-        print(f"compat: --cpus {cpus}: the kernel uses one CPU so far", file=sys.stderr, flush=True)
+    launch(prepare(**options))
+
+
+def prepare(
+    program: str,
+    args: tuple[str, ...],
+    mem: str | None,
+    cpus: int,
+    env: tuple[str, ...],
+    additions: tuple[Addition, ...],
+    cwd: str | None,
+    publish: tuple[str, ...],
+    net: str | None,
+    allow_net: tuple[str, ...],
+    pcap: Path | None,
+    platform: str | None,
+    json_stats: Path | None,
+    *,
+    minimal: bool,
+) -> RunRequest:
+    """What the options ask for; a PROGRAM is wrapped."""
     memory = _memory(mem) if mem is not None else None
     network = parse_network(net, publish, allow_net, pcap)
     found = find_program(program)
@@ -100,19 +101,17 @@ def command(
         image, arg0 = _wrapped(found, additions, minimal=minimal), found.arg0
         arguments = [*found.prefix, *args]
         cwd = cwd or os.getcwd()
-    launch(
-        RunRequest(
-            image=image,
-            args=arguments,
-            env=[*_passed_on(found.kind), *env],
-            arg0=arg0,
-            cwd=cwd,
-            memory=memory,
-            cpus=cpus,
-            json_stats=json_stats,
-            platform=platform,
-            network=network,
-        )
+    return RunRequest(
+        image=image,
+        args=arguments,
+        env=[*_passed_on(found.kind), *env],
+        arg0=arg0,
+        cwd=cwd,
+        memory=memory,
+        cpus=cpus,
+        json_stats=json_stats,
+        platform=platform,
+        network=network,
     )
 
 

@@ -19,5 +19,6 @@ mod symbols;
 mod sys;
 mod task;
 mod time;
+mod trace;
 mod tty;
 mod vdso;

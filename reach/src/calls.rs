@@ -10,6 +10,7 @@ use crate::flow::Flow;
 use crate::link::{Definition, Program};
 use crate::module::{Function, Module};
 use crate::pointers::To;
+use crate::returns::Returns;
 use crate::sweep::Kind;
 use crate::values::{Place, Values, values};
 use crate::walk::{Id, Walk};
@@ -39,6 +40,9 @@ pub struct Calls<'a> {
     program: &'a Program,
     walk: &'a Walk<'a>,
     flows: FxHashMap<Id, Option<Flow>>,
+    returns: Returns<'a>,
+    /// Functions whose calls that do not return are cut off.
+    cut: FxHashSet<Id>,
     importers: FxHashMap<(usize, u64), Vec<(usize, u64)>>,
 }
 
@@ -62,6 +66,8 @@ impl<'a> Calls<'a> {
             program,
             walk,
             flows: FxHashMap::default(),
+            returns: Returns::new(program),
+            cut: FxHashSet::default(),
             importers: FxHashMap::default(),
         }
     }
@@ -205,7 +211,19 @@ impl<'a> Calls<'a> {
         answer
     }
 
+    /// What is known within one function. Calls that never return are looked for only where it matters.
     fn local(&mut self, at: Where, place: Place) -> Option<Values> {
+        let found = self.values(at, place)?;
+        if found.unknown.is_none() || !self.cut.insert(at.id) {
+            return Some(found);
+        }
+        if let Some(Some(flow)) = self.flows.get_mut(&at.id) {
+            self.returns.cut(at.id.module as usize, flow);
+        }
+        self.values(at, place)
+    }
+
+    fn values(&mut self, at: Where, place: Place) -> Option<Values> {
         let module = self.program.modules.get(at.id.module as usize)?;
         let flow = self.flow(at.id)?;
         let index = flow.at(at.ip)?;
@@ -245,8 +263,14 @@ impl<'a> Calls<'a> {
             }
         }
         let places = found.into_iter().filter_map(|(module, ip)| {
+            // What runs on into the entry lies before it.
+            let inside = if (module, ip) == (number, entry) {
+                ip.checked_sub(1)?
+            } else {
+                ip
+            };
             Some(Where {
-                id: self.walk.at(module, ip)?,
+                id: self.walk.at(module, inside)?,
                 ip,
             })
         });

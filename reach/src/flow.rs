@@ -1,7 +1,7 @@
 //! One function's instructions and the ways between them.
 
 use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind, Register};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::functions::Range;
 use crate::image::Image;
@@ -19,8 +19,11 @@ pub struct Stack {
 pub struct Flow {
     pub insns: Vec<Instruction>,
     index: FxHashMap<u64, usize>,
+    end: u64,
     predecessors: Vec<Vec<u32>>,
     stack: Vec<Stack>,
+    /// Calls that do not return.
+    stops: FxHashSet<usize>,
     /// Jumps whose targets a table or a register holds.
     pub indirect: Vec<usize>,
 }
@@ -39,10 +42,12 @@ impl Flow {
             .map(|(i, insn)| (insn.ip(), i))
             .collect();
         let mut flow = Flow {
-            predecessors: vec![Vec::new(); insns.len()],
+            predecessors: vec![Vec::new(); insns.len() + 1],
             stack: Vec::new(),
+            stops: FxHashSet::default(),
             indirect: Vec::new(),
             index,
+            end: range.end,
             insns,
         };
         flow.connect();
@@ -50,8 +55,21 @@ impl Flow {
         Some(flow)
     }
 
+    /// What follows these calls is not reached from them.
+    pub fn stop_after(&mut self, calls: &[usize]) {
+        if !calls.is_empty() {
+            self.stops.extend(calls);
+            self.predecessors.iter_mut().for_each(Vec::clear);
+            self.indirect.clear();
+            self.connect();
+            self.measure();
+        }
+    }
+
+    /// The number of the instruction at an address; one more than the last for the function's end.
     pub fn at(&self, ip: u64) -> Option<usize> {
-        self.index.get(&ip).copied()
+        let end = || (ip == self.end).then_some(self.insns.len());
+        self.index.get(&ip).copied().or_else(end)
     }
 
     pub fn before(&self, index: usize) -> &[u32] {
@@ -66,7 +84,7 @@ impl Flow {
     pub fn after(&self, index: usize) -> impl Iterator<Item = usize> + use<> {
         let mut found = [None, None];
         if let Some(insn) = self.insns.get(index) {
-            if flows(insn) && index + 1 < self.insns.len() {
+            if flows(insn) && !self.stops.contains(&index) {
                 found[0] = Some(index + 1);
             }
             if is_branch(insn) {
@@ -107,8 +125,8 @@ impl Flow {
     }
 
     fn measure(&mut self) {
-        self.stack = vec![Stack::default(); self.insns.len()];
-        let mut seen = vec![false; self.insns.len()];
+        self.stack = vec![Stack::default(); self.insns.len() + 1];
+        let mut seen = vec![false; self.insns.len() + 1];
         let mut work = Vec::new();
         if let Some(first) = self.stack.first_mut() {
             first.rsp = Some(0);

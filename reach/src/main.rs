@@ -13,6 +13,7 @@ mod module;
 mod paths;
 mod pointers;
 mod report;
+mod returns;
 mod sweep;
 mod symbols;
 mod values;

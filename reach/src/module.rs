@@ -39,7 +39,7 @@ pub struct Module {
     pub stubs: FxHashMap<u32, u32>,
     /// Starts of data objects: every address of data that code or data take.
     pub boundaries: Vec<u32>,
-    /// Branches between functions, by target.
+    /// Branches between functions, by target. What runs on into the target counts as there.
     pub branches: Vec<(u32, u32)>,
     /// Calls and jumps through pointers, by pointer.
     pub slot_branches: Vec<(u32, u32)>,
@@ -159,7 +159,7 @@ impl Module {
             if swept.falls && starts.get(index) == Some(&range.end) {
                 let end = range.end as u32;
                 self.refs.push(Ref {
-                    ip: end - 1,
+                    ip: end,
                     target: end,
                     kind: Kind::Fall,
                     size: 0,

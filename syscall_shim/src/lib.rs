@@ -16,6 +16,9 @@ mod hostile_tests;
 pub mod kernel;
 #[cfg(test)]
 mod mock;
+#[cfg(test)]
+mod parts_tests;
+pub mod pointers;
 pub mod state;
 pub mod sys;
 pub mod table;

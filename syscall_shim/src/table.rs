@@ -1,6 +1,7 @@
 //! The system calls as data, and the way from a number to a handler. Both are made from `syscalls.toml`.
-use crate::decode::{Buffer, Fd, FromReg, Path, Regs};
+use crate::decode::{Buffer, Fd, FromReg, InOut, Out, OutBuffer, Path, Regs};
 use crate::kernel::Kernel;
+use crate::pointers::{Count, Data, Flow, Pointer};
 use crate::user::UserPtr;
 use linux_abi::*;
 

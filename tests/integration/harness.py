@@ -18,6 +18,8 @@ import pytest
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": "/tmp", "LANG": "C.UTF-8", "TZ": "UTC"}
 PASSED_ON = ("XDG_CACHE_HOME", "COMPAT_NATIVE_DIR")
 COMPARED_LINES = 30
+# For whoever looks at how the suite does on a machine with several.
+CPUS = int(os.environ.get("COMPAT_TEST_CPUS", "1"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class Command:
     env: Mapping[str, str] = field(default_factory=dict)
     add: Sequence[str] = ()
     memory: str | None = None
+    cpus: int | None = None
     cwd: str = "/"
     timeout: float = 60
 
@@ -98,6 +101,9 @@ class Guest:
         argv = [*compat_command(), "run", "--platform", self.platform, "--cwd", command.cwd, *extra]
         if command.memory is not None:
             argv += ["-m", command.memory]
+        cpus = command.cpus or CPUS
+        if cpus > 1:
+            argv += ["--cpus", str(cpus)]
         for key, value in {**ENVIRONMENT, **command.env}.items():
             argv += ["-e", f"{key}={value}"]
         for item in command.add:

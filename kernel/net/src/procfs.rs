@@ -47,10 +47,7 @@ impl Network {
                 out,
                 "sk               Eth Pid        Groups   Rmem     Wmem     Dump  Locks    Drops    Inode\n"
             ),
-            NetFile::Packet => put!(
-                out,
-                "sk       RefCnt Type Proto  Iface R Rmem   User   Inode\n"
-            ),
+            NetFile::Packet => self.show_packet(out),
             NetFile::Protocols => self.show_protocols(out),
             NetFile::Icmp => self.show_datagrams(InetProtocol::Icmp, false, out),
             NetFile::Icmp6 => self.show_datagrams(InetProtocol::Icmp, true, out),

@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 mod config;
+mod cpus;
 pub mod exec;
 mod files;
 mod image;
@@ -74,7 +75,15 @@ fn start(start_info: u64) -> Result<(), String> {
         .map_err(|why| format!("the root file system cannot be mounted: {why:?}"))?;
     net::init(&config, &files);
     let config = CONFIG.call_once(|| config);
-    exec::start_first(config, files, std_files)
+    if let Some(text) = &config.trace {
+        let asked = core::str::from_utf8(text).ok();
+        asked.and_then(crate::trace::command).ok_or(
+            "the configuration asks for a trace in words that the kernel does not understand",
+        )?;
+    }
+    exec::start_first(config, files, std_files)?;
+    cpus::start(&cmdline);
+    Ok(())
 }
 
 /// Hands the frames that nothing lies in to the allocator.

@@ -3,11 +3,13 @@
 mod cpu;
 mod maps;
 mod process;
+mod shortage;
 
 use crate::drivers::random;
-use crate::mm::frame;
+use crate::mm::kernel_space::KernelStack;
 use crate::mm::layout::PAGE;
-use crate::task::{Process, entry};
+use crate::mm::{frame, heap, paging};
+use crate::task::{Process, entry, sched};
 use crate::{boot, net, percpu, sys, time};
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -26,6 +28,8 @@ use vfs::{
 /// Longest piece of the program's memory that is shown: its arguments, its environment.
 const MAX_STRINGS: u64 = 8 << 20;
 
+pub use shortage::report;
+
 /// Makes /proc; answers its root.
 pub fn procfs(dev: u64) -> InodeRef {
     vfs::procfs(dev, time::host(), source())
@@ -34,6 +38,11 @@ pub fn procfs(dev: u64) -> InodeRef {
 /// Makes /sys; answers its root.
 pub fn sysfs(dev: u64) -> InodeRef {
     vfs::sysfs(dev, time::host(), source())
+}
+
+/// Makes /sys/fs/cgroup; answers its root.
+pub fn cgroupfs(dev: u64) -> InodeRef {
+    vfs::cgroupfs(dev, time::host(), source())
 }
 
 fn source() -> Arc<dyn ProcSource> {
@@ -169,20 +178,22 @@ impl ProcSource for Source {
             .map(|process| maps::usage(&process.space))
             .unwrap_or_default();
         let taken = (total - free) * PAGE;
+        let files = heap::file_pages() * PAGE;
         SystemMemory {
             total: total * PAGE,
             free: free * PAGE,
-            shared: used.shared,
+            shared: files,
             anonymous: used.anonymous,
-            cached: used.shared,
-            kernel: taken.saturating_sub(used.shared + used.anonymous),
-            committed: used.anonymous,
-            ..SystemMemory::default()
+            cached: files,
+            kernel: taken.saturating_sub(files + used.anonymous),
+            kernel_stacks: KernelStack::bytes(),
+            page_tables: paging::tables() * PAGE,
+            committed: used.anonymous + files,
         }
     }
 
     fn cpu_count(&self) -> u32 {
-        sys::CPUS as u32
+        sched::cpu_count()
     }
 
     fn cpu(&self) -> CpuInfo {

@@ -15,7 +15,6 @@ mod wait;
 
 pub use dispatch::dispatch;
 pub use system::nodename;
-pub use threads::CPUS;
 
 use crate::notice;
 use crate::percpu;

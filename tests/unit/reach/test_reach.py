@@ -144,3 +144,28 @@ def test_a_file_that_is_refused_makes_the_result_unbounded(compile_c, tmp_path):
     reach = find_reach(closure)
     assert reach.unbounded
     assert "truncated" in reach.unknown_files[str(damaged)]
+
+
+def test_a_function_whose_unwind_record_ends_before_the_site(reach_of):
+    """As the C library's clone3: the record ends so that unwinding stops in the new thread."""
+    body = """
+    __asm__(".globl split\\nsplit:\\n.cfi_startproc\\n  mov $39, %eax\\n.cfi_endproc\\n  syscall\\n  ret\\n");
+    void split(void);
+    void _start(void) { split(); call(60, 0); }
+    """
+    reach = reach_of("split", START + body, *BARE, "-s")
+    assert set(reach.calls) == {GETPID, EXIT}
+    assert not reach.unbounded
+
+
+def test_what_follows_a_call_that_does_not_return_is_not_reached_from_it(reach_of):
+    body = """
+    __attribute__((noreturn)) void die(void) { for (;;) call(60, 0); }
+    __asm__(".globl pick\\npick:\\n.cfi_startproc\\n  mov $39, %eax\\n  test %edi, %edi\\n  jne 1f\\n  push %rax\\n"
+            "  call die\\n1:  syscall\\n  ret\\n.cfi_endproc\\n");
+    void pick(int);
+    void _start(void) { pick(call(39, 0) & 1); call(60, 0); }
+    """
+    reach = reach_of("no-return", START + body, *BARE)
+    assert set(reach.calls) == {GETPID, EXIT}
+    assert not reach.unbounded

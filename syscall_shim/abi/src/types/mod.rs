@@ -26,6 +26,7 @@ macro_rules! abi_struct {
 mod dirent;
 mod events;
 mod fs;
+mod ipc;
 mod process;
 mod signal;
 mod socket;
@@ -36,6 +37,7 @@ mod time;
 pub use dirent::*;
 pub use events::*;
 pub use fs::*;
+pub use ipc::*;
 pub use process::*;
 pub use signal::*;
 pub use socket::*;

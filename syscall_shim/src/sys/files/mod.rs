@@ -46,7 +46,7 @@ pub use rename::{rename, renameat, renameat2};
 pub use rw::{pread64, pwrite64, read, write};
 pub use seek::lseek;
 pub use size::{fallocate, ftruncate, truncate};
-pub use splice::splice;
+pub use splice::{splice, tee, vmsplice};
 pub use stat::{fstat, lstat, newfstatat, stat};
 pub use statfs::{fstatfs, statfs};
 pub use statx::statx;
@@ -58,6 +58,7 @@ pub use xattr::{
     lremovexattr, lsetxattr, removexattr, setxattr,
 };
 
+pub(crate) use at::with_place;
 pub(crate) use transfer::broken_pipe;
 
 /// `AT_FDCWD`: paths start from the working directory.
