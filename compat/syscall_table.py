@@ -18,8 +18,8 @@ LEVELS = {
     "missing": "not provided yet (ENOSYS)",
 }
 COLOURS = {"full": "green", "partial": "yellow", "stub": "yellow", "refused": "red", "missing": "red"}
-WITH_HANDLER = frozenset({"full", "partial", "stub"})
-UNCOVERED = frozenset(LEVELS) - WITH_HANDLER
+# What a program that makes the call does not get.
+UNCOVERED = frozenset({"refused", "missing"})
 ALL_BITS = (1 << 64) - 1
 
 Row = TypeVar("Row")
@@ -38,7 +38,7 @@ class Call:
 
     @property
     def has_handler(self) -> bool:
-        return self.level in WITH_HANDLER
+        return self.level not in UNCOVERED
 
 
 @dataclass(frozen=True, slots=True)
