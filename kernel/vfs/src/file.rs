@@ -407,7 +407,7 @@ impl File {
             return if ops.maps_zero() {
                 Ok(Mapping::Zero)
             } else {
-                Err(Errno::ENODEV)
+                ops.map_inode().map(Mapping::Inode).ok_or(Errno::ENODEV)
             };
         }
         if self.kind() != FileType::Regular {

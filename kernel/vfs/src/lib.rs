@@ -35,6 +35,7 @@ mod page;
 mod pipe;
 mod procfs;
 mod pseudo;
+mod ringmem;
 mod sysfs;
 mod timerfd;
 pub mod tty;
@@ -68,6 +69,7 @@ pub use procfs::{
     CpuInfo, Limit, MapEntry, MemoryUse, NetFile, NetInterface, ProcPlace, ProcSource, ProcessInfo,
     SystemMemory, Uname, procfs,
 };
+pub use ringmem::{RingMemory, RingWindow};
 pub use sysfs::sysfs;
 pub use timerfd::{TimerFd, TimerSpec, timerfd};
 pub use types::{

@@ -1,5 +1,6 @@
 //! Files that are not simply data at offsets: pipes, devices, event descriptors, generated text.
 use crate::Result;
+use crate::inode::InodeRef;
 use crate::io::{Sink, Source, UserMemory};
 use crate::types::{FileType, Metadata, poll};
 use crate::wait::WaitList;
@@ -86,6 +87,11 @@ pub trait FileOps: Any + Send + Sync {
     /// Whether mmap(2) of this gives anonymous memory (/dev/zero).
     fn maps_zero(&self) -> bool {
         false
+    }
+
+    /// What mmap(2) of this maps, if anything.
+    fn map_inode(&self) -> Option<InodeRef> {
+        None
     }
 
     /// Further lines of /proc/pid/fdinfo/N.
