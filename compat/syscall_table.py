@@ -24,8 +24,6 @@ ALL_BITS = (1 << 64) - 1
 
 Row = TypeVar("Row")
 
-WITH_HANDLER = frozenset({"full", "partial", "stub"})
-
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -37,6 +35,10 @@ class Call:
     level: str
     note: str
     essential: str = ""
+
+    @property
+    def has_handler(self) -> bool:
+        return self.level not in UNCOVERED
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +78,6 @@ class Part:
                 yield value
         if rest:
             yield Value(hex(rest), "missing")
-
-    @property
-    def has_handler(self) -> bool:
-        return self.level in WITH_HANDLER
 
 
 def read_table(path: Path) -> list[Call]:

@@ -55,7 +55,7 @@ def wrap(request: WrapRequest, progress: Progress | None = None) -> WrapReport:
     monitor = native.native_file(native.MONITOR) if request.standalone else None
     tree = Tree(keep_ids=request.keep_ids)
     libraries, closure, added = _fill(tree, request)
-    kernel, selection = select_kernel(request.select, lambda: analyse(closure, tree, progress.analysing))
+    kernel, selection = select_kernel(request.select, lambda table: analyse(closure, tree, table, progress.analysing))
     layout = plan_layout(tree)
     plans, summary = make_plans(tree, layout, progress.planning)
     sizes = build_image(

@@ -15,9 +15,11 @@ from compat.syscall_table import Call
 ALWAYS = frozenset({"exit", "exit_group", "restart_syscall", "rt_sigreturn"})
 
 
-def choose(
-    request: SelectRequest, table: Sequence[Call], analyse: Callable[[], Sequence[Reach]]
-) -> tuple[str, frozenset[str], list[str]]:
+Analyse = Callable[[Sequence[Call]], Sequence[Reach]]
+"""From the table of system calls to what each program of the image reaches."""
+
+
+def choose(request: SelectRequest, table: Sequence[Call], analyse: Analyse) -> tuple[str, frozenset[str], list[str]]:
     """The method, the chosen calls that have handlers, and notes. `analyse` is asked only if it matters."""
     handlers = frozenset(call.name for call in table if call.has_handler)
     include = expand(request.include, table)
@@ -62,13 +64,13 @@ def _check(include: frozenset[str], exclude: frozenset[str]) -> None:
 
 
 def _base(
-    request: SelectRequest, table: Sequence[Call], analyse: Callable[[], Sequence[Reach]]
+    request: SelectRequest, table: Sequence[Call], analyse: Analyse
 ) -> tuple[str, frozenset[str] | None, list[str]]:
     """None: all of them."""
     if request.everything:
         return "all", None, []
     if request.profile is None:
-        names, notes = _reached(table, analyse())
+        names, notes = _reached(table, analyse(table))
         return ("analysis" if names is not None else "all"), names, notes
     made = frozenset(read_profile(request.profile))
     known = {call.name: call for call in table}
@@ -78,7 +80,7 @@ def _base(
         used = {known[name].component for name in made & known.keys()}
         made |= {call.name for call in table if call.component in used}
     elif request.margin is Margin.REACH:
-        names, more = _reached(table, analyse())
+        names, more = _reached(table, analyse(table))
         notes += more
         if names is None:
             return "all", None, notes

@@ -7,14 +7,13 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from compat import native
 from compat.cache import cache_dir
 from compat.image import Kernel, parse_kernel, read_kernel
-from compat.reach.model import Reach
-from compat.select.choose import choose
+from compat.select.choose import Analyse, choose
 from compat.select.linker import LINKER, has_linker, link, read_parts
 from compat.select.model import Selection, SelectRequest, Uplinks
 from compat.syscall_table import Call, read_table
@@ -29,7 +28,7 @@ _WITHOUT = {
 }
 
 
-def select_kernel(request: SelectRequest, analyse: Callable[[], Sequence[Reach]]) -> tuple[Kernel, Selection]:
+def select_kernel(request: SelectRequest, analyse: Analyse) -> tuple[Kernel, Selection]:
     """The kernel, and what is in it. `analyse` is asked only if the choice needs it."""
     table = read_table(native.native_file(native.TABLE))
     handlers = frozenset(call.name for call in table if call.has_handler)

@@ -86,6 +86,11 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
+def unwind_on_sigterm() -> None:
+    """SIGTERM ends this program as Ctrl-C does: by way of everything that ends what it has started."""
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+
+
 def shell_status(returncode: int) -> int:
     """Popen gives -N for signal N."""
     return returncode if returncode >= 0 else 128 - returncode

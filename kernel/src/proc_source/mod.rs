@@ -250,6 +250,9 @@ impl ProcSource for Source {
     fn network(&self, file: NetFile, out: &mut Vec<u8>) {
         net::show(file, out);
     }
+    fn set_local_port_range(&self, text: &[u8]) -> Result<(), Errno> {
+        net::network().set_local_port_range(text)
+    }
     fn interfaces(&self) -> Vec<NetInterface> {
         net::interfaces()
     }

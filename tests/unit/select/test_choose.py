@@ -30,7 +30,7 @@ def reach(*numbers: int, **more: object) -> Reach:
 
 
 def pick(request: SelectRequest, *reaches: Reach) -> tuple[str, set[str], list[str]]:
-    method, calls, notes = choose(request, TABLE, lambda: reaches)
+    method, calls, notes = choose(request, TABLE, lambda _table: reaches)
     return method, set(calls), notes
 
 
@@ -108,7 +108,7 @@ def test_a_trace_is_no_bound_where_the_analysis_has_none(tmp_path: Path) -> None
 def test_the_analysis_is_not_asked_in_vain(tmp_path: Path) -> None:
     (tmp_path / "trace").write_text("read(0, 1, 2) = 2\n")
 
-    def never() -> list[Reach]:
+    def never(_table: object) -> list[Reach]:
         raise AssertionError
 
     for request in (SelectRequest(everything=True), SelectRequest(profile=tmp_path / "trace")):
