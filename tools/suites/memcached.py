@@ -17,7 +17,7 @@ from tests.integration import harness
 from tests.integration.harness import ENVIRONMENT, TimeLimitError
 from tests.integration.servers.place import Place
 from tools.suites.report import Report
-from tools.suites.source import SuiteError
+from tools.suites.source import SuiteError, fetch
 
 PACKAGE = "memcached"
 MEMCACHED = "/usr/bin/memcached"
@@ -59,10 +59,10 @@ exec {program} "$@"
 TIMED_RUN = '#!/bin/sh\nshift\nexec "$@"\n'
 
 
-def prepare(source: Path, folder: Path, place: Place) -> Path:
+def prepare(folder: Path, place: Place) -> Path:
     """A copy with programs where the suite expects those that were built."""
     work = folder / "suite"
-    shutil.copytree(source, work, symlinks=True)
+    shutil.copytree(fetch(PACKAGE), work, symlinks=True)
     library = work / "t/lib/MemcachedTest.pm"
     # Only the suite's own build has this option.
     library.write_text(library.read_text().replace('$args .= " -o relaxed_privileges";', ""))

@@ -128,6 +128,11 @@ pub trait SocketOps: Any + Send + Sync {
         Err(Errno::ENOTTY)
     }
 
+    /// A datagram from the kernel itself: mq_notify(2) tells by a netlink socket.
+    fn deliver(&self, _datagram: &[u8]) -> Result<()> {
+        Err(Errno::EINVAL)
+    }
+
     /// The inode number under which fstat(2) and /proc know the socket: told once, when it gets a descriptor.
     fn set_inode(&self, _ino: u64) {}
 
