@@ -38,6 +38,10 @@ class Call:
     note: str
     essential: str = ""
 
+    @property
+    def has_handler(self) -> bool:
+        return self.level in WITH_HANDLER
+
 
 @dataclass(frozen=True, slots=True)
 class Value:
@@ -76,10 +80,6 @@ class Part:
                 yield value
         if rest:
             yield Value(hex(rest), "missing")
-
-    @property
-    def has_handler(self) -> bool:
-        return self.level in WITH_HANDLER
 
 
 def read_table(path: Path) -> list[Call]:
