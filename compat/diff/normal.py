@@ -28,8 +28,9 @@ FIRST_ARGUMENTS |= {"sendmsg": 1, "select": 1, "pselect6": 1, "futex": 2, "execv
 LUCK = frozenset({"futex", "sched_yield", "restart_syscall", "membarrier"})
 # When the others come is luck as well.
 FAULTS = frozenset({"SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGTRAP", "SIGSYS"})
-# How often the heap has to grow, and what is trimmed of a mapping, depends on where it lies.
-PLACED = frozenset({"brk", "munmap"})
+# How often the heap has to grow, and what is trimmed of a mapping, depends on where it lies; the C library asks for
+# random bytes when an allocation or a name does not suit it.
+PLACED = frozenset({"brk", "munmap", "getrandom"})
 # How a file of the machine's own is read depends on what is in it.
 READS = frozenset({"read", "pread64", "lseek", "readv", "preadv"})
 # Even whether it is there is no question of how the system works.

@@ -152,7 +152,7 @@ class Rendering:
 
     def _number(self, before: str, structure: Structure, value: int, *, changed: bool) -> str:
         after = _one(self.call.after, structure, value) if changed else None
-        if self.call.row.name == "sendfile" and after is not None:
+        if self.call.row.name == "sendfile" and after is not None and after != before:
             return f"[{before}] => [{after}]"
         # Of the calls that move data between files only the offset before is shown.
         shown = after is not None and after != before and self.call.row.name not in OFFSETS
@@ -244,7 +244,7 @@ def _fcntl(self: Rendering) -> list[str]:
     if lock is not None:
         kind, whence, _, start, length, pid = lock
         kinds = {0: "F_RDLCK", 1: "F_WRLCK", 2: "F_UNLCK"}
-        text = f"{{l_type={kinds.get(kind, kind)}, l_whence={name_of(families.SEEK, whence)}, "
+        text = f"{{l_type={kinds.get(kind, hex(kind))}, l_whence={name_of(families.SEEK, whence)}, "
         return [*words, f"{text}l_start={start}, l_len={length}{f', l_pid={pid}' if got else ''}}}"]
     return [*words, str(signed(value)) if value < MORE_THAN_ADDRESS else address(value)]
 
