@@ -18,8 +18,6 @@ use crate::walk::{Id, Walk};
 /// Numbers beyond are no system calls of x86-64.
 const MAX_NUMBER: u64 = 1023;
 const MAX_VISITS: usize = 20_000;
-/// `set*id` and `setgroups`: the C library makes each thread call what a `struct xid_command` says.
-const XID_CALLS: [u64; 8] = [105, 106, 113, 114, 116, 117, 119, 122];
 
 /// A place in the code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -103,15 +101,11 @@ impl<'a> Calls<'a> {
 
     fn site(&mut self, module: &Module, function: &Function, at: Where) -> Option<Site> {
         let mut answer = self.resolve(at, Register::RAX);
-        let local = self
+        let relays = self
             .flow(at.id)
-            .map(|f| is_xid_call(f, at.ip))
-            .unwrap_or(false);
-        if local && !answer.unresolved.is_empty() {
+            .is_some_and(|flow| is_xid_call(flow, at.ip));
+        if relays {
             answer.unresolved.clear();
-            answer
-                .constants
-                .extend(XID_CALLS.map(|number| (number, vec![at.id])));
         }
         let numbers = std::mem::take(&mut answer.constants)
             .into_iter()
@@ -306,6 +300,14 @@ impl<'a> Calls<'a> {
                 _ => false,
             });
             for slot in slots {
+                found.extend(
+                    self.walk
+                        .register_calls
+                        .get(&(user, slot.at))
+                        .into_iter()
+                        .flatten()
+                        .map(|&ip| (user, ip)),
+                );
                 for ip in module.branches_through(slot.at) {
                     found.push((user, ip));
                     // A stub: what counts are its callers.
@@ -357,7 +359,9 @@ fn compat(function: &Function, at: Where) -> Option<Site> {
     })
 }
 
-/// Whether number and arguments come from `struct xid_command { int syscall_no; long id[3]; ... }`.
+/// Whether number and arguments come from glibc's `struct xid_command { int syscall_no; long id[3]; ... }`, by which one
+/// thread makes the others call `setuid` and the like too. Each function that fills one in makes the same call itself as
+/// long as there is one thread. So these sites add nothing.
 fn is_xid_call(flow: &Flow, ip: u64) -> bool {
     let Some(site) = flow.at(ip) else {
         return false;

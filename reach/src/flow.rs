@@ -5,6 +5,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::functions::Range;
 use crate::image::Image;
+use crate::sweep::is_padding;
 
 /// Larger functions are state machines of generated code; values in them stay unknown.
 const MAX_INSTRUCTIONS: usize = 200_000;
@@ -109,7 +110,21 @@ impl Flow {
     }
 
     fn connect(&mut self) {
+        let targets: FxHashSet<u64> = self
+            .insns
+            .iter()
+            .filter(|i| is_branch(i))
+            .map(Instruction::near_branch_target)
+            .collect();
         for index in 0..self.insns.len() {
+            // Padding that nothing runs into leads nowhere: what follows is reached by a table, or not at all.
+            let idle = |i: &Instruction| is_padding(i) && !targets.contains(&i.ip());
+            if index != 0
+                && self.before(index).is_empty()
+                && self.insns.get(index).is_some_and(idle)
+            {
+                continue;
+            }
             for next in self.after(index).collect::<Vec<_>>() {
                 if let Some(list) = self.predecessors.get_mut(next) {
                     list.push(index as u32);

@@ -6,6 +6,7 @@ mod calls;
 mod details;
 mod flow;
 mod functions;
+mod gates;
 mod gopclntab;
 mod image;
 mod link;
@@ -16,6 +17,7 @@ mod report;
 mod returns;
 mod sweep;
 mod symbols;
+mod uses;
 mod values;
 mod walk;
 

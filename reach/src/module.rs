@@ -39,6 +39,8 @@ pub struct Module {
     pub stubs: FxHashMap<u32, u32>,
     /// Starts of data objects: every address of data that code or data take.
     pub boundaries: Vec<u32>,
+    /// Data objects whose size a symbol states: start and end, sorted.
+    objects: Vec<(u64, u64)>,
     /// Branches between functions, by target. What runs on into the target counts as there.
     pub branches: Vec<(u32, u32)>,
     /// Calls and jumps through pointers, by pointer.
@@ -68,6 +70,7 @@ impl Module {
             go,
             stubs: FxHashMap::default(),
             boundaries: Vec::new(),
+            objects: Vec::new(),
             branches: Vec::new(),
             slot_branches: Vec::new(),
             soname,
@@ -95,6 +98,16 @@ impl Module {
         let first = self.pointers.partition_point(|p| p.at < start);
         let last = self.pointers.partition_point(|p| p.at < end);
         self.pointers.get(first..last.max(first)).unwrap_or(&[])
+    }
+
+    /// The end of the data object that an address lies in, if a symbol states it.
+    pub fn object_end(&self, at: u64) -> Option<u64> {
+        let index = self
+            .objects
+            .partition_point(|&(start, _)| start <= at)
+            .checked_sub(1)?;
+        let &(_, end) = self.objects.get(index)?;
+        (at < end).then_some(end)
     }
 
     /// The places that branch to an address, from other functions.
@@ -251,13 +264,17 @@ impl Module {
             _ => None,
         });
         self.boundaries.extend(pointed);
-        let objects = self
-            .symbols
-            .iter()
-            .chain(&self.names)
-            .filter(|s| s.defined && s.kind == abi::STT_OBJECT);
-        self.boundaries
-            .extend(objects.flat_map(|s| [s.value as u32, s.value.saturating_add(s.size) as u32]));
+        let named = self.symbols.iter().chain(&self.names);
+        let objects = named.filter(|s| s.defined && s.kind == abi::STT_OBJECT);
+        self.objects = objects
+            .map(|s| (s.value, s.value.saturating_add(s.size)))
+            .collect();
+        self.objects.sort_unstable();
+        self.boundaries.extend(
+            self.objects
+                .iter()
+                .flat_map(|&(start, end)| [start as u32, end as u32]),
+        );
         self.boundaries.extend(
             self.image
                 .sections

@@ -9,7 +9,6 @@ use rustc_hash::FxHashSet;
 
 use crate::flow::Flow;
 use crate::module::Module;
-use crate::sweep::is_padding;
 
 const MAX_STEPS: usize = 6000;
 
@@ -73,9 +72,6 @@ impl Search<'_> {
             self.enter_from_outside(index, place, add);
             let before = self.flow.before(index);
             let orphan = before.is_empty() && index != 0;
-            if orphan && self.flow.insns.get(index).is_some_and(is_padding) {
-                continue;
-            }
             if orphan && self.flow.indirect.is_empty() {
                 // A landing pad, or code that nothing reaches.
                 self.unknown("no way here is known");

@@ -5,10 +5,13 @@ use std::collections::VecDeque;
 use elf::abi;
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use crate::flow::Flow;
+use crate::gates::Gates;
 use crate::link::{Definition, Program};
-use crate::module::Module;
+use crate::module::{Function, Module};
 use crate::pointers::{Pointer, To};
 use crate::sweep::{Kind, Ref};
+use crate::uses;
 
 /// A function: its module and its number there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -45,6 +48,10 @@ pub struct Walk<'a> {
     by_name: Vec<bool>,
     names: Vec<Vec<(String, Option<Id>)>>,
     roots: FxHashSet<Id>,
+    gates: Gates,
+    /// Calls of functions whose addresses were loaded from a pointer just before, by module and pointer.
+    pub register_calls: FxHashMap<(usize, u64), Vec<u64>>,
+    waiting: FxHashMap<usize, Vec<(Id, From)>>,
 }
 
 const MAX_NAME: u64 = 128;
@@ -54,11 +61,6 @@ const OWN_LOOKUP: [&str; 2] = ["libc.so.6", "ld-linux-x86-64.so.2"];
 
 impl<'a> Walk<'a> {
     pub fn run(program: &'a Program) -> Self {
-        let own = |m: &Module| {
-            m.soname
-                .as_deref()
-                .is_some_and(|name| OWN_LOOKUP.contains(&name))
-        };
         let mut walk = Walk {
             program,
             reached: FxHashMap::default(),
@@ -66,9 +68,12 @@ impl<'a> Walk<'a> {
             certain: VecDeque::new(),
             rest: VecDeque::new(),
             pieces: FxHashSet::default(),
-            by_name: program.modules.iter().map(own).collect(),
+            by_name: program.modules.iter().map(has_own_lookup).collect(),
             names: vec![Vec::new(); program.modules.len()],
             roots: FxHashSet::default(),
+            gates: Gates::new(&program.modules),
+            register_calls: FxHashMap::default(),
+            waiting: FxHashMap::default(),
         };
         walk.start();
         while let Some(id) = walk.certain.pop_front().or_else(|| walk.rest.pop_front()) {
@@ -84,7 +89,7 @@ impl<'a> Walk<'a> {
             .is_some_and(|r| r.certain)
     }
 
-    pub fn function(&self, id: Id) -> Option<(&'a Module, &'a crate::module::Function)> {
+    pub fn function(&self, id: Id) -> Option<(&'a Module, &'a Function)> {
         let module = self.program.modules.get(id.module as usize)?;
         Some((module, module.functions.get(id.function as usize)?))
     }
@@ -186,8 +191,48 @@ impl<'a> Walk<'a> {
             certain,
         };
         for found in module.refs_of(function) {
+            if found.kind == Kind::Load && self.calls_loaded(id, module, function, *found, from) {
+                continue;
+            }
             self.follow(id.module as usize, module, *found, from);
         }
+    }
+
+    /// A function's address that is only loaded to be called at once is not taken.
+    fn calls_loaded(
+        &mut self,
+        id: Id,
+        module: &Module,
+        function: &Function,
+        found: Ref,
+        from: From,
+    ) -> bool {
+        let number = id.module as usize;
+        let slot = u64::from(found.target);
+        let imported = module
+            .pointers_in(slot, slot + 8)
+            .first()
+            .is_some_and(|p| match p.to {
+                To::Symbol(index, _) => {
+                    self.program.bind(number, index).is_some_and(|d| d.function)
+                }
+                _ => false,
+            });
+        if found.size != 8 || !imported {
+            return false;
+        }
+        let flow = Flow::decode(&module.image, function.range);
+        let Some(calls) = flow.and_then(|flow| uses::only_calls(&flow, u64::from(found.ip))) else {
+            return false;
+        };
+        if !calls.is_empty() {
+            self.slot(number, module, slot, from, false);
+            self.register_calls
+                .entry((number, slot))
+                .or_default()
+                .extend(calls);
+        }
+        true
     }
 
     fn follow(&mut self, number: usize, module: &Module, found: Ref, from: From) {
@@ -309,6 +354,7 @@ impl<'a> Walk<'a> {
         let Some(module) = self.program.modules.get(number) else {
             return;
         };
+        let end = module.object_end(start).unwrap_or(0).max(end);
         let mut piece = module
             .boundaries
             .partition_point(|&b| u64::from(b) <= start)
@@ -369,28 +415,43 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// What carries the name becomes reachable. With which arguments it is called is known no better than before, unless the
+    /// function that mentions the name looks it up itself.
     fn look_up(&mut self, number: usize, name: &str, from: Option<Id>) {
+        let taken = from.is_some_and(|id| self.looks_up(id));
+        let own = self.program.modules.get(number).is_some_and(has_own_lookup);
         for definition in self.program.named(name) {
             // The C library and the dynamic linker look up what others define.
-            let own = definition.module == number;
-            if !(own
-                && self
-                    .program
-                    .modules
-                    .get(number)
-                    .and_then(|m| m.soname.as_deref())
-                    .is_some_and(|n| OWN_LOOKUP.contains(&n)))
-            {
+            if !(own && definition.module == number) {
                 self.definition(
                     definition,
                     From {
                         id: from,
                         certain: false,
                     },
-                    true,
+                    taken,
                 );
             }
         }
+    }
+
+    fn looks_up(&self, id: Id) -> bool {
+        let Some((module, function)) = self.function(id) else {
+            return false;
+        };
+        let name = |slot: u64| match module.pointers_in(slot, slot + 8).first()?.to {
+            To::Symbol(index, _) => Some(self.program.symbol_name(id.module as usize, index)),
+            _ => None,
+        };
+        module.refs_of(function).iter().any(|found| {
+            let slot = match found.kind {
+                Kind::SlotCall | Kind::SlotJump => Some(found.target),
+                Kind::Call | Kind::Jump => module.stubs.get(&found.target).copied(),
+                _ => None,
+            };
+            slot.and_then(|slot| name(u64::from(slot)))
+                .is_some_and(|name| LOOKUPS.contains(&name))
+        })
     }
 
     fn reach(&mut self, id: Id, from: From) {
@@ -401,6 +462,12 @@ impl<'a> Walk<'a> {
             && (known.certain || !from.certain)
         {
             return;
+        }
+        let key = (id.module, id.function);
+        if let Some(gate) = self.gates.closed(key)
+            && from.id.is_some_and(|caller| caller.module == id.module)
+        {
+            return self.waiting.entry(gate).or_default().push((id, from));
         }
         self.reached.insert(
             id,
@@ -414,5 +481,23 @@ impl<'a> Walk<'a> {
         } else {
             self.rest.push_back(id);
         }
+        if let Some(gate) = self.gates.opens(key) {
+            for (id, from) in self.waiting.remove(&gate).unwrap_or_default() {
+                self.reach(
+                    id,
+                    From {
+                        certain: false,
+                        ..from
+                    },
+                );
+            }
+        }
     }
+}
+
+fn has_own_lookup(module: &Module) -> bool {
+    module
+        .soname
+        .as_deref()
+        .is_some_and(|name| OWN_LOOKUP.contains(&name))
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import glob
 import json
 import shutil
 import statistics
@@ -83,7 +84,7 @@ def is_unbounded(row: Row) -> bool:
 
 def study(load: Load, *, traced: bool) -> Row:
     """Analyses one program and compares."""
-    closure = whole_closure(load.path)
+    closure = whole_closure(load.path, [file for pattern in load.plugins for file in sorted(glob.glob(pattern))])
     with tempfile.TemporaryDirectory() as empty:
         start = time.monotonic()
         reach = find_reach(closure, cache_dir=Path(empty))
@@ -110,9 +111,10 @@ def certain(reach: Reach) -> int:
     return sum(use.certainty.value == "certain" for use in reach.calls.values())
 
 
-def whole_closure(path: str) -> Closure:
+def whole_closure(path: str, plugins: list[str]) -> Closure:
     """The closure with all plug-ins that an image of the program would hold."""
     closure = find_closure(path)
+    closure.extend(plugins)
     tree = Tree()
     add_skeleton(tree)
     tree.add_host(path)

@@ -33,6 +33,7 @@ class Load:
     path: str
     kind: str
     run: str
+    plugins: tuple[str, ...] = ()
 
 
 def trace(load: Load) -> frozenset[str]:

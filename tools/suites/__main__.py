@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Protocol
 
-from tests.integration.harness import Guest, cache_folder
+from tests.integration.harness import Guest, cache_folder, unwind_on_sigterm
 from tests.integration.servers.place import GuestPlace, NativePlace, Place
 from tools.suites import cpython, memcached, redis
 from tools.suites.report import Report, differences
@@ -40,6 +40,7 @@ def main() -> int:
     parser.add_argument("suite", choices=SUITES)
     parser.add_argument("units", nargs="*", metavar="UNIT", help="default: all that need no server of their own")
     arguments = parser.parse_args()
+    unwind_on_sigterm()
     suite = SUITES[arguments.suite]
     try:
         reports: dict[str, Report] = {}

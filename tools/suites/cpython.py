@@ -8,28 +8,39 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.integration.harness import Command, Outcome, TimeLimitError, tail
-from tests.integration.servers.place import Place
+from tests.integration.servers.place import GATEWAY, GuestPlace, Place
+from tools.suites.children import serving
 from tools.suites.report import Report
 from tools.suites.source import SuiteError
 
 PYTHON = "/usr/bin/python3.11"
 TESTS = Path("/usr/lib/python3.11/test")
-RUNNER = str(Path(__file__).parents[2] / "tests/integration/programs/unittest_verdicts.py")
+PROGRAMS = Path(__file__).parents[2] / "tests/integration/programs"
+RUNNER = str(PROGRAMS / "unittest_verdicts.py")
+FILES = (str(TESTS), RUNNER, str(PROGRAMS / "child_guests.py"))
 MODULES = (
     *("thread", "threading", "signal", "time", "os", "posix", "mmap", "select", "selectors", "epoll", "poll"),
-    *("asyncio", "queue", "concurrent_futures", "tempfile", "shutil", "pathlib", "io", "fileio", "zipfile", "sqlite3"),
+    *("asyncio", "queue", "concurrent_futures", "tempfile", "shutil", "pathlib", "io", "fileio", "zipfile"),
     *("hashlib", "ctypes", "faulthandler", "gc", "mailbox"),
 )
-MODULE_SECONDS = 600
-TEST_SECONDS = 60
+MODULE_SECONDS = 1800
+TEST_SECONDS = 120
 # A test that ends the interpreter costs a start. After so many the rest of the module is given up.
 STARTS = 40
-NO_PROCESS = r"(?s)(fork|posix_spawn|subprocess|_start_new_process|spawn).*\[Errno 38\] Function not implemented"
 REASONS = {
-    "needs fork(2)": re.compile(NO_PROCESS),
+    "needs fork(2)": re.compile(r"\[Errno 38\] Function not implemented|does not support pidfds?|support pidfd_open"),
+    "needs fork(2): talks to a process while it runs": re.compile(r"child_guests\.py\", line \d+ in (run|fill)"),
+    "needs a program, and so fork(2)": re.compile(
+        r"requires a shell|Need the \w+ command|working\.$|find_library|libc not available|could not find libc"
+        r"|find C library|needed for test, not available|lib_glu? not available"
+    ),
+    "no pseudo-terminals": re.compile(r"os\.openpty\(\)"),
+    "no extended attributes of users": re.compile(r"no non-broken extended attribute support"),
+    "the clock cannot be set": re.compile(r"^skipped: \[Errno 1\] Operation not permitted"),
 }
 
 
@@ -46,13 +57,21 @@ def units(work: Path) -> list[str]:
 
 
 def run(work: Path, place: Place, unit: str) -> Report:
-    """One module. After a test that ended the interpreter, or was ended, the next one goes on."""
+    """One module. In the guest an interpreter that a test starts is a guest of its own."""
     del work
+    if not isinstance(place, GuestPlace):
+        return run_module(place, unit, ())
+    with serving(place.guest, PYTHON, FILES) as port:
+        return run_module(place, unit, ("--children", f"{GATEWAY}:{port}"))
+
+
+def run_module(place: Place, unit: str, options: Sequence[str]) -> Report:
+    """After a test that ended the interpreter, or was ended, the next one goes on."""
     report = Report()
     after: str | None = None
     for _ in range(STARTS):
         try:
-            outcome = place.run(command(unit, after))
+            outcome = place.run(command(unit, after, options))
         except TimeLimitError as error:
             report.add(f"{unit}: reaches its end", good=False, details=str(error))
             return report
@@ -66,10 +85,10 @@ def run(work: Path, place: Place, unit: str) -> Report:
     return report
 
 
-def command(unit: str, after: str | None) -> Command:
-    options = ["--seconds", str(TEST_SECONDS), *(("--after", after) if after else ())]
+def command(unit: str, after: str | None, options: Sequence[str]) -> Command:
+    options = [*options, "--seconds", str(TEST_SECONDS), *(("--after", after) if after else ())]
     argv = [PYTHON, RUNNER, *options, unit]
-    return Command(argv, add=[str(TESTS), RUNNER], memory="2G", timeout=MODULE_SECONDS)
+    return Command(argv, add=FILES, memory="2G", timeout=MODULE_SECONDS)
 
 
 def verdicts(unit: str, outcome: Outcome, report: Report) -> tuple[str | None, bool]:

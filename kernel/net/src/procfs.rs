@@ -43,6 +43,10 @@ impl Network {
             NetFile::IfInet6 => self.show_if_inet6(out),
             NetFile::Ipv6Route => self.show_ipv6_route(out),
             NetFile::Route => self.show_route(out),
+            NetFile::LocalPortRange => {
+                let range = self.local_port_range();
+                put!(out, "{}\t{}\n", range.start(), range.end());
+            }
             NetFile::Netlink => put!(
                 out,
                 "sk               Eth Pid        Groups   Rmem     Wmem     Dump  Locks    Drops    Inode\n"

@@ -76,6 +76,11 @@ pub trait SocketOps: Any + Send + Sync {
         Ok(())
     }
 
+    /// Whether an `EAGAIN` of `connect` or `send` passes when there is room. If not, it is that there was no port.
+    fn awaits_room(&self) -> bool {
+        true
+    }
+
     fn listen(&self, _backlog: i32, _env: &dyn Env) -> Result<()> {
         Err(Errno::EOPNOTSUPP)
     }

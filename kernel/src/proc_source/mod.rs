@@ -16,7 +16,7 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::ops::Range;
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicI32, Ordering};
 use spin::Once;
 use syscall_shim::state::Resource;
 use syscall_shim::sys::core::{RELEASE, VERSION};
@@ -51,6 +51,7 @@ fn source() -> Arc<dyn ProcSource> {
         .call_once(|| {
             Arc::new(Source {
                 boot_id: random_bytes(),
+                oom_score_adj: AtomicI32::new(0),
             })
         })
         .clone()
@@ -64,6 +65,8 @@ fn random_bytes() -> [u8; 16] {
 
 struct Source {
     boot_id: [u8; 16],
+    /// Of the one process. It is kept for the program; there is nobody else to end in its place.
+    oom_score_adj: AtomicI32,
 }
 
 /// The process with a number. There is one process.
@@ -160,6 +163,15 @@ impl ProcSource for Source {
         Some(core::array::from_fn(one))
     }
 
+    fn oom_score_adj(&self, _pid: u32) -> i32 {
+        self.oom_score_adj.load(Ordering::Relaxed)
+    }
+
+    fn set_oom_score_adj(&self, _pid: u32, value: i32) -> Result<(), Errno> {
+        self.oom_score_adj.store(value, Ordering::Relaxed);
+        Ok(())
+    }
+
     fn set_comm(&self, pid: u32, tid: u32, name: &[u8]) -> Result<(), Errno> {
         let process = find(pid).ok_or(Errno::ESRCH)?;
         let thread = process::thread(process, tid).ok_or(Errno::ESRCH)?;
@@ -237,6 +249,9 @@ impl ProcSource for Source {
     }
     fn network(&self, file: NetFile, out: &mut Vec<u8>) {
         net::show(file, out);
+    }
+    fn set_local_port_range(&self, text: &[u8]) -> Result<(), Errno> {
+        net::network().set_local_port_range(text)
     }
     fn interfaces(&self) -> Vec<NetInterface> {
         net::interfaces()

@@ -409,7 +409,7 @@ impl File {
             } else if ops.has_pages() {
                 Ok(Mapping::Inode(self.place.inode.clone()))
             } else {
-                Err(Errno::ENODEV)
+                ops.map_inode().map(Mapping::Inode).ok_or(Errno::ENODEV)
             };
         }
         if self.kind() != FileType::Regular {

@@ -36,6 +36,7 @@ mod page;
 mod pipe;
 mod procfs;
 mod pseudo;
+mod ringmem;
 mod sysfs;
 mod timerfd;
 pub mod tty;
@@ -70,6 +71,7 @@ pub use procfs::{
     CpuInfo, Limit, MAX_MAP_COUNT, MapEntry, MemoryUse, NetFile, NetInterface, ProcPlace,
     ProcSource, ProcessInfo, Residence, SystemMemory, Uname, procfs,
 };
+pub use ringmem::{RingMemory, RingWindow};
 pub use sysfs::sysfs;
 pub use timerfd::{TimerFd, TimerSpec, timerfd};
 pub use types::{

@@ -1,5 +1,6 @@
 //! Files that are not simply data at offsets: pipes, devices, event descriptors, generated text.
 use crate::Result;
+use crate::inode::InodeRef;
 use crate::io::{Sink, Source, UserMemory};
 use crate::page::Page;
 use crate::types::{FileType, Metadata, poll};
@@ -97,6 +98,11 @@ pub trait FileOps: Any + Send + Sync {
     /// A page that mmap(2) maps, by its index. `ENXIO`: beyond the end.
     fn page(&self, _index: u64) -> Result<Arc<Page>> {
         Err(Errno::ENXIO)
+    }
+
+    /// What mmap(2) of this maps, if anything.
+    fn map_inode(&self) -> Option<InodeRef> {
+        None
     }
 
     /// Further lines of /proc/pid/fdinfo/N.

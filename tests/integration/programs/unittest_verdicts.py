@@ -1,6 +1,6 @@
 """Runs a module of CPython's own tests and tells the verdict on each test as a line of JSON on standard output.
 
-`unittest_verdicts.py [--after TEST] [--only TEST]... [--seconds N] MODULE`. What the tests themselves print goes to
+`unittest_verdicts.py [--after TEST] [--only TEST]... [--seconds N] [--children HOST:PORT] MODULE`. What the tests themselves print goes to
 standard error, so that a line on standard output is always whole. A line is
 `{"test": ..., "verdict": "started" | "passed" | "failed" | "skipped", "details": ...}`; the last is `{"finished": true}`.
 A test that does not come to its end within N seconds ends the process.
@@ -13,9 +13,12 @@ import faulthandler
 import importlib
 import json
 import os
+import signal
 import sys
 import tempfile
 import unittest
+
+import child_guests
 
 
 class Verdicts(unittest.TestResult):
@@ -73,10 +76,10 @@ def flat(suite):
 
 
 def chosen(tests, after, only):
-    """The tests after the one named, and of these those whose name ends like one of `only`."""
+    """The tests after the one named, and of these those that have one of `only` in their name, between dots."""
     names = [test.id() for test in tests]
     rest = tests[names.index(after) + 1 :] if after in names else tests
-    return [test for test in rest if not only or test.id().endswith(tuple(f".{name}" for name in only))]
+    return [test for test in rest if not only or any(f".{name}." in f"{test.id()}." for name in only)]
 
 
 def main():
@@ -84,10 +87,15 @@ def main():
     parser.add_argument("--after")
     parser.add_argument("--only", action="append", default=[])
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--children", help="HOST:PORT of a server that starts interpreters")
     parser.add_argument("module")
     arguments = parser.parse_args()
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
+    # A shell's background jobs ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if arguments.children:
+        child_guests.install(arguments.children)
     # As the tests' own driver does: a new folder to work in.
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)

@@ -169,3 +169,41 @@ def test_what_follows_a_call_that_does_not_return_is_not_reached_from_it(reach_o
     reach = reach_of("no-return", START + body, *BARE)
     assert set(reach.calls) == {GETPID, EXIT}
     assert not reach.unbounded
+
+
+def test_what_a_jump_table_leads_to_is_not_what_lies_before_it(reach_of):
+    """The target follows padding, and its number comes from before the jump."""
+    body = """
+    __asm__(".globl pick\\n.type pick,@function\\npick:\\n.cfi_startproc\\n"
+            "  mov (%rsi), %rax\\n  lea table(%rip), %rdx\\n"
+            "  movslq (%rdx,%rdi,4), %rcx\\n  add %rdx, %rcx\\n  jmp *%rcx\\n  nopl (%rax)\\n"
+            "1:  syscall\\n  ret\\n.cfi_endproc\\n.section .rodata\\ntable: .long 1b - table\\n.text\\n");
+    long pick(long, long *);
+    volatile long number = 39;
+    void _start(void) { long n = number; pick(0, &n); call(60, 0); }
+    """
+    reach = reach_of("jump-table", START + body, *BARE)
+    assert [row.function for row in reach.unresolved] == ["pick"]
+
+
+def test_a_function_loaded_to_be_called_keeps_its_callers(reach_of):
+    body = """
+    #include <stddef.h>
+    long syscall(long, ...) __attribute__((weak, noplt));
+    int main(int count, char **words) {
+        long (*function)(long, ...) = syscall;
+        __asm__("" : "+r"(function));
+        return function != NULL ? function(162) : 1;
+    }
+    """
+    reach = reach_of("loaded", body, "-O2")
+    assert SYNC in reach.calls
+    assert not reach.unbounded
+
+
+def test_nothing_of_the_c_librarys_dns_without_a_look_up_of_hosts(reach_of):
+    users = reach_of("users", '#include <pwd.h>\nint main(void) { return getpwnam("a") == 0; }')
+    hosts = reach_of("hosts", '#include <netdb.h>\nint main(void) { return gethostbyname("a") == 0; }')
+    sendmmsg = 307
+    assert sendmmsg not in users.calls
+    assert sendmmsg in hosts.calls

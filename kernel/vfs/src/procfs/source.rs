@@ -94,6 +94,11 @@ pub trait ProcSource: Send + Sync {
     /// Appends the text of a file of /proc/net.
     fn network(&self, _file: NetFile, _out: &mut Vec<u8>) {}
 
+    /// A new text of /proc/sys/net/ipv4/ip_local_port_range. `EINVAL`
+    fn set_local_port_range(&self, _text: &[u8]) -> Result<()> {
+        Err(Errno::EINVAL)
+    }
+
     /// The network interfaces, `lo` first.
     fn interfaces(&self) -> Vec<NetInterface> {
         Vec::new()
@@ -114,6 +119,8 @@ pub enum NetFile {
     Icmp6,
     IfInet6,
     Ipv6Route,
+    /// /proc/sys/net/ipv4/ip_local_port_range
+    LocalPortRange,
     Netlink,
     Netstat,
     Packet,

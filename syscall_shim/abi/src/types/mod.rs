@@ -23,6 +23,7 @@ macro_rules! abi_struct {
     };
 }
 
+mod aio;
 mod dirent;
 mod events;
 mod fs;
@@ -34,6 +35,7 @@ mod system;
 mod terminal;
 mod time;
 
+pub use aio::*;
 pub use dirent::*;
 pub use events::*;
 pub use fs::*;

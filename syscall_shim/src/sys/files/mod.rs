@@ -59,7 +59,8 @@ pub use xattr::{
 };
 
 pub(crate) use at::with_place;
-pub(crate) use transfer::broken_pipe;
+pub(crate) use sync::sync_file;
+pub(crate) use transfer::{blocking, broken_pipe, limit_size, write_from};
 
 /// `AT_FDCWD`: paths start from the working directory.
 pub(crate) const AT_FDCWD: i32 = linux_abi::raw::general::AT_FDCWD;
