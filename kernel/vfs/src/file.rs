@@ -406,6 +406,8 @@ impl File {
         if let Some(ops) = &self.ops {
             return if ops.maps_zero() {
                 Ok(Mapping::Zero)
+            } else if ops.has_pages() {
+                Ok(Mapping::Inode(self.place.inode.clone()))
             } else {
                 ops.map_inode().map(Mapping::Inode).ok_or(Errno::ENODEV)
             };

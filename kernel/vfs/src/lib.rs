@@ -14,6 +14,7 @@ mod anon;
 mod at;
 mod attr;
 mod bytes;
+mod cgroupfs;
 mod context;
 mod devfs;
 mod epoll;
@@ -47,6 +48,7 @@ mod xattr;
 
 pub use at::{At, OpenHow};
 pub use bytes::ByteQueue;
+pub use cgroupfs::cgroupfs;
 pub use context::{Credentials, FsContext};
 pub use devfs::devfs;
 pub use epoll::{Epoll, EpollEvent, epoll};
@@ -68,8 +70,8 @@ pub use ops::{FileOps, SeekKind};
 pub use page::{PAGE_SIZE, Page, PageRef};
 pub use pipe::{Pipe, PipeEnd, pipe};
 pub use procfs::{
-    CpuInfo, Limit, MapEntry, MemoryUse, NetFile, NetInterface, ProcPlace, ProcSource, ProcessInfo,
-    SystemMemory, Uname, procfs,
+    CpuInfo, Limit, MAX_MAP_COUNT, MapEntry, MemoryUse, NetFile, NetInterface, ProcPlace,
+    ProcSource, ProcessInfo, Residence, SystemMemory, Uname, procfs,
 };
 pub use ringmem::{RingMemory, RingWindow};
 pub use sysfs::sysfs;

@@ -2,6 +2,7 @@
 use crate::Result;
 use crate::inode::InodeRef;
 use crate::io::{Sink, Source, UserMemory};
+use crate::page::Page;
 use crate::types::{FileType, Metadata, poll};
 use crate::wait::WaitList;
 use alloc::sync::Arc;
@@ -87,6 +88,16 @@ pub trait FileOps: Any + Send + Sync {
     /// Whether mmap(2) of this gives anonymous memory (/dev/zero).
     fn maps_zero(&self) -> bool {
         false
+    }
+
+    /// Whether mmap(2) maps pages of this, which `page` gives: a packet socket's ring.
+    fn has_pages(&self) -> bool {
+        false
+    }
+
+    /// A page that mmap(2) maps, by its index. `ENXIO`: beyond the end.
+    fn page(&self, _index: u64) -> Result<Arc<Page>> {
+        Err(Errno::ENXIO)
     }
 
     /// What mmap(2) of this maps, if anything.

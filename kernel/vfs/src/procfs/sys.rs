@@ -69,7 +69,10 @@ static RANDOM: Directory = fixed(&[
 ]);
 
 static VM: Directory = fixed(&[
-    setting!("max_map_count", 65530),
+    text("max_map_count", |_, out| {
+        put!(out, "{}\n", super::MAX_MAP_COUNT);
+        Ok(())
+    }),
     setting!("mmap_min_addr", 65536),
     setting!("nr_hugepages", 0),
     setting!("overcommit_memory", 1),

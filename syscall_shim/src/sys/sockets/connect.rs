@@ -17,7 +17,7 @@ pub fn connect<K: Kernel>(k: &K, fd: Fd, addr: UserPtr<u8>, addrlen: i32) -> Sys
     let (ops, env) = (socket.ops(), Caller(k));
     let mut patience = Patience::sending(&file, socket, MsgFlags::empty());
     // EAGAIN: the queue of a listening Unix socket is full.
-    let begun = patience.run(k, ops.wait_list(), || ops.connect(&address, &env));
+    let begun = patience.run_sender(k, ops, || ops.connect(&address, &env));
     match begun {
         Err(state @ (Errno::EINPROGRESS | Errno::EALREADY)) if patience.blocks() => {
             match patience.wait(k, ops.wait_list(), &mut || ops.connected()) {

@@ -50,7 +50,7 @@ pub(crate) fn send_from<K: Kernel, S: Source>(
             }
             answer
         };
-        match patience.run(k, ops.wait_list(), attempt) {
+        match patience.run_sender(k, ops, attempt) {
             Ok(count) => done += count,
             Err(Errno::EPIPE) if done == 0 => return Err(broken(k, socket, flags)),
             Err(errno) => return if done > 0 { Ok(done) } else { Err(errno) },
