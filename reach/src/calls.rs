@@ -113,7 +113,8 @@ impl<'a> Calls<'a> {
         answer.constants = numbers.filter(|&(n, _)| n <= MAX_NUMBER).collect();
         // Data between code decodes as anything; what no table vouches for must at least load a number.
         let vouched = function.listed && function.whole;
-        if !vouched && answer.constants.is_empty() && !self.sets_number(module, at) {
+        let resolved = answer.unresolved.is_empty() && !answer.constants.is_empty();
+        if !vouched && !resolved && !relays && !self.sets_number(module, at) {
             return None;
         }
         let mut details = BTreeSet::new();

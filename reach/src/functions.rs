@@ -48,14 +48,10 @@ pub fn containing(ranges: &[Range], at: u64) -> Option<usize> {
 /// Executable bytes between the ranges.
 pub fn gaps(image: &Image, ranges: &[Range]) -> Vec<Range> {
     let mut found = Vec::new();
-    for segment in image.segments.iter().filter(|s| s.exec) {
-        let mut at = segment.start;
+    for &(start, end) in &image.code {
+        let mut at = start;
         let first = ranges.partition_point(|r| r.end <= at);
-        for range in ranges
-            .iter()
-            .skip(first)
-            .take_while(|r| r.start < segment.end())
-        {
+        for range in ranges.iter().skip(first).take_while(|r| r.start < end) {
             if range.start > at {
                 found.push(Range {
                     start: at,
@@ -64,11 +60,8 @@ pub fn gaps(image: &Image, ranges: &[Range]) -> Vec<Range> {
             }
             at = at.max(range.end);
         }
-        if at < segment.end() {
-            found.push(Range {
-                start: at,
-                end: segment.end(),
-            });
+        if at < end {
+            found.push(Range { start: at, end });
         }
     }
     found
