@@ -12,7 +12,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from compat._constants import write_constants
+
 TABLE = Path("syscall_shim/syscalls.toml")
+ARCHIVE = "libkernel.a"
 LINKER_SCRIPT = Path("kernel/kernel.ld")
 PARTS = frozenset({"kernel", "monitor", "reach"})
 TARGET = "x86_64-unknown-linux-gnu"
@@ -30,6 +33,7 @@ def build_native(root: Path, destination: Path, *, parts: frozenset[str] = PARTS
     target = Path(os.environ.get("CARGO_TARGET_DIR", root / "target"))
     release = target / "release"
     shutil.copyfile(root / TABLE, destination / TABLE.name)
+    write_constants(root, destination / "constants.json")
     if "monitor" in parts:
         _cargo(root, "monitor", *STATIC)
         _install_stripped(target / TARGET / "release" / "compat-monitor", destination / "compat-monitor")
@@ -38,18 +42,27 @@ def build_native(root: Path, destination: Path, *, parts: frozenset[str] = PARTS
         _install_stripped(target / TARGET / "release" / "compat-reach", destination / "compat-reach")
     if "kernel" in parts:
         _cargo(root, "kernel")
-        _install_stripped(release / "libkernel.a", destination / "libkernel.a")
+        _install_stripped(release / ARCHIVE, destination / ARCHIVE)
         shutil.copyfile(root / LINKER_SCRIPT, destination / LINKER_SCRIPT.name)
-        link_kernel(release / "libkernel.a", root / LINKER_SCRIPT, destination / "kernel.elf")
+        link_kernel(destination)
 
 
-def link_kernel(archive: Path, script: Path, output: Path) -> None:
-    """Links the kernel and drops what nothing reaches. The symbol table stays: reports and `compat wrap` read it."""
-    part = output.with_suffix(".part")
-    _run(
-        ["ld", "-T", str(script), "--gc-sections", "-z", "noexecstack", "--strip-debug", "-o", str(part), str(archive)]
-    )
-    part.replace(output)
+def link_kernel(native: Path) -> None:
+    """Links the whole kernel. The symbol table stays: it is what gdb and perf want."""
+    from compat.errors import CompatError
+    from compat.select.linker import link, read_parts
+    from compat.syscall_table import read_table
+
+    part = native / "kernel.part"
+    try:
+        kernel = read_parts(native / ARCHIVE, native / LINKER_SCRIPT.name)
+        table = read_table(native / TABLE.name)
+        found = link(kernel, table, frozenset(call.name for call in table if call.has_handler), part)
+    except CompatError as error:
+        raise BuildError(str(error)) from error
+    if found != kernel.parts:
+        raise BuildError(f"nothing needs {', '.join(sorted(kernel.parts - found))} of the kernel")
+    part.replace(native / "kernel.elf")
 
 
 def _cargo(root: Path, package: str, *options: str) -> None:

@@ -6,11 +6,14 @@ use crate::task::Thread;
 use core::arch::asm;
 use core::cell::UnsafeCell;
 use core::mem::offset_of;
-use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 /// Pending bits 0..24 are the gate's interrupt numbers; this one asks for work on the way out to the program:
 /// a signal, or another thread's turn.
 pub const PENDING_WORK: u32 = 1 << 30;
+
+/// As many CPUs as a `cpu_set_t` of one word has bits.
+pub const MAX_CPUS: usize = 64;
 
 const RING0_STACK: usize = 2048;
 
@@ -40,6 +43,17 @@ pub struct PerCpu {
     exc_return: u64,
     irq_return: u64,
     irq_frame: [u64; 5],
+    /// How often other CPUs have asked for the TLB to be flushed, and up to which of these that has been done.
+    pub flush_wanted: AtomicU64,
+    pub flush_done: AtomicU64,
+    /// What CR3 holds, if it is a program's root.
+    pub root: AtomicU64,
+    /// The CPU has nothing to run, so it touches no memory of a program's; it looks at `flush_wanted` afterwards.
+    pub idle: AtomicBool,
+    /// An interrupt from another CPU is on its way, or has not been looked at.
+    pub called: AtomicBool,
+    /// Whom the local APIC's command register names, or none.
+    pub destination: AtomicU32,
     current: AtomicPtr<Thread>,
     exc_frame: ReturnFrame,
     irq_entry_frame: ReturnFrame,
@@ -56,6 +70,8 @@ pub const CR2: usize = offset_of!(PerCpu, cr2);
 pub const EXC_RETURN: usize = offset_of!(PerCpu, exc_return);
 pub const IRQ_RETURN: usize = offset_of!(PerCpu, irq_return);
 pub const IRQ_FRAME: usize = offset_of!(PerCpu, irq_frame);
+pub const FLUSH_WANTED: usize = offset_of!(PerCpu, flush_wanted);
+pub const FLUSH_DONE: usize = offset_of!(PerCpu, flush_done);
 pub const EXC_TOP: usize = offset_of!(PerCpu, exc_stack) + RING0_STACK;
 
 const _: () = assert!(SYSCALL_ENTRY == 8, "trampolines jump through %gs:8");
@@ -81,6 +97,12 @@ impl PerCpu {
             exc_return: 0,
             irq_return: 0,
             irq_frame: [0; 5],
+            flush_wanted: AtomicU64::new(0),
+            flush_done: AtomicU64::new(0),
+            root: AtomicU64::new(0),
+            idle: AtomicBool::new(false),
+            called: AtomicBool::new(false),
+            destination: AtomicU32::new(u32::MAX),
             current: AtomicPtr::new(core::ptr::null_mut()),
             exc_frame: EMPTY,
             irq_entry_frame: EMPTY,
@@ -89,14 +111,14 @@ impl PerCpu {
         }
     }
 
-    /// Fills the block and makes GS point at it. Returns (RSP0, IST1) for the TSS.
+    /// Fills the block. Returns (RSP0, IST1) for the TSS.
     ///
     /// # Safety
-    /// `block` must stay where it is for ever and belong to the executing CPU alone.
-    pub unsafe fn install(
+    /// `block` must stay where it is for ever, and the CPU with that number must not run yet.
+    pub unsafe fn fill(
         block: *mut PerCpu,
         cpu: u32,
-        entries: Entries,
+        entries: &Entries,
         kstack_top: u64,
     ) -> (u64, u64) {
         // SAFETY: the caller gives a valid block that nobody else uses yet.
@@ -113,10 +135,34 @@ impl PerCpu {
             block as u64 + EXC_TOP as u64,
             &raw const this.irq_stack as u64 + RING0_STACK as u64,
         );
-        // SAFETY: CR4.FSGSBASE was set at boot; GS is the kernel's own.
-        unsafe { asm!("wrgsbase {}", in(reg) this.this, options(nostack, preserves_flags)) };
+        if let Some(slot) = BLOCKS.get(cpu as usize) {
+            slot.store(block, Ordering::Release);
+        }
         tops
     }
+}
+
+static BLOCKS: [AtomicPtr<PerCpu>; MAX_CPUS] =
+    [const { AtomicPtr::new(core::ptr::null_mut()) }; MAX_CPUS];
+
+/// A CPU's block, if it has one.
+#[must_use]
+pub fn of(cpu: u32) -> Option<&'static PerCpu> {
+    let block = BLOCKS.get(cpu as usize)?.load(Ordering::Acquire);
+    // SAFETY: null or a filled block, which is never freed; all shared fields are atomic.
+    unsafe { block.as_ref() }
+}
+
+/// Makes GS point at the executing CPU's block.
+///
+/// # Safety
+/// Once, on the CPU with that number, after `fill`.
+pub unsafe fn load(cpu: u32) {
+    let block = BLOCKS
+        .get(cpu as usize)
+        .map_or(0, |slot| slot.load(Ordering::Acquire) as u64);
+    // SAFETY: CR4.FSGSBASE was set at boot; GS is the kernel's own.
+    unsafe { asm!("wrgsbase {}", in(reg) block, options(nostack, preserves_flags)) };
 }
 
 /// Where the gate and the trampolines enter ring-3 kernel code.
@@ -134,6 +180,16 @@ pub fn this() -> &'static PerCpu {
         asm!("mov {}, qword ptr gs:[0]", out(reg) block, options(nostack, preserves_flags, readonly));
         &*block
     }
+}
+
+/// Where the last unpatched `syscall` returns to, once.
+pub fn take_trap_rip() -> u64 {
+    let mut rip = 0;
+    // SAFETY: only the gate of this CPU writes the word, and never while kernel code runs.
+    unsafe {
+        asm!("xchg {}, qword ptr gs:[{at}]", inout(reg) rip, at = const TRAP_RIP, options(nostack, preserves_flags));
+    }
+    rip
 }
 
 /// Takes the pending interrupt bits, leaving [`PENDING_WORK`] alone.
@@ -163,6 +219,18 @@ pub fn current() -> &'static Thread {
 
 pub fn has_current() -> bool {
     !this().current.load(Ordering::Relaxed).is_null()
+}
+
+/// Whether `thread` is the running one.
+pub fn is_current(thread: &Thread) -> bool {
+    core::ptr::eq(thread, this().current.load(Ordering::Relaxed))
+}
+
+/// The scheduler: no thread runs on this CPU.
+pub fn set_no_current() {
+    this()
+        .current
+        .store(core::ptr::null_mut(), Ordering::Relaxed);
 }
 
 /// The scheduler: `thread` runs from now on, with its kernel stack.

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use boot_abi::{DEBUG_PORT, EXIT_PANIC, EXIT_PORT, IDLE_PORT};
+use boot_abi::{CPU_PORT, CPU_PORT_NUMBER, DEBUG_PORT, EXIT_PANIC, EXIT_PORT, IDLE_PORT};
 
 use crate::devices::hostnet::Turns;
 use crate::devices::virtio::Registers;
 use crate::outcome::Outcome;
 use crate::stats::Stats;
 use crate::terminal;
+use crate::trace::Trace;
+use crate::vcpu::StartLine;
 
 /// A range of addresses with a device behind it.
 pub struct Window {
@@ -20,8 +22,11 @@ pub struct Window {
 pub struct Bus {
     pub windows: Vec<Window>,
     pub stats: Arc<Stats>,
+    pub trace: Arc<Trace>,
     /// What an idle CPU does.
     pub idle: Option<Arc<Turns>>,
+    /// Where the CPUs after the first wait to be started.
+    pub starts: Vec<Arc<StartLine>>,
 }
 
 impl Bus {
@@ -39,10 +44,29 @@ impl Bus {
                 let failure = idle.visit(number(data)).err()?;
                 Some(Outcome::Failed(failure.to_string()))
             }
+            CPU_PORT => {
+                self.start_cpu(number(data));
+                None
+            }
+            boot_abi::trace::PORT => {
+                self.trace.port_write(number(data));
+                None
+            }
             _ => {
                 self.stats.exits.unclaimed.add(1);
                 None
             }
+        }
+    }
+
+    /// A CPU that is not there, or runs already, is not started.
+    fn start_cpu(&self, value: u32) {
+        let line = (value & CPU_PORT_NUMBER)
+            .checked_sub(1)
+            .and_then(|index| self.starts.get(index as usize));
+        match line {
+            Some(line) => line.start(value & !CPU_PORT_NUMBER),
+            None => self.stats.exits.unclaimed.add(1),
         }
     }
 

@@ -6,7 +6,8 @@ use std::sync::{Arc, Barrier};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use boot_abi::{
-    KEY_IDLE_PORT, KEY_REALTIME, KEY_TSC_KHZ, KEY_VIRTIO_MMIO, STATUS_CANNOT_RUN, STATUS_INTERNAL,
+    KEY_CPU_PORT, KEY_CPUS, KEY_IDLE_PORT, KEY_REALTIME, KEY_TSC_KHZ, KEY_VIRTIO_MMIO,
+    STATUS_CANNOT_RUN, STATUS_INTERNAL,
 };
 use event_manager::{EventManager, MutEventSubscriber, SubscriberOps};
 use kvm_bindings::CpuId;
@@ -23,13 +24,14 @@ use crate::devices::virtio::{Bell, Device, Registers, Transport};
 use crate::error::{Error, Result, host};
 use crate::host::Streams;
 use crate::image::{Image, ImageFile, Segment};
-use crate::layout::{VIRTIO_FIRST_IRQ, VIRTIO_MMIO, VIRTIO_MMIO_SIZE};
+use crate::layout::{START_INFO, VIRTIO_FIRST_IRQ, VIRTIO_MMIO, VIRTIO_MMIO_SIZE};
 use crate::memory::{self, GuestMemory, RamSizes};
 use crate::network::{Network, Opened};
 use crate::outcome::{Outcome, Verdict, VerdictEvents};
 use crate::signals::{self, SignalEvents};
 use crate::stats::Stats;
-use crate::vcpu::Vcpu;
+use crate::trace::{Trace, TraceEvents};
+use crate::vcpu::{StartLine, Vcpu};
 use crate::vm::Vm;
 use crate::{boot, config, cpuid, seccomp, source, terminal};
 
@@ -48,6 +50,7 @@ struct Machine {
     network: Network,
     bell: Arc<Bell>,
     stats: Arc<Stats>,
+    trace: Arc<Trace>,
     control: Option<control::Socket>,
     /// The answer to `info`.
     info: Value,
@@ -80,6 +83,26 @@ fn create_stats_file(options: &Options) -> Result<Option<File>> {
         })
     };
     options.json_stats.as_ref().map(create).transpose()
+}
+
+/// Opened early as well; it may be a pipe, by the name of a descriptor.
+fn create_trace_file(options: &Options) -> Result<Option<File>> {
+    let open = |path: &std::path::PathBuf| {
+        let file = File::options()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(path);
+        file.map_err(|source| Error::Open {
+            path: path.clone(),
+            source,
+        })
+    };
+    options
+        .trace
+        .as_ref()
+        .map(|(path, _)| open(path))
+        .transpose()
 }
 
 fn open_image(options: &Options) -> Result<(ImageFile, Image)> {
@@ -116,10 +139,16 @@ impl Machine {
         )?);
         let rng = Arc::new(Transport::new(Rng, Arc::clone(&memory))?);
         let network = opened.into_machine(&memory)?;
+        let trace = Arc::new(Trace::new(&memory)?);
+        if let Some(file) = create_trace_file(options)? {
+            trace.attach(file.into());
+        }
         let bus = Bus {
             windows: Vec::new(),
             stats: Arc::clone(stats),
+            trace: Arc::clone(&trace),
             idle: None,
+            starts: Vec::new(),
         };
         let mut machine = Self {
             vm,
@@ -132,6 +161,7 @@ impl Machine {
             network,
             bell: Bell::new()?,
             stats: Arc::clone(stats),
+            trace,
             control: control::Socket::create(&options.control)?,
             info,
         };
@@ -179,6 +209,10 @@ impl Machine {
             signal_verdict,
         )));
 
+        events.add_subscriber(Box::new(TraceEvents {
+            trace: Arc::clone(&self.trace),
+            console: Arc::clone(&console),
+        }));
         if let Some(socket) = self.control.take() {
             let sources = control::Sources {
                 stats: Arc::clone(&self.stats),
@@ -190,16 +224,18 @@ impl Machine {
                     .collect(),
             };
             let (info, console) = (self.info.take(), Arc::clone(&console));
+            let trace = Arc::clone(&self.trace);
             events.add_subscriber(Box::new(ControlEvents::new(
-                socket, info, sources, console,
+                socket, info, sources, console, trace,
             )?));
         }
 
         terminal::catch_fatal_signals();
         let raw = terminal::enter_raw();
-        let network = self.network.clone();
+        let (network, trace) = (self.network.clone(), Arc::clone(&self.trace));
         self.start(cpus, &verdict)?;
         let outcome = wait(&mut events, &console, &verdict)?;
+        trace.finish(verdict.is_hurried());
         if !verdict.is_hurried() {
             network.see_out(&verdict);
         }
@@ -218,23 +254,32 @@ impl Machine {
         self.bus.idle = self
             .network
             .start(cpus, &self.stats.net, verdict, &self.bell, &gate)?;
+        let xcr0 = cpuid::xcr0(&base);
+        vcpus.iter().try_for_each(|vcpu| vcpu.prepare(xcr0))?;
+        self.bus.starts = (1..cpus).map(|_| Arc::default()).collect();
         if let Some(first) = vcpus.first() {
-            first.start_at(self.image.entry, cpuid::xcr0(&base))?;
+            first.start_at(self.image.entry, START_INFO)?;
             let idle = self.bus.idle.as_ref().map(|_| format!("{KEY_IDLE_PORT}=1"));
+            let others = (cpus > 1).then(|| format!("{KEY_CPUS}={cpus} {KEY_CPU_PORT}=1"));
             let line = self
                 .command_line
                 .iter()
                 .cloned()
                 .chain([clock_keys(first)?])
                 .chain(idle)
+                .chain(others)
                 .collect::<Vec<_>>()
                 .join(" ");
             boot::write_command_line(&self.memory, &line)?;
         }
         let filter = Arc::new(seccomp::vcpu_filter(self.bus.idle.is_some())?);
         let bus = Arc::new(self.bus);
-        for vcpu in vcpus {
+        let lines: Vec<Option<Arc<StartLine>>> = std::iter::once(None)
+            .chain(bus.starts.iter().cloned().map(Some))
+            .collect();
+        for (vcpu, line) in vcpus.into_iter().zip(lines) {
             vcpu.spawn(
+                line,
                 Arc::clone(&bus),
                 Arc::clone(verdict),
                 Arc::clone(&self.stats),

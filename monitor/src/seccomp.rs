@@ -14,6 +14,7 @@ use crate::error::Result;
 /// `_IO(0xae, 0x80)` and its neighbours, as in linux/kvm.h.
 const KVM_RUN: u32 = 0xae80;
 const KVM_GET_REGS: u32 = 0x8090_ae81;
+const KVM_SET_REGS: u32 = 0x4090_ae82;
 const KVM_GET_SREGS: u32 = 0x8138_ae83;
 
 /// The C library's and Rust's needs: memory, locks, the end, a panic's report.
@@ -37,6 +38,8 @@ const COMMON: &[i64] = &[
     libc::SYS_clock_gettime,
     libc::SYS_sched_yield,
     libc::SYS_sigaltstack,
+    // A trace waits for its reader.
+    libc::SYS_poll,
 ];
 
 /// The device thread moves bytes between descriptors that are open already.
@@ -102,7 +105,7 @@ const TERMINAL_IOCTLS: &[u32] = &[
     libc::TIOCGPGRP as u32,
 ];
 const CARD_IOCTLS: &[u32] = &[libc::TUNSETOFFLOAD as u32];
-const KVM_IOCTLS: &[u32] = &[KVM_RUN, KVM_GET_REGS, KVM_GET_SREGS];
+const KVM_IOCTLS: &[u32] = &[KVM_RUN, KVM_GET_REGS, KVM_SET_REGS, KVM_GET_SREGS];
 
 /// `serves`: while it has nothing to run, the CPU serves the socket device.
 pub fn vcpu_filter(serves: bool) -> Result<BpfProgram> {

@@ -1,15 +1,17 @@
 //! A virtual CPU: its first registers, and the loop that runs it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-use kvm_bindings::{CpuId, Msrs, kvm_msr_entry, kvm_segment, kvm_sregs, kvm_xcr, kvm_xcrs};
+use kvm_bindings::{
+    CpuId, KVM_MP_STATE_RUNNABLE, Msrs, kvm_mp_state, kvm_msr_entry, kvm_segment, kvm_sregs,
+    kvm_xcr, kvm_xcrs,
+};
 use kvm_ioctls::{VcpuExit, VcpuFd};
 
 use crate::bus::Bus;
 use crate::cpuid;
 use crate::dump;
 use crate::error::{Error, Result, host, kvm};
-use crate::layout::START_INFO;
 use crate::outcome::{Outcome, Verdict};
 use crate::stats::Stats;
 use crate::vm::Vm;
@@ -20,6 +22,39 @@ const CR0_PE_ET: u64 = 0x11;
 /// too where KVM emulates ring 0 without `xsetbv`.
 const CR4: u64 = 1 << 18 | 1 << 16 | 1 << 10 | 1 << 9 | 1 << 5;
 const RFLAGS_RESERVED: u64 = 2;
+
+/// Where a CPU waits until the guest starts it, see [`boot_abi::CPU_PORT`].
+#[derive(Default)]
+pub struct StartLine {
+    entry: Mutex<Option<u32>>,
+    started: Condvar,
+}
+
+impl StartLine {
+    /// Only the first time counts.
+    pub fn start(&self, entry: u32) {
+        self.entry
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert(entry);
+        self.started.notify_one();
+    }
+
+    fn wait(&self) -> u32 {
+        let mut entry = self.entry.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            match *entry {
+                Some(entry) => return entry,
+                None => {
+                    entry = self
+                        .started
+                        .wait(entry)
+                        .unwrap_or_else(PoisonError::into_inner);
+                }
+            }
+        }
+    }
+}
 
 pub struct Vcpu {
     fd: VcpuFd,
@@ -37,8 +72,8 @@ impl Vcpu {
         Ok(Self { fd, index })
     }
 
-    /// The state that PVH asks for. Only the first CPU gets it; the others wait for a start-up interrupt.
-    pub fn start_at(&self, entry: u32, xcr0: u64) -> Result<()> {
+    /// The state that PVH asks for, but for where to begin.
+    pub fn prepare(&self, xcr0: u64) -> Result<()> {
         let mut sregs = self.fd.get_sregs().map_err(kvm("KVM_GET_SREGS"))?;
         flat_protected_mode(&mut sregs);
         self.fd.set_sregs(&sregs).map_err(kvm("KVM_SET_SREGS"))?;
@@ -52,9 +87,19 @@ impl Vcpu {
             value: xcr0,
         };
         self.fd.set_xcrs(&xcrs).map_err(kvm("KVM_SET_XCRS"))?;
+        // CPUs after the first would wait for a start-up interrupt.
+        self.fd
+            .set_mp_state(kvm_mp_state {
+                mp_state: KVM_MP_STATE_RUNNABLE,
+            })
+            .map_err(kvm("KVM_SET_MP_STATE"))
+    }
+
+    /// Where to begin, and what is in EBX then.
+    pub fn start_at(&self, entry: u32, ebx: u64) -> Result<()> {
         let mut regs = self.fd.get_regs().map_err(kvm("KVM_GET_REGS"))?;
         regs.rip = entry.into();
-        regs.rbx = START_INFO;
+        regs.rbx = ebx;
         regs.rflags = RFLAGS_RESERVED;
         self.fd.set_regs(&regs).map_err(kvm("KVM_SET_REGS"))
     }
@@ -77,9 +122,10 @@ impl Vcpu {
         Ok(msrs.as_slice().first().map_or(0, |e| e.data))
     }
 
-    /// Runs on a thread of its own until the process ends.
+    /// Runs on a thread of its own until the process ends; from the time on when the guest starts it, if it has a line to wait at.
     pub fn spawn(
         mut self,
+        line: Option<Arc<StartLine>>,
         bus: Arc<Bus>,
         verdict: Arc<Verdict>,
         stats: Arc<Stats>,
@@ -87,7 +133,11 @@ impl Vcpu {
     ) -> Result<()> {
         let name = format!("vcpu{}", self.index);
         let body = move || {
-            let outcome = match prepare() {
+            let started = prepare().and_then(|()| match line {
+                Some(line) => self.start_at(line.wait(), self.index.into()),
+                None => Ok(()),
+            });
+            let outcome = match started {
                 Ok(()) => self.run(&bus, &stats),
                 Err(e) => Outcome::Failed(e.to_string()),
             };

@@ -19,7 +19,7 @@ COMMON_FLAGS = (
     # Misuse on purpose is what many of these programs are for.
     "-Wno-stringop-overflow -Wno-stringop-overread -Wno-nonnull -Wno-unused-result"
 )
-KEYS = {"name", "src", "cc", "flags", "args", "stdin", "env", "add", "exit", "stderr", "memory", "timeout"}
+KEYS = {"name", "src", "cc", "flags", "args", "stdin", "env", "add", "exit", "stderr", "memory", "cpus", "timeout"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,7 @@ class Case:
     status: int
     compare_stderr: bool
     memory: str | None
+    cpus: int | None
     timeout: float
 
     def command(self, program: Path) -> Command:
@@ -47,6 +48,7 @@ class Case:
             env=self.env,
             add=self.add,
             memory=self.memory,
+            cpus=self.cpus,
             timeout=self.timeout,
         )
 
@@ -83,6 +85,7 @@ def _case(row: dict[str, Any], folder: Path) -> Case:
         status=row.get("exit", 0),
         compare_stderr=row.get("stderr", True),
         memory=row.get("memory"),
+        cpus=row.get("cpus"),
         timeout=row.get("timeout", 60),
     )
 
@@ -102,6 +105,11 @@ def build(case: Case, cache: Path) -> Path:
             raise AssertionError(f"{case.name} does not build:\n{done.stderr}")
         partial.rename(program)
     return program
+
+
+def build_one(source: Path, cache: Path) -> Path:
+    """Compiles a program that a test starts in its own way, and that is no case therefore."""
+    return build(_case({"name": source.stem, "src": source.name}, source.parent), cache)
 
 
 def _version(compiler: str) -> str:

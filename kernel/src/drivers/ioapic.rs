@@ -1,7 +1,7 @@
 //! The I/O APIC: which device interrupt line becomes which vector.
 #![allow(unsafe_code)]
 
-use crate::gate::{IRQ_BASE, IRQ_TIMER};
+use crate::gate::{IRQ_BASE, IRQ_CALL};
 use crate::mm::layout::phys_to_virt;
 use spin::Mutex;
 
@@ -21,7 +21,7 @@ fn write(offset: u64, value: u32) {
 
 /// Passes the interrupt line on to the boot CPU: edge-triggered, active high. Answers false if the gate has no vector for it.
 pub fn enable(gsi: u8) -> bool {
-    if gsi >= IRQ_TIMER {
+    if gsi >= IRQ_CALL {
         return false;
     }
     let _guard = SELECTED.lock();

@@ -1,4 +1,5 @@
-# PVH entry: 32-bit protected mode, paging off, EBX = hvm_start_info. Leaves ring 0 for good at the end.
+# PVH entry: 32-bit protected mode, paging off, EBX = hvm_start_info. Leaves ring 0 for good at the end. The other CPUs come
+# by `ap_start`, in the same state with their number in EBX, or by `sipi_start`, which brings them there from real mode.
 # This code may run under an instruction emulator (KVM on PVM): integer instructions only, and few.
     .section .note.pvh, "a", @note
     .balign 4
@@ -17,6 +18,8 @@
     .code32
     .globl pvh_start
 pvh_start:
+    xorl %esi, %esi                 # 0: the first CPU
+boot_common:
     movl $boot_pml4_phys, %eax
     movl %eax, %cr3
     movl $0x50620, %eax             # CR4: PAE, OSFXSR, OSXMMEXCPT, FSGSBASE, OSXSAVE
@@ -44,7 +47,12 @@ start64:
     xorl %eax, %eax
     movl %eax, %fs
     movl %eax, %gs
-    movl %ebx, %ebx                 # hvm_start_info, zero-extended
+    movl %ebx, %ebx                 # hvm_start_info or the CPU's number, zero-extended
+    movl %ebx, %eax
+    shll $4, %eax
+    addl $0x40, %eax                # of a later CPU the descriptor is ready
+    testl %esi, %esi
+    jnz 2f
     # The IDT and the TSS are plain memory that ring 3 fills in before anything can go wrong (`gate::install`); only
     # their addresses are needed here. The TSS descriptor's base is split, so it is put together.
     leaq boot_gdt_tss(%rip), %rdx
@@ -54,7 +62,7 @@ start64:
     movb %al, 4(%rdx)
     movb %ah, 7(%rdx)
     movl $0x40, %eax
-    ltr %ax
+2:  ltr %ax
     lidt boot_idtr(%rip)
     movl $0xc0000081, %ecx          # STAR: ring-3 selectors from 0x23, ring 0 from 0x10
     movl $0x00230010, %edx
@@ -69,13 +77,20 @@ start64:
     movl $0x500, %eax
     wrmsr
     leaq boot_stack_top(%rip), %rsp
+    leaq ring3_start(%rip), %rdx
+    testl %esi, %esi
+    jz 3f
+    movq ap_root(%rip), %rax        # its stack is not in the boot tables
+    movq %rax, %cr3
+    leaq ap_stacks(%rip), %rax
+    movq (%rax,%rbx,8), %rsp
+    leaq ring3_ap_start(%rip), %rdx
+3:  movq %rsp, %rax
     pushq $0x2b
-    leaq boot_stack_top(%rip), %rax
     pushq %rax
     pushq $0x202                    # IF: nothing interrupts before ring 3 enables the local APIC
     pushq $0x33
-    leaq ring3_start(%rip), %rax
-    pushq %rax
+    pushq %rdx
     iretq
 
 ring3_start:
@@ -83,6 +98,51 @@ ring3_start:
     xorl %ebp, %ebp
     call kernel_start_rust
     ud2
+
+ring3_ap_start:
+    movq %rbx, %rdi
+    xorl %ebp, %ebp
+    call kernel_start_ap_rust
+    ud2
+
+    .code32
+    .balign 64
+    .globl ap_start
+ap_start:
+    movl $1, %esi
+    jmp boot_common
+
+    # Copied to a page below 1 MiB, where a start-up interrupt finds it in real mode with CS at that page.
+    .code16
+    .globl sipi_start
+sipi_start:
+    cli
+    lgdtl %cs:(sipi_gdtr - sipi_start)
+    movl %cr0, %eax
+    orl $1, %eax
+    movl %eax, %cr0
+    ljmpl $8, $sipi32_phys
+sipi_gdtr:
+    .word 23
+    .long sipi_gdt_phys
+    .globl sipi_end
+sipi_end:
+    .code32
+    .globl sipi32
+sipi32:
+    movl $16, %eax
+    movl %eax, %ds
+    movl %eax, %es
+    movl %eax, %ss
+    movl $0xfee00020, %ebx          # the APIC id is the CPU's number
+    movl (%ebx), %ebx
+    shrl $24, %ebx
+    jmp ap_start
+    .balign 8
+    .globl sipi_gdt
+sipi_gdt:
+    .quad 0, 0x00cf9b000000ffff, 0x00cf93000000ffff
+    .code64
 
     .section .boot.data, "aw"
     .balign 4096
@@ -121,7 +181,7 @@ boot_gdt:                           # Linux's selectors: kernel 0x10/0x18, user 
     .globl boot_gdt_tss
 boot_gdt_tss:
     .quad 0x00008900000000ff, 0x6600  # 0x40: TSS of the boot CPU, base filled in above
-    .fill 30, 8, 0                  # and of 15 more
+    .fill 126, 8, 0                 # and of 63 more
     .globl boot_gdtr
 boot_gdtr:
     .word boot_gdtr - boot_gdt - 1
@@ -136,6 +196,11 @@ boot_idtr:
     .word 64 * 16 - 1
     .quad boot_idt
 
+    .balign 8
+    .globl ap_root
+ap_root:                            # CR3 for the CPUs after the first
+    .quad 0
+
     .section .bss.boot_tables, "aw", @nobits
     .balign 4096
     .globl boot_idt
@@ -144,6 +209,9 @@ boot_idt:
     .globl boot_tss
 boot_tss:
     .skip 256
+    .globl ap_stacks
+ap_stacks:                          # the tops of their first stacks
+    .skip 64 * 8
 
     .section .bss.boot_stack, "aw", @nobits
     .balign 4096

@@ -97,7 +97,7 @@ syscall_entry:                      # rax: number, rcx: where to go on; everythi
     pushq %rax
     SAVE_REGISTERS
     leaq XMM(%rsp), %rdi
-    call syscall_from_ring3         # (frame); the result is left in the frame
+    call *SYSCALL_HANDLER(%rip)     # (frame); the result is left in the frame; see `trace`
     RESTORE_XMM
     addq $XMM, %rsp
     movq 48(%rsp), %r11             # rbx, rbp and r12-r15 are as they were: the Rust ABI keeps them
@@ -238,10 +238,29 @@ copy_user:
     rep movsb
     movl $1, %eax
     ret
+
+    # bool load_user(address rdi, value rsi)
+    .balign 16
+    .globl load_user
+load_user:
+    movl (%rdi), %eax
+    movl %eax, (%rsi)
+    movl $1, %eax
+    ret
+
+    # bool exchange_user(address rdi, expected esi, new edx, old rcx): compares and exchanges; `old` gets what was there.
+    .balign 16
+    .globl exchange_user
+exchange_user:
+    movl %esi, %eax
+    lock cmpxchgl %edx, (%rdi)
+    movl %eax, (%rcx)
+    movl $1, %eax
+    ret
     .globl copy_user_end
 copy_user_end:
     .globl copy_user_fault
-copy_user_fault:                    # a fault inside copy_user that has no answer resumes here; rcx: bytes left
+copy_user_fault:                    # a fault inside these three that has no answer resumes here
     xorl %eax, %eax
     ret
     .text

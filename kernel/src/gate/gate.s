@@ -153,6 +153,21 @@ gate_interrupt:
 3:  popq %rax
     iretq
 
+    # Another CPU has changed page tables and waits: everything is forgotten here and now, in the program as in the kernel.
+    .balign 16
+    .globl gate_flush
+gate_flush:
+    movabsl %eax, {EOI}
+    pushq %rax
+    pushq %rcx
+    movq %gs:{FLUSH_WANTED}, %rcx   # before the flush: what is asked for later comes with another interrupt
+    movq %cr3, %rax
+    movq %rax, %cr3
+    movq %rcx, %gs:{FLUSH_DONE}
+    popq %rcx
+    popq %rax
+    iretq
+
     .balign 16
     .globl gate_spurious
 gate_spurious:

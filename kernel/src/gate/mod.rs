@@ -1,7 +1,9 @@
 //! Ring 0, and ring 3's way to it. The assembly is in `boot.s` (once), `gate.s` (ring 0) and `entry.s` (ring 3).
 #![allow(unsafe_code)]
 
-use crate::percpu::{self, Entries, PerCpu};
+use crate::mm::layout::virt_to_phys;
+use crate::percpu::{self, Entries, MAX_CPUS, PerCpu};
+use alloc::boxed::Box;
 use core::arch::global_asm;
 use core::ptr::{addr_of, addr_of_mut};
 
@@ -12,9 +14,12 @@ pub const USER_FLAGS: u64 = 0x202;
 /// First IDT vector of the interrupts that the gate knows; their pending bits are 0..24.
 pub const IRQ_BASE: u8 = 0x20;
 pub const IRQ_COUNT: u8 = 24;
+pub const FLUSH_VECTOR: u8 = 0x3e;
 pub const SPURIOUS_VECTOR: u8 = 0x3f;
-/// Pending bit of the local APIC timer; device interrupts use their GSI's number, which is below it.
+/// Pending bit of the local APIC timer.
 pub const IRQ_TIMER: u8 = 23;
+/// Pending bit of a call from another CPU; device interrupts use their GSI's number, which is below it.
+pub const IRQ_CALL: u8 = 22;
 
 const IDT_ENTRIES: usize = 64;
 
@@ -27,6 +32,8 @@ global_asm!(
     IRQ_FRAME = const percpu::IRQ_FRAME,
     PENDING = const percpu::PENDING,
     TRAP_RIP = const percpu::TRAP_RIP,
+    FLUSH_WANTED = const percpu::FLUSH_WANTED,
+    FLUSH_DONE = const percpu::FLUSH_DONE,
     EOI = const crate::mm::layout::phys_to_virt(crate::drivers::apic::LOCAL_APIC + 0xb0),
     options(att_syntax)
 );
@@ -48,12 +55,19 @@ unsafe extern "C" {
     static gate_page_fault: u8;
     static gate_invalid_opcode: u8;
     static gate_spurious: u8;
+    static gate_flush: u8;
     static syscall_entry: u8;
     static exc_entry: u8;
     static irq_entry: u8;
     static boot_stack_top: u8;
     static mut boot_idt: [IdtEntry; IDT_ENTRIES];
     static mut boot_tss: Tss;
+    static mut boot_gdt_tss: [[u64; 2]; MAX_CPUS];
+    static mut ap_root: u64;
+    static mut ap_stacks: [u64; MAX_CPUS];
+    static ap_start: u8;
+    static sipi_start: u8;
+    static sipi_end: u8;
     fn gate_call(arg0: u64, arg1: u64, service: u32);
 }
 
@@ -92,6 +106,43 @@ struct Tss {
     io_map: [u8; 33],
 }
 
+impl Tss {
+    fn new(rsp0: u64, ist1: u64) -> Self {
+        let mut tss = Self {
+            reserved0: 0,
+            rsp: [rsp0; 3],
+            reserved1: 0,
+            ist: [ist1; 7],
+            reserved2: 0,
+            reserved3: 0,
+            io_map_base: core::mem::offset_of!(Tss, io_map) as u16,
+            io_map: [0xff; 33],
+        };
+        let wide = [
+            boot_abi::EXIT_PORT,
+            boot_abi::IDLE_PORT,
+            boot_abi::CPU_PORT,
+            boot_abi::trace::PORT,
+        ];
+        for port in wide
+            .into_iter()
+            .flat_map(|port| port..port + 4)
+            .chain([boot_abi::DEBUG_PORT])
+        {
+            tss.io_map[usize::from(port / 8)] &= !(1 << (port % 8));
+        }
+        tss
+    }
+}
+
+fn entries() -> Entries {
+    Entries {
+        syscall: addr_of!(syscall_entry) as u64,
+        exception: addr_of!(exc_entry) as u64,
+        interrupt: addr_of!(irq_entry) as u64,
+    }
+}
+
 static mut BOOT_CPU: PerCpu = PerCpu::new();
 
 /// Sets up the boot CPU's block, IDT and TSS.
@@ -99,19 +150,15 @@ static mut BOOT_CPU: PerCpu = PerCpu::new();
 /// # Safety
 /// Once, first thing at boot.
 pub unsafe fn install() {
-    let entries = Entries {
-        syscall: addr_of!(syscall_entry) as u64,
-        exception: addr_of!(exc_entry) as u64,
-        interrupt: addr_of!(irq_entry) as u64,
-    };
     // SAFETY: nothing else runs yet; the statics are this function's alone from here.
     unsafe {
-        let (rsp0, ist1) = PerCpu::install(
+        let (rsp0, ist1) = PerCpu::fill(
             addr_of_mut!(BOOT_CPU),
             0,
-            entries,
+            &entries(),
             addr_of!(boot_stack_top) as u64,
         );
+        percpu::load(0);
         let idt = &mut *addr_of_mut!(boot_idt);
         for (vector, entry) in idt.iter_mut().enumerate().take(22) {
             *entry = IdtEntry::new(addr_of!(gate_vectors) as u64 + 16 * vector as u64, 0);
@@ -122,26 +169,52 @@ pub unsafe fn install() {
             idt[usize::from(IRQ_BASE + irq)] =
                 IdtEntry::new(addr_of!(gate_irqs) as u64 + 32 * u64::from(irq), 1);
         }
+        idt[usize::from(FLUSH_VECTOR)] = IdtEntry::new(addr_of!(gate_flush) as u64, 1);
         idt[usize::from(SPURIOUS_VECTOR)] = IdtEntry::new(addr_of!(gate_spurious) as u64, 1);
-        let tss = &mut *addr_of_mut!(boot_tss);
-        tss.rsp = [rsp0; 3];
-        tss.ist = [ist1; 7];
-        tss.io_map_base = core::mem::offset_of!(Tss, io_map) as u16;
-        tss.io_map = [0xff; 33];
-        for port in [
-            boot_abi::DEBUG_PORT,
-            boot_abi::EXIT_PORT,
-            boot_abi::EXIT_PORT + 1,
-            boot_abi::EXIT_PORT + 2,
-            boot_abi::EXIT_PORT + 3,
-            boot_abi::IDLE_PORT,
-            boot_abi::IDLE_PORT + 1,
-            boot_abi::IDLE_PORT + 2,
-            boot_abi::IDLE_PORT + 3,
-        ] {
-            tss.io_map[usize::from(port / 8)] &= !(1 << (port % 8));
-        }
+        *addr_of_mut!(boot_tss) = Tss::new(rsp0, ist1);
     }
+}
+
+/// Makes what another CPU needs before it can be started: its block, its TSS, and where it begins.
+///
+/// # Safety
+/// `cpu` has never run; `stack_top` is that of an unused stack, mapped by the page tables at `root`, which map the kernel.
+pub unsafe fn prepare_cpu(cpu: u32, stack_top: u64, root: u64) {
+    let block = Box::leak(Box::new(PerCpu::new()));
+    // SAFETY: the block is never freed, and the caller says that the CPU does not run.
+    let (rsp0, ist1) = unsafe { PerCpu::fill(block, cpu, &entries(), stack_top) };
+    let tss: *mut Tss = Box::leak(Box::new(Tss::new(rsp0, ist1)));
+    let base = tss as u64;
+    let limit = size_of::<Tss>() as u64 - 1;
+    let low = limit | (base & 0xff_ffff) << 16 | 0x89 << 40 | (base >> 24 & 0xff) << 56;
+    // SAFETY: only the boot CPU gets here, and a CPU reads its own entries only, once it is started.
+    unsafe {
+        let tables = &mut *addr_of_mut!(boot_gdt_tss);
+        if let Some(entry) = tables.get_mut(cpu as usize) {
+            *entry = [low, base >> 32];
+        }
+        let stacks = &mut *addr_of_mut!(ap_stacks);
+        if let Some(entry) = stacks.get_mut(cpu as usize) {
+            *entry = stack_top;
+        }
+        addr_of_mut!(ap_root).write(root);
+    }
+}
+
+/// Has the monitor start a CPU that is prepared; see `boot_abi::CPU_PORT`.
+pub fn start_by_monitor(cpu: u32) {
+    let value = virt_to_phys(addr_of!(ap_start) as u64) as u32 | cpu;
+    // SAFETY: the port has no effect on this CPU; the other one runs the kernel's own start-up code.
+    unsafe {
+        core::arch::asm!("out dx, eax", in("dx") boot_abi::CPU_PORT, in("eax") value, options(nostack, preserves_flags));
+    }
+}
+
+/// Real-mode code that brings a CPU to `ap_start`; it works at any page below 1 MiB.
+pub fn real_mode_start() -> &'static [u8] {
+    let (start, end) = (addr_of!(sipi_start), addr_of!(sipi_end));
+    // SAFETY: both are labels of boot.s, in this order, in the kernel's text.
+    unsafe { core::slice::from_raw_parts(start, end as usize - start as usize) }
 }
 
 /// Leaves the CPU to the monitor for `us` microseconds, or until something comes; see `boot_abi::IDLE_PORT`.

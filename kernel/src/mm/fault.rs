@@ -6,6 +6,7 @@ use super::layout::{HUGE_PAGE, PAGE, page_down, virt_to_phys};
 use super::map::{Area, Backing};
 use super::paging::{Entry, FRAME};
 use super::space::{AddressSpace, Inner, page_permissions};
+use super::tlb;
 use crate::gate;
 use core::ops::Range;
 use linux_abi::{Errno, Prot};
@@ -149,12 +150,12 @@ impl Inner {
         };
         // A huge image page is split by this; then the old entry is replaced.
         self.table.set(page, new).map_err(|_| Denied::OutOfMemory)?;
+        tlb::forget_page(self.table.root(), page);
         if entry.is_frame() {
             frame::put(old);
         } else {
             self.resident += 1;
         }
-        gate::invalidate_page(page);
         Ok(())
     }
 }

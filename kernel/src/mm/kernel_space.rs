@@ -27,6 +27,7 @@ pub fn kernel_end_phys() -> u64 {
 struct KernelSpace {
     table: Mutex<PageTable>,
     entry: u64,
+    root: u64,
     stacks: Mutex<Stacks>,
 }
 
@@ -72,10 +73,11 @@ pub fn init(map: &MemoryMap) -> Result<(), NoMemory> {
     table.fill(STACKS, 1, |_| None)?;
     // SAFETY: the table maps the kernel exactly as the boot tables do, with narrower permissions.
     unsafe { crate::gate::load_cr3(table.root()) };
-    let entry = table.kernel_entry();
+    let (entry, root) = (table.kernel_entry(), table.root());
     SPACE.call_once(|| KernelSpace {
         table: Mutex::new(table),
         entry,
+        root,
         stacks: Mutex::new(Stacks::default()),
     });
     Ok(())
@@ -83,6 +85,11 @@ pub fn init(map: &MemoryMap) -> Result<(), NoMemory> {
 
 fn space() -> Result<&'static KernelSpace, NoMemory> {
     SPACE.get().ok_or(NoMemory)
+}
+
+/// CR3 without a program.
+pub fn root() -> Result<u64, NoMemory> {
+    Ok(space()?.root)
 }
 
 /// A page table for a program, with the kernel in it.
@@ -115,6 +122,12 @@ impl KernelStack {
         Ok(Self {
             top: bottom + STACK_PAGES * PAGE,
         })
+    }
+
+    /// Bytes of all stacks, those in reserve too.
+    #[must_use]
+    pub fn bytes() -> u64 {
+        space().map_or(0, |space| space.stacks.lock().next * STACK_PAGES * PAGE)
     }
 
     #[must_use]

@@ -3,7 +3,8 @@
 use super::layout::{HUGE_PAGE, PAGE, USER_START, is_user_range};
 use super::map::{Area, Backing};
 use super::paging::{Entry, HUGE};
-use super::space::{AddressSpace, At, Dropped, Inner};
+use super::space::{AddressSpace, At, Inner};
+use super::tlb::Dropped;
 use alloc::vec::Vec;
 use core::ops::Range;
 use linux_abi::Errno;
@@ -100,7 +101,7 @@ impl Inner {
         };
         let keep = source.len().min(new_len);
         let mut moved: Vec<(u64, Entry)> = Vec::new();
-        let mut dropped = Dropped::default();
+        let mut dropped = Dropped::new(self.table.root());
         self.table.change(
             source.start..source.start + keep,
             &mut |address, entry, huge| {

@@ -10,11 +10,13 @@ use linux_abi::Errno;
 
 unsafe extern "C" {
     fn copy_user(dst: *mut u8, src: *const u8, len: usize) -> u32;
+    fn load_user(address: *const u32, value: *mut u32) -> u32;
+    fn exchange_user(address: *mut u32, expected: u32, new: u32, old: *mut u32) -> u32;
     static copy_user_end: u8;
     static copy_user_fault: u8;
 }
 
-/// Where a fault at `rip` resumes, if it is inside `copy_user`.
+/// Where a fault at `rip` resumes, if it is inside `copy_user` or its neighbours.
 #[must_use]
 pub fn fixup(rip: u64) -> Option<u64> {
     let inside = (copy_user as *const () as u64..addr_of!(copy_user_end) as u64).contains(&rip);
@@ -43,6 +45,43 @@ pub fn write(address: u64, from: &[u8]) -> Result<(), Errno> {
     // SAFETY: the source is ours; the destination is the program's range, where faults are handled.
     let done = unsafe { copy_user(address as *mut u8, from.as_ptr(), from.len()) };
     if done == 1 {
+        Ok(())
+    } else {
+        Err(Errno::EFAULT)
+    }
+}
+
+/// A word that the program changes at the same time: its value. EINVAL if it is not aligned, EFAULT if it cannot be read.
+pub fn load(address: u64) -> Result<u32, Errno> {
+    let mut value = 0;
+    check_word(address)?;
+    // SAFETY: the result is ours; the source is the program's, where faults are handled.
+    let done = unsafe { load_user(address as *const u32, &mut value) };
+    if done == 1 {
+        Ok(value)
+    } else {
+        Err(Errno::EFAULT)
+    }
+}
+
+/// Changes such a word from `expected` to `new`, at once; answers what it was, which is `expected` if it was changed.
+pub fn compare_exchange(address: u64, expected: u32, new: u32) -> Result<u32, Errno> {
+    let mut old = 0;
+    check_word(address)?;
+    // SAFETY: the result is ours; the word is the program's, where faults are handled.
+    let done = unsafe { exchange_user(address as *mut u32, expected, new, &mut old) };
+    if done == 1 {
+        Ok(old)
+    } else {
+        Err(Errno::EFAULT)
+    }
+}
+
+fn check_word(address: u64) -> Result<(), Errno> {
+    if !address.is_multiple_of(4) {
+        return Err(Errno::EINVAL);
+    }
+    if is_user_range(address, 4) {
         Ok(())
     } else {
         Err(Errno::EFAULT)

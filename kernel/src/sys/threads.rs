@@ -14,16 +14,10 @@ use syscall_shim::Kernel;
 use syscall_shim::kernel::{CloneRequest, FutexWord, MembarrierCommand, Threads, WakeOp};
 use syscall_shim::state::Resource;
 
-/// The processors that run threads.
-pub const CPUS: usize = 1;
 /// What makes a new thread of the calling process, and nothing else.
 const THREAD: CloneFlags = CloneFlags::CLONE_VM
     .union(CloneFlags::CLONE_SIGHAND)
     .union(CloneFlags::CLONE_THREAD);
-
-fn online() -> u64 {
-    (1 << CPUS) - 1
-}
 
 impl Caller<'_> {
     /// A thread by number; 0 is the caller.
@@ -197,7 +191,7 @@ impl Threads for Caller<'_> {
     }
 
     fn cpu_count(&self) -> usize {
-        CPUS
+        sched::cpu_count() as usize
     }
 
     fn current_cpu(&self) -> u32 {
@@ -205,13 +199,13 @@ impl Threads for Caller<'_> {
     }
 
     fn sched_getaffinity(&self, tid: i32) -> Result<u64, Errno> {
-        Ok(self.find_thread(tid)?.affinity.load(Ordering::Relaxed) & online())
+        Ok(self.find_thread(tid)?.affinity.load(Ordering::Relaxed) & sched::online())
     }
 
     fn sched_setaffinity(&self, tid: i32, mask: u64) -> Result<(), Errno> {
-        self.find_thread(tid)?
-            .affinity
-            .store(mask, Ordering::Relaxed);
+        let thread = self.find_thread(tid)?;
+        thread.affinity.store(mask, Ordering::SeqCst);
+        sched::affinity_changed(&thread);
         Ok(())
     }
 

@@ -4,7 +4,7 @@
 use super::frame::Frame;
 use super::process::Process;
 use super::{sched, signal};
-use crate::sys::Caller;
+use crate::sys::{Caller, dispatch};
 use crate::{drivers, gate, percpu, time};
 use alloc::sync::Arc;
 use linux_abi::{Errno, SaFlags, SigAction};
@@ -22,19 +22,14 @@ pub fn set_init_process(process: Arc<Process>) {
     INIT.call_once(|| process);
 }
 
-/// A system call. The result goes to the frame.
-#[unsafe(no_mangle)]
-extern "C" fn syscall_from_ring3(frame: &mut Frame) {
+/// A system call, while nobody traces. The result goes to the frame.
+pub extern "C" fn syscall_from_ring3(frame: &mut Frame) {
     let regs = Regs::new([
         frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9,
     ]);
     let caller = Caller::new(frame);
-    let result = syscall_shim::dispatch(&caller, frame_nr(&caller), &regs);
+    let result = dispatch(&caller, &regs);
     caller.finish(result);
-}
-
-fn frame_nr(caller: &Caller) -> usize {
-    caller.number() as usize
 }
 
 /// Last thing before the program goes on: interrupts, other threads, signals.
@@ -43,12 +38,17 @@ extern "C" fn before_return(frame: &mut Frame) {
     loop {
         handle_interrupts();
         percpu::clear_work();
-        if sched::should_yield() {
+        sched::stop_if_asked();
+        let yields = sched::should_yield();
+        if yields {
             sched::yield_now();
-            super::rseq::rseq_check(percpu::current(), frame);
+        }
+        let thread = percpu::current();
+        if thread.take_moved() || yields {
+            super::rseq::rseq_check(thread, frame);
         }
         signal::deliver(frame);
-        if !percpu::interrupts_pending() && !signal::has_work(percpu::current()) {
+        if !percpu::interrupts_pending() && !thread.has_moved() && !signal::has_work(thread) {
             break;
         }
     }
@@ -64,7 +64,10 @@ pub fn handle_interrupts() {
     if bits & (1 << gate::IRQ_TIMER) != 0 {
         time::timer_interrupt();
     }
-    let devices = bits & !(1 << gate::IRQ_TIMER);
+    if bits & (1 << gate::IRQ_CALL) != 0 {
+        sched::called();
+    }
+    let devices = bits & !(1 << gate::IRQ_TIMER | 1 << gate::IRQ_CALL);
     if devices != 0 {
         drivers::handle_interrupts(devices);
     }
@@ -119,12 +122,4 @@ pub fn restart_with_handler(frame: &mut Frame, action: &SigAction) {
         None => {}
     }
     frame.orig_rax = u64::MAX;
-}
-
-/// Reloads CR3 with the running thread's space.
-pub fn flush_tlb() {
-    if percpu::has_current() {
-        // SAFETY: the root of the running thread's space.
-        unsafe { gate::load_cr3(super::current_space().root()) };
-    }
 }

@@ -13,7 +13,6 @@ pub mod thread;
 pub mod timer;
 pub mod wait;
 
-pub use entry::flush_tlb;
 pub use process::Process;
 pub use signal::signal_from_host;
 pub use thread::Thread;

@@ -6,11 +6,11 @@ use super::process::Process;
 use super::sched;
 use super::signal::ThreadSignals;
 use crate::mm::kernel_space::KernelStack;
-use crate::time;
+use crate::{percpu, time};
 use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use core::cell::UnsafeCell;
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
 use linux_abi::Errno;
 use spin::Mutex;
 use vfs::Wake;
@@ -21,11 +21,33 @@ unsafe extern "C" {
 
 /// What a thread is doing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
 pub enum State {
     Runnable,
     Blocked,
     Dead,
+}
+
+const RUNNABLE: u8 = 0;
+const BLOCKED: u8 = 1;
+const DEAD: u8 = 2;
+/// Runnable, and not to fall asleep the next time: a wake-up came when it was not asleep.
+const WOKEN: u8 = 3;
+
+/// Instead of a CPU's number.
+const NOWHERE: u32 = u32::MAX;
+
+/// The CPU time of a thread, in ns.
+#[derive(Default)]
+struct CpuClock {
+    past: u64,
+    /// When it began to run, if it does.
+    since: Option<u64>,
+}
+
+impl CpuClock {
+    fn at(&self, now: u64) -> u64 {
+        self.past + self.since.map_or(0, |since| now.saturating_sub(since))
+    }
 }
 
 /// The part that only the scheduler touches, on the CPU that switches.
@@ -42,15 +64,19 @@ pub struct Thread {
     stack: KernelStack,
     pub context: UnsafeCell<Context>,
     state: AtomicU8,
-    /// A wake-up that came while the thread was not asleep yet.
-    woken: AtomicBool,
+    /// The CPU that runs it or idles on its stack.
+    on_cpu: AtomicU32,
+    last_cpu: AtomicU32,
+    /// It has come to another CPU, and the program has not been told (rseq(2)).
+    moved: AtomicBool,
+    /// It gives up a CPU that it may not use.
+    moving: AtomicBool,
     pub signals: Mutex<ThreadSignals>,
     pub clear_child_tid: AtomicU64,
     pub robust_list: AtomicU64,
     pub rseq: Mutex<(u64, u32, u32)>,
     pub name: Mutex<[u8; 16]>,
-    pub cpu_ns: AtomicU64,
-    pub since: AtomicU64,
+    clock: Mutex<CpuClock>,
     pub exit_status: AtomicI32,
     pub affinity: AtomicU64,
 }
@@ -99,15 +125,17 @@ impl Thread {
                 vector,
                 fs_base,
             }),
-            state: AtomicU8::new(State::Blocked as u8),
-            woken: AtomicBool::new(false),
+            state: AtomicU8::new(BLOCKED),
+            on_cpu: AtomicU32::new(NOWHERE),
+            last_cpu: AtomicU32::new(percpu::this().cpu),
+            moved: AtomicBool::new(false),
+            moving: AtomicBool::new(false),
             signals: Mutex::new(ThreadSignals::default()),
             clear_child_tid: AtomicU64::new(0),
             robust_list: AtomicU64::new(0),
             rseq: Mutex::new((0, 0, 0)),
             name: Mutex::new([0; 16]),
-            cpu_ns: AtomicU64::new(0),
-            since: AtomicU64::new(0),
+            clock: Mutex::default(),
             exit_status: AtomicI32::new(0),
             affinity: AtomicU64::new(u64::MAX),
         });
@@ -150,43 +178,120 @@ impl Thread {
     #[must_use]
     pub fn state(&self) -> State {
         match self.state.load(Ordering::Acquire) {
-            0 => State::Runnable,
-            1 => State::Blocked,
-            _ => State::Dead,
+            BLOCKED => State::Blocked,
+            DEAD => State::Dead,
+            _ => State::Runnable,
         }
     }
 
     pub fn set_state(&self, state: State) {
-        self.state.store(state as u8, Ordering::Release);
+        let state = match state {
+            State::Runnable => RUNNABLE,
+            State::Blocked => BLOCKED,
+            State::Dead => DEAD,
+        };
+        self.state.store(state, Ordering::Release);
+    }
+
+    fn change_state(&self, from: u8, to: u8) -> bool {
+        self.state
+            .compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst)
+            .is_ok()
+    }
+
+    /// The running thread blocks, unless a wake-up came early: that one is taken instead.
+    pub fn fall_asleep(&self) -> bool {
+        self.change_state(RUNNABLE, BLOCKED) || !self.change_state(WOKEN, RUNNABLE)
     }
 
     /// Takes a wake-up that came early.
-    pub fn take_wake(&self) -> bool {
-        self.woken.swap(false, Ordering::AcqRel)
+    pub fn take_wake(&self) {
+        self.change_state(WOKEN, RUNNABLE);
     }
 
     /// Lets the thread run, now or when it next wants to sleep.
     pub fn wake_up(&self) {
-        if self.state() == State::Blocked {
-            if let Some(thread) = self.arc() {
-                self.set_state(State::Runnable);
-                sched::enqueue(thread);
+        // What it waits for is so before the look at its state; it looks in the other order.
+        fence(Ordering::SeqCst);
+        loop {
+            let done = match self.state.load(Ordering::SeqCst) {
+                BLOCKED => {
+                    let woken = self.change_state(BLOCKED, RUNNABLE);
+                    if woken && let Some(thread) = self.arc() {
+                        sched::enqueue(thread);
+                    }
+                    woken
+                }
+                RUNNABLE => self.change_state(RUNNABLE, WOKEN),
+                _ => true,
+            };
+            if done {
+                return;
             }
-        } else {
-            self.woken.store(true, Ordering::Release);
         }
+    }
+
+    /// The CPU on which it runs or whose idling uses its stack.
+    #[must_use]
+    pub fn on_cpu(&self) -> Option<u32> {
+        let cpu = self.on_cpu.load(Ordering::SeqCst);
+        (cpu != NOWHERE).then_some(cpu)
+    }
+
+    /// Where it ran last.
+    #[must_use]
+    pub fn last_cpu(&self) -> u32 {
+        self.last_cpu.load(Ordering::Relaxed)
+    }
+
+    /// The scheduler: it is about to run on this CPU.
+    pub fn enter_cpu(&self, cpu: u32) {
+        if self.last_cpu.swap(cpu, Ordering::Relaxed) != cpu {
+            self.moved.store(true, Ordering::Relaxed);
+        }
+        // With a fence: who queued a signal before this is seen by `has_work`, who does so later sees this.
+        self.on_cpu.swap(cpu, Ordering::SeqCst);
+    }
+
+    /// The scheduler: its context is saved, and its stack is used no more. True: it wants another CPU.
+    #[must_use]
+    pub fn leave_cpu(&self) -> bool {
+        let moving = self.moving.swap(false, Ordering::Relaxed);
+        self.on_cpu.swap(NOWHERE, Ordering::SeqCst);
+        moving
+    }
+
+    /// It will want another CPU once its stack is free.
+    pub fn start_move(&self) {
+        self.moving.store(true, Ordering::Relaxed);
+    }
+
+    #[must_use]
+    pub fn has_moved(&self) -> bool {
+        self.moved.load(Ordering::Relaxed)
+    }
+
+    /// Whether the program is to be told that it has come to another CPU.
+    pub fn take_moved(&self) -> bool {
+        self.has_moved() && self.moved.swap(false, Ordering::Relaxed)
     }
 
     /// CPU time used, nanoseconds.
     #[must_use]
     pub fn cpu_time(&self) -> u64 {
-        let past = self.cpu_ns.load(Ordering::Relaxed);
-        let running = core::ptr::eq(self, crate::percpu::current());
-        if running {
-            past + time::monotonic().saturating_sub(self.since.load(Ordering::Relaxed))
-        } else {
-            past
-        }
+        self.clock.lock().at(time::monotonic())
+    }
+
+    /// The scheduler: it begins to use a CPU.
+    pub fn start_clock(&self, now: u64) {
+        self.clock.lock().since = Some(now);
+    }
+
+    /// The scheduler: it ceases to use a CPU.
+    pub fn pause_clock(&self, now: u64) {
+        let mut clock = self.clock.lock();
+        clock.past = clock.at(now);
+        clock.since = None;
     }
 
     /// Takes the thread out of the tables.

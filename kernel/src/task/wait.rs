@@ -3,7 +3,7 @@
 use super::thread::Thread;
 use super::{futex, sched, signal};
 use crate::mm::user;
-use crate::{drivers, percpu, time};
+use crate::{drivers, percpu, time, trace};
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
 use linux_abi::Errno;
@@ -46,6 +46,8 @@ pub fn wait(
 
 /// Ends the program, and with it the machine.
 pub fn end_process(status: u8) -> ! {
+    sched::stop_others();
+    trace::process_ended(status);
     drivers::shutdown(status)
 }
 
@@ -68,11 +70,12 @@ pub fn exit_thread(status: u8) -> ! {
     if others.is_empty() {
         end_process(process.leader_status.load(Ordering::Relaxed) as u8);
     }
+    trace::thread_ended(status);
     // A signal for the process may have been left to this thread.
     others
         .iter()
         .filter(|other| signal::interrupts(other))
-        .for_each(|other| other.wake_up());
+        .for_each(|other| signal::note_pending(other));
     drop(others);
     sched::release(thread.tid);
     sched::exit_current()

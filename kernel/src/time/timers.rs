@@ -2,8 +2,8 @@
 
 use super::monotonic;
 use crate::drivers::apic;
-use crate::percpu;
-use crate::task::sched::{self, MAX_CPUS};
+use crate::percpu::{self, MAX_CPUS};
+use crate::task::sched;
 use alloc::collections::BTreeMap;
 use alloc::sync::Weak;
 use core::sync::atomic::{AtomicU64, Ordering};

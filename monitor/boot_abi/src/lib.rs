@@ -8,6 +8,7 @@
 pub mod config;
 pub mod hostnet;
 pub mod netconf;
+pub mod trace;
 
 /// Version of this contract, carried by the image in an ELF note (name `compat`, type 1, descriptor: one u32).
 pub const ABI_VERSION: u32 = 1;
@@ -30,16 +31,26 @@ pub const IDLE_PORT: u16 = 0xf8;
 /// Value for [`IDLE_PORT`].
 pub const IDLE_FOREVER: u32 = u32::MAX;
 
+/// Port: a 32-bit write starts another CPU. The value is the physical address of 32-bit code (a multiple of 64) plus the CPU's
+/// number, from 1 on. The CPU begins there in the state that PVH asks for, with its number in EBX, which is also its APIC id.
+/// Offered by [`KEY_CPU_PORT`]; elsewhere the kernel sends start-up interrupts.
+pub const CPU_PORT: u16 = 0xfc;
+/// The bits of a value for [`CPU_PORT`] that are the CPU's number.
+pub const CPU_PORT_NUMBER: u32 = 0x3f;
+
 /// Names of the virtio-console ports (multiport); the ids are whatever the device announces.
 pub const PORT_STDIO: &str = "compat.stdio";
 pub const PORT_STDERR: &str = "compat.stderr";
 /// Lines of text. To the guest: `signal N`, `winsize ROWS COLS`, `eof [BYTES]` (stdin ended, after so many bytes if that
 /// is said: the line may overtake them), `hangup stdio` and `hangup stderr` (nobody takes that output any more; it is
-/// dropped), `stats`. From the guest, as the answer to that: `stats {JSON}` in one line of at most 16 KiB, see
-/// `compat/schema/instance-stats.schema.json`; last: `exit STATUS` (0..=255, 128+N if killed by signal N) or `panic`.
+/// dropped), `trace off` and `trace` with the text of [`trace::Settings`], `stats`. From the guest, as the answer to that:
+/// `stats {JSON}` in one line of at most 16 KiB, see `compat/schema/instance-stats.schema.json`; last: `exit STATUS`
+/// (0..=255, 128+N if killed by signal N) or `panic`.
 pub const PORT_CONTROL: &str = "compat.control";
 /// The line that asks for the guest's figures, and the first word of the answer.
 pub const LINE_STATS: &str = "stats";
+/// The line that switches tracing on and off.
+pub const LINE_TRACE: &str = "trace";
 
 /// Command line: `virtio_mmio.device=SIZE@ADDRESS:IRQ` once a device, as Linux and QEMU microvm have it.
 pub const KEY_VIRTIO_MMIO: &str = "virtio_mmio.device";
@@ -50,6 +61,11 @@ pub const KEY_REALTIME: &str = "compat.realtime";
 
 /// Command line: present (with the value 1) if the monitor takes writes to [`IDLE_PORT`].
 pub const KEY_IDLE_PORT: &str = "compat.idle_port";
+
+/// Command line: how many CPUs the machine has, numbered by their APIC ids from 0 up. Absent: one.
+pub const KEY_CPUS: &str = "compat.cpus";
+/// Command line: present (with the value 1) if the monitor takes writes to [`CPU_PORT`].
+pub const KEY_CPU_PORT: &str = "compat.cpu_port";
 
 /// Exit status of `compat run` and of the monitor when compat itself could not do its work (bad image, no KVM, ...).
 pub const STATUS_CANNOT_RUN: u8 = 125;

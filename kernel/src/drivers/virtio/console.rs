@@ -3,7 +3,7 @@ use super::control_queue::{ControlQueue, Event};
 use super::mmio::Mmio;
 use super::port::{Port, Sizes};
 use crate::drivers::{apic, ioapic};
-use crate::{gate, percpu};
+use crate::{gate, percpu, time};
 use core::hint::spin_loop;
 use spin::{Mutex, Once};
 use virtio_drivers::transport::{DeviceStatus, DeviceType, Transport};
@@ -155,6 +155,9 @@ impl Console {
     /// Lets the host have the CPU, which its device may need, until `is_done` or for [`PATIENCE`].
     fn sleep_until(&self, is_done: impl Fn() -> bool) {
         const TIMER: u32 = 1 << gate::IRQ_TIMER;
+        if percpu::this().cpu != 0 {
+            return look_until(PATIENCE, is_done);
+        }
         self.control.lock().listen();
         apic::arm_timer(PATIENCE);
         while !is_done() {
@@ -233,6 +236,14 @@ pub fn look() {
     }
 }
 
+/// Where the device's interrupts do not come.
+fn look_until(ns: u64, is_done: impl Fn() -> bool) {
+    let until = time::monotonic() + ns;
+    while !is_done() && time::monotonic() < until {
+        spin_loop();
+    }
+}
+
 /// Looks for a short while.
 fn spin_until(is_done: impl Fn() -> bool) -> bool {
     (0..SPINS).any(|_| {
@@ -249,7 +260,16 @@ pub fn flush() {
         if drained() {
             return;
         }
+        wait_for_interrupt();
+    }
+}
+
+/// The interrupts go to the first CPU; another one must look by itself.
+fn wait_for_interrupt() {
+    if percpu::this().cpu == 0 {
         gate::halt();
         handle_interrupts(percpu::take_interrupts());
+    } else {
+        look();
     }
 }

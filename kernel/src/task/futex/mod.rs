@@ -1,6 +1,4 @@
 //! futex(2): queues of waiting threads, found by the word they wait on.
-#![allow(unsafe_code)]
-
 mod pi;
 mod robust;
 
@@ -8,13 +6,12 @@ pub use pi::{lock_pi, unlock_pi};
 pub use robust::release_robust_list;
 
 use super::thread::Thread;
-use crate::mm::fault::Access;
 use crate::mm::map::Backing;
 use crate::mm::user;
 use crate::task;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use linux_abi::Errno;
 use spin::{Mutex, MutexGuard};
 use syscall_shim::kernel::{FutexWord, WakeOp, Woken};
@@ -87,23 +84,6 @@ impl Bucket {
     }
 }
 
-/// The word as something that all threads of the program change at once.
-fn word(address: u64, access: Access) -> Result<&'static AtomicU32, Errno> {
-    if !address.is_multiple_of(4) {
-        return Err(Errno::EINVAL);
-    }
-    if user::prepare(address, 4, access) != 4 {
-        return Err(Errno::EFAULT);
-    }
-    // SAFETY: aligned, and made present for this access just now; threads of this address space do not run meanwhile, so it
-    // stays so until the kernel returns, and no caller keeps the reference longer. Atomics may be shared with the program.
-    Ok(unsafe { AtomicU32::from_ptr(address as *mut u32) })
-}
-
-fn load(address: u64) -> Result<u32, Errno> {
-    Ok(word(address, Access::Read)?.load(Ordering::SeqCst))
-}
-
 /// Flags in a word that is a robust or priority-inheriting mutex; the rest is the owner's tid.
 const FUTEX_WAITERS: u32 = 0x8000_0000;
 const FUTEX_OWNER_DIED: u32 = 0x4000_0000;
@@ -118,7 +98,7 @@ pub fn wait(
 ) -> Result<(), Errno> {
     let thread = crate::percpu::current().arc().ok_or(Errno::ESRCH)?;
     // Faults the page in, which must not happen with the queue locked.
-    load(futex.addr)?;
+    user::load(futex.addr)?;
     let key = Key::of(futex);
     let waiter = Arc::new(Waiter {
         thread,
@@ -129,7 +109,7 @@ pub fn wait(
     {
         let bucket = &TABLE[key.bucket()];
         let mut waiters = bucket.waiters.lock();
-        if load(futex.addr)? != expected {
+        if user::load(futex.addr)? != expected {
             return Err(Errno::EAGAIN);
         }
         waiters.push(waiter.clone());
@@ -214,12 +194,12 @@ pub fn requeue(
     expected: Option<u32>,
 ) -> Result<(usize, usize), Errno> {
     if expected.is_some() {
-        load(from.addr)?;
+        user::load(from.addr)?;
     }
     let (from_key, to_key) = (Key::of(from), Key::of(to));
     let (source, target) = (from_key.bucket(), to_key.bucket());
     let (mut waiters, mut others) = lock_two(source, target);
-    if expected.is_some_and(|expected| load(from.addr) != Ok(expected)) {
+    if expected.is_some_and(|expected| user::load(from.addr) != Ok(expected)) {
         return Err(Errno::EAGAIN);
     }
     let woken = wake_in(&mut waiters, from_key, wake, ANY);
@@ -268,12 +248,14 @@ pub fn wake_op(
     second_count: usize,
     op: WakeOp,
 ) -> Result<usize, Errno> {
-    let target = word(second.addr, Access::Write)?;
-    let change = |old| Some(op.op.apply(old, op.op_arg));
-    // The closure never declines.
-    let old = target
-        .fetch_update(Ordering::SeqCst, Ordering::SeqCst, change)
-        .unwrap_or_else(|old| old);
+    let mut old = user::load(second.addr)?;
+    loop {
+        let found = user::compare_exchange(second.addr, old, op.op.apply(old, op.op_arg))?;
+        if found == old {
+            break;
+        }
+        old = found;
+    }
     let woken = wake(first, count, ANY);
     let more = if op.holds(old) {
         wake(second, second_count, ANY)

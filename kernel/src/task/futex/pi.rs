@@ -3,13 +3,12 @@
 
 use super::{
     Bucket, FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAITERS, Key, Queue, TABLE, Waiter, withdraw,
-    word,
 };
-use crate::mm::fault::Access;
+use crate::mm::user;
 use crate::percpu;
 use crate::task::thread::Thread;
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, Ordering};
 use linux_abi::Errno;
 use spin::Mutex;
 use syscall_shim::kernel::{FutexWord, Woken};
@@ -40,19 +39,19 @@ pub fn lock_pi(futex: FutexWord, try_only: bool, deadline: Option<u64>) -> Resul
 fn attempt(futex: FutexWord, try_only: bool) -> Result<Attempt, Errno> {
     let thread = percpu::current().arc().ok_or(Errno::ESRCH)?;
     let tid = thread.tid as u32;
-    let mutex = word(futex.addr, Access::Write)?;
+    let mutex = futex.addr;
     let key = Key::of(futex);
     let bucket = &TABLE[key.bucket()];
     let mut waiters = bucket.waiters.lock();
     loop {
-        let value = mutex.load(Ordering::SeqCst);
+        let value = user::load(mutex)?;
         let owner = value & FUTEX_TID_MASK;
         if owner == tid {
             return Err(Errno::EDEADLK);
         }
         if owner == 0 {
             let new = tid | (value & FUTEX_OWNER_DIED) | waiting_flag(&waiters, key);
-            if replace(mutex, value, new) {
+            if replace(mutex, value, new)? {
                 return Ok(Attempt::Owned);
             }
             continue;
@@ -63,7 +62,7 @@ fn attempt(futex: FutexWord, try_only: bool) -> Result<Attempt, Errno> {
         if Thread::find(owner as i32).is_none() {
             return Err(Errno::ESRCH);
         }
-        if replace(mutex, value, value | FUTEX_WAITERS) {
+        if replace(mutex, value, value | FUTEX_WAITERS)? {
             break;
         }
     }
@@ -78,10 +77,8 @@ fn attempt(futex: FutexWord, try_only: bool) -> Result<Attempt, Errno> {
     Ok(Attempt::Queued(waiter))
 }
 
-fn replace(mutex: &AtomicU32, old: u32, new: u32) -> bool {
-    mutex
-        .compare_exchange(old, new, Ordering::SeqCst, Ordering::SeqCst)
-        .is_ok()
+fn replace(mutex: u64, old: u32, new: u32) -> Result<bool, Errno> {
+    Ok(user::compare_exchange(mutex, old, new)? == old)
 }
 
 fn is_waiting(waiter: &Waiter, key: Key) -> bool {
@@ -98,44 +95,46 @@ fn waiting_flag(waiters: &Queue<'_>, key: Key) -> u32 {
 
 /// Gives the mutex up, to the thread that has waited longest if there is one.
 pub fn unlock_pi(futex: FutexWord) -> Result<(), Errno> {
-    let mutex = word(futex.addr, Access::Write)?;
-    if mutex.load(Ordering::SeqCst) & FUTEX_TID_MASK != percpu::current().tid as u32 {
+    if user::load(futex.addr)? & FUTEX_TID_MASK != percpu::current().tid as u32 {
         return Err(Errno::EPERM);
     }
-    give(mutex, Key::of(futex), 0);
-    Ok(())
+    give(futex.addr, Key::of(futex), 0)
 }
 
 /// Gives a mutex whose owner has ended to the next one, with `flags` in the word.
 pub fn hand_over(address: u64, flags: u32) -> Result<(), Errno> {
-    let mutex = word(address, Access::Write)?;
     give(
-        mutex,
+        address,
         Key::of(FutexWord {
             addr: address,
             private: false,
         }),
         flags,
-    );
-    Ok(())
+    )
 }
 
-fn give(mutex: &AtomicU32, key: Key, flags: u32) {
+fn give(mutex: u64, key: Key, flags: u32) -> Result<(), Errno> {
     let bucket: &Bucket = &TABLE[key.bucket()];
     let mut waiters = bucket.waiters.lock();
-    let next = waiters
-        .iter()
-        .position(|waiter| is_waiting(waiter, key))
-        .map(|at| waiters.remove(at));
+    let next = waiters.iter().position(|waiter| is_waiting(waiter, key));
+    let next = next.map(|at| waiters.remove(at));
     // Only the owner and, with the queue locked, the kernel change a mutex that is owned.
-    match next {
-        Some(next) => {
-            let new = next.thread.tid as u32 | flags | waiting_flag(&waiters, key);
-            mutex.store(new, Ordering::SeqCst);
-            next.woken.store(true, Ordering::SeqCst);
-            next.thread.wake_up();
-        }
-        None => mutex.store(flags, Ordering::SeqCst),
+    let new = next.as_ref().map_or(flags, |next| {
+        next.thread.tid as u32 | flags | waiting_flag(&waiters, key)
+    });
+    let stored = store(mutex, new);
+    if let Some(next) = next {
+        next.woken.store(true, Ordering::SeqCst);
+        next.thread.wake_up();
     }
     bucket.set_count(&waiters);
+    stored
+}
+
+fn store(mutex: u64, new: u32) -> Result<(), Errno> {
+    let mut old = user::load(mutex)?;
+    while !replace(mutex, old, new)? {
+        old = user::load(mutex)?;
+    }
+    Ok(())
 }

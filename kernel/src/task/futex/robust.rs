@@ -1,7 +1,6 @@
 //! Robust mutexes: what becomes of those that a thread holds when it ends.
 
 use super::{FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAITERS, pi, wake_all_kinds};
-use crate::mm::fault::Access;
 use crate::mm::user;
 use crate::task::thread::Thread;
 use core::sync::atomic::Ordering;
@@ -53,8 +52,7 @@ fn read_word(address: u64) -> Result<u64, Errno> {
 
 /// Marks a mutex that thread `tid` held. `pending`: it was about to be taken or given up.
 fn owner_died(address: u64, tid: i32, inherits: bool, pending: bool) -> Result<(), Errno> {
-    let mutex = super::word(address, Access::Write)?;
-    let mut value = mutex.load(Ordering::SeqCst);
+    let mut value = user::load(address)?;
     loop {
         if pending && !inherits && value & FUTEX_TID_MASK == 0 {
             // It died between giving the mutex up and waking the next.
@@ -65,10 +63,11 @@ fn owner_died(address: u64, tid: i32, inherits: bool, pending: bool) -> Result<(
             return Ok(());
         }
         let marked = (value & FUTEX_WAITERS) | FUTEX_OWNER_DIED;
-        match mutex.compare_exchange(value, marked, Ordering::SeqCst, Ordering::SeqCst) {
-            Ok(_) => break,
-            Err(now) => value = now,
+        let found = user::compare_exchange(address, value, marked)?;
+        if found == value {
+            break;
         }
+        value = found;
     }
     if value & FUTEX_WAITERS == 0 {
         return Ok(());

@@ -147,18 +147,15 @@ impl Timer {
             value if absolute => value,
             value => now.saturating_add(value),
         };
-        let queued = state.queued.take();
         *state = State {
             deadline,
             interval: new.interval,
+            queued: state.queued,
             seen: now,
             last_overrun: state.last_overrun,
             ..State::default()
         };
         drop(state);
-        if let Some(queued) = queued {
-            time::cancel(queued);
-        }
         self.look();
         old
     }
@@ -169,13 +166,14 @@ impl Timer {
         let mut state = self.state.lock();
         let expired = state.advance(now);
         let next = self.next_look(&mut state, now, expired > 0);
+        // There is one entry at most, though several CPUs may look at once.
+        if let Some(queued) = state.queued.take() {
+            time::cancel(queued);
+        }
+        state.queued = next.map(|next| time::add_timer(next, self.this.clone()));
         drop(state);
         if expired > 0 {
             self.expire(expired);
-        }
-        if let Some(next) = next {
-            let queued = time::add_timer(next, self.this.clone());
-            self.state.lock().queued = Some(queued);
         }
     }
 
@@ -273,7 +271,6 @@ impl Timer {
 
 impl Wake for Timer {
     fn wake(&self, _events: u32) {
-        self.state.lock().queued = None;
         self.look();
     }
 }

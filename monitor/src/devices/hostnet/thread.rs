@@ -18,21 +18,23 @@ use crate::terminal;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Whether the host has CPUs besides those of a machine with `cpus`: one for the thread, and one for whoever is at the other end.
-pub fn has_spare(cpus: u32) -> bool {
+fn has_spare(cpus: u32) -> bool {
     crate::host::cpus() >= cpus as usize + 2
 }
 
-/// Makes what serves the device. `spare`: a CPU for the device's thread alone. Some: there is none, an idle CPU is to help.
+/// Makes what serves the device of a machine with `cpus`. Some: there is no CPU for its thread alone, an idle one is to help.
 pub fn serve(
     device: Arc<Transport<HostNet>>,
     counters: Arc<NetCounters>,
     verdict: Arc<Verdict>,
     bell: Arc<Bell>,
-    spare: bool,
+    cpus: u32,
     prepare: impl FnOnce() -> Result<()> + Send + 'static,
 ) -> Result<Option<Arc<Turns>>> {
+    let spare = has_spare(cpus);
     let mut server = Server::new(device, counters, Arc::clone(&verdict), &bell, spare)?;
-    if spare {
+    // A CPU that waits in the monitor could not be woken by another one's interrupt.
+    if spare || cpus > 1 {
         spawn("net", verdict, prepare, move || {
             server.serve_beside(&|| false)
         })?;
