@@ -378,7 +378,11 @@ impl<'a> Walk<'a> {
                     certain: false,
                     ..from
                 };
-                for pointer in module.pointers_in(u64::from(first), u64::from(next)) {
+                for pointer in module
+                    .pointers_in(u64::from(first), u64::from(next))
+                    .iter()
+                    .filter(|p| !p.linkage)
+                {
                     self.pointer(number, *pointer, inner);
                 }
             }
