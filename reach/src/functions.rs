@@ -15,6 +15,8 @@ const DW_EH_PE_APPLICATION: u8 = 0x70;
 pub struct Range {
     pub start: u64,
     pub end: u64,
+    /// Its table lists code only. Symbols name data between instructions as functions too.
+    pub vouched: bool,
 }
 
 /// The functions that a table vouches for, sorted and disjoint; and whether this is Go's code.
@@ -29,6 +31,7 @@ pub fn listed(image: &Image, symbols: &[&[Symbol]]) -> (Vec<Range>, bool) {
         .filter(|s| s.is_function() && s.defined && s.size > 0);
     let mut ranges = disjoint(image, found);
     let extra = sized.map(|s| Range {
+        vouched: false,
         start: s.value,
         end: s.value.saturating_add(s.size),
     });
@@ -54,6 +57,7 @@ pub fn gaps(image: &Image, ranges: &[Range]) -> Vec<Range> {
         for range in ranges.iter().skip(first).take_while(|r| r.start < end) {
             if range.start > at {
                 found.push(Range {
+                    vouched: false,
                     start: at,
                     end: range.start,
                 });
@@ -61,7 +65,11 @@ pub fn gaps(image: &Image, ranges: &[Range]) -> Vec<Range> {
             at = at.max(range.end);
         }
         if at < end {
-            found.push(Range { start: at, end });
+            found.push(Range {
+                start: at,
+                end,
+                vouched: false,
+            });
         }
     }
     found
@@ -117,6 +125,7 @@ fn frames(image: &Image) -> Vec<Range> {
             start += 1;
         }
         found.push(Range {
+            vouched: true,
             start,
             end: fde.initial_address().wrapping_add(fde.len()).max(start),
         });

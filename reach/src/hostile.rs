@@ -99,3 +99,21 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_start_of_a_file_is_no_file() {
+    let whole = fs::read(SEEDS[0]).unwrap();
+    let path = scratch().with_extension("short");
+    for size in (0..=64).chain([65, 119, 120, 4096]) {
+        fs::write(&path, &whole[..size.min(whole.len())]).unwrap();
+        let report = analyse(
+            &Request {
+                files: vec![path.to_str().unwrap().to_owned()],
+                interpreter: None,
+            },
+            |_| (),
+        );
+        assert_eq!(report.unknown_files.len(), 1, "{size}");
+    }
+    fs::remove_file(&path).unwrap();
+}

@@ -311,6 +311,10 @@ impl Image {
 }
 
 fn parse_header(bytes: &[u8]) -> Result<FileHeader<LittleEndian>> {
+    // The parser takes the identification to be whole.
+    if (bytes.len() as u64) < EHDR_SIZE {
+        return Err(Refusal::NotElf);
+    }
     let ident = parse_ident::<LittleEndian>(bytes).map_err(|_| Refusal::NotElf)?;
     let tail = bytes.get(abi::EI_NIDENT..).ok_or(Refusal::NotElf)?;
     if ident.1 != Class::ELF64 {

@@ -18,7 +18,7 @@ const CHUNK: usize = 1024;
 pub struct Function {
     pub range: Range,
     pub refs: std::ops::Range<usize>,
-    /// A table vouches for it.
+    /// A table or a sized symbol names it.
     pub listed: bool,
     /// All its bytes decode.
     pub whole: bool,
@@ -218,10 +218,15 @@ impl Module {
             let mut start = gap.start;
             let first = starts.partition_point(|&s| s <= gap.start);
             for &next in starts.iter().skip(first).take_while(|&&s| s < gap.end) {
-                found.push(Range { start, end: next });
+                found.push(Range {
+                    start,
+                    end: next,
+                    vouched: false,
+                });
                 start = next;
             }
             found.push(Range {
+                vouched: false,
                 start,
                 end: gap.end,
             });
