@@ -46,7 +46,6 @@ REASONS = {
     ),
     "compat reports a crash on standard error": re.compile(r"AssertionError: 'compat: thread \d+ ended by"),
     "no pseudo-terminals": re.compile(r"os\.openpty\(\)"),
-    "no extended attributes of users": re.compile(r"no non-broken extended attribute support"),
     "the clock cannot be set": re.compile(r"^skipped: \[Errno 1\] Operation not permitted"),
 }
 
