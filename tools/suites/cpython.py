@@ -45,7 +45,6 @@ REASONS = {
         r"|find C library|needed for test, not available|lib_glu? not available"
     ),
     "no pseudo-terminals": re.compile(r"os\.openpty\(\)"),
-    "no extended attributes of users": re.compile(r"no non-broken extended attribute support"),
     "the clock cannot be set": re.compile(r"^skipped: \[Errno 1\] Operation not permitted"),
 }
 
