@@ -314,15 +314,25 @@ impl<'a> Walk<'a> {
         if from.id == Some(id) {
             return;
         }
+        let key = (id.module, id.function);
+        let inside = from.id.is_some_and(|caller| caller.module == id.module);
+        for gate in self.gates.opens(key, inside) {
+            for (id, from) in self.waiting.remove(&gate).unwrap_or_default() {
+                self.reach(
+                    id,
+                    From {
+                        certain: false,
+                        ..from
+                    },
+                );
+            }
+        }
         if let Some(known) = self.reached.get(&id)
             && (known.certain || !from.certain)
         {
             return;
         }
-        let key = (id.module, id.function);
-        if let Some(gate) = self.gates.closed(key)
-            && from.id.is_some_and(|caller| caller.module == id.module)
-        {
+        if let Some(gate) = self.gates.closed(key).filter(|_| inside) {
             return self.waiting.entry(gate).or_default().push((id, from));
         }
         self.reached.insert(
@@ -336,17 +346,6 @@ impl<'a> Walk<'a> {
             self.certain.push_back(id);
         } else {
             self.rest.push_back(id);
-        }
-        if let Some(gate) = self.gates.opens(key) {
-            for (id, from) in self.waiting.remove(&gate).unwrap_or_default() {
-                self.reach(
-                    id,
-                    From {
-                        certain: false,
-                        ..from
-                    },
-                );
-            }
         }
     }
 }
