@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from compat.reach.model import Step
-from compat.report.model import Need, Report, Word
+from compat.report.model import Chosen, Need, Report, Word
 from compat.report.verdict import plural
 from compat.syscall_table import COLOURS, LEVELS
 from compat.units import format_size
@@ -170,6 +170,14 @@ def _print_code(console: Console, report: Report) -> None:
         size = report.size
         parts = f"kernel {format_size(size.kernel)}, {plural(size.files, 'file')} {format_size(size.root)}"
         console.print(f"Image: {format_size(size.total)} ({parts})")
+    if report.chosen:
+        _print_chosen(console, report.chosen)
+
+
+def _print_chosen(console: Console, chosen: Chosen) -> None:
+    left_out = f"; left out: {', '.join(chosen.left_out)}" if chosen.left_out else ""
+    console.print(f"  {chosen.calls} of {chosen.of} calls, of {', '.join(chosen.components)}{left_out}")
+    _print_some(console, list(chosen.notes))
 
 
 def print_matrix(console: Console, reports: Iterable[Report]) -> None:

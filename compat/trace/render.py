@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from compat.trace import families, sockets
 from compat.trace.calls import Argument, Call
-from compat.trace.constants import errno_names, errno_text, flags_of, name_of
+from compat.trace.constants import errno_names, errno_text, flags_of, name_of, signal_name
 from compat.trace.memory import Memory
 from compat.trace.numbers import number, socket_option, socket_protocol
 from compat.trace.structures import STRUCTURES, Structure
@@ -19,10 +19,13 @@ _POINTER = re.compile(r"(UserPtr|Out|InOut)<(.*)>")
 _PAIR = re.compile(r"\[(\w+); 2\]")
 # Calls whose result is an address.
 ADDRESSES = frozenset({"mmap", "mremap", "brk", "shmat"})
+OFFSETS = frozenset({"copy_file_range", "splice"})
 COUNTS = frozenset({"nfds", "maxevents", "size", "vlen"})
 ELEMENTS_SHOWN = 32
 CREATES = 0o100 | 0o20000000
-ANONYMOUS = 0x20
+MREMAP_FIXED = 2
+# Of `struct linux_dirent64`, and of the old one.
+ENTRY_HEADER, ENTRY_SIZE_AT = 19, 16
 O_FLAGS_COMMANDS = {"F_SETFL": families.OPEN, "F_SETFD": families.FD_FLAGS}
 LOCK_COMMANDS = frozenset({"F_GETLK", "F_SETLK", "F_SETLKW", "F_OFD_GETLK", "F_OFD_SETLK", "F_OFD_SETLKW"})
 SILENT_COMMANDS = frozenset({"F_GETFD", "F_GETFL", "F_GETOWN", "F_GETSIG", "F_GETLEASE", "F_GETPIPE_SZ", "F_GET_SEALS"})
@@ -108,7 +111,7 @@ class Rendering:
         if argument.name in {"mask", "vec"}:
             return address(value)
         if argument.name == "dirp":
-            return f"{address(value)} /* {self.call.result} bytes */"
+            return f"{address(value)} /* {_entries(memory, value, self.call.result or 0)} */"
         if out and self.call.result is not None:
             length = min(length, self.call.result)
         if self.call.row.name == "getcwd":
@@ -149,7 +152,11 @@ class Rendering:
 
     def _number(self, before: str, structure: Structure, value: int, *, changed: bool) -> str:
         after = _one(self.call.after, structure, value) if changed else None
-        return f"[{before} => {after}]" if after is not None and after != before else f"[{before}]"
+        if self.call.row.name == "sendfile" and after is not None and after != before:
+            return f"[{before}] => [{after}]"
+        # Of the calls that move data between files only the offset before is shown.
+        shown = after is not None and after != before and self.call.row.name not in OFFSETS
+        return f"[{before} => {after}]" if shown else f"[{before}]"
 
     def _array(self, memory: Memory, structure: Structure, value: int, count: int) -> str:
         shown = min(count, ELEMENTS_SHOWN)
@@ -184,10 +191,26 @@ class Rendering:
         if call.row.name in {"select", "pselect6"} and value == 0:
             return "0 (Timeout)"
         command = name_of(families.FCNTL, signed(call.raw[1])) if call.row.name == "fcntl" else ""
+        if command == "F_GET_SEALS":
+            return f"{value:#x} (seals {flags_of(families.SEALS, value)})" if value else "0"
         if command == "F_GETFL" or (command == "F_GETFD" and value):
             family = families.OPEN if command == "F_GETFL" else families.FD_FLAGS
             return f"{value:#x} (flags {flags_of(family, value)})" if value else f"0 (flags {flags_of(family, 0)})"
+        if call.row.name == "rt_sigtimedwait":
+            return f"{value} ({signal_name(value)})"
         return octal(value) if call.row.name == "umask" else str(value)
+
+
+def _entries(memory: Memory, at: int, length: int) -> str:
+    """How many entries of a directory; of more than was copied only the length is known."""
+    data = memory.read(at, length)
+    if data is None:
+        return f"{length} bytes"
+    count = place = 0
+    while place + ENTRY_HEADER <= length:
+        (size,) = struct.unpack_from("<H", data, place + ENTRY_SIZE_AT)
+        count, place = count + 1, place + max(size, ENTRY_HEADER)
+    return f"{count} entries"
 
 
 def _one(memory: Memory, structure: Structure, value: int) -> str | None:
@@ -211,14 +234,18 @@ def _fcntl(self: Rendering) -> list[str]:
     words = [self.argument(0), command]
     if command in SILENT_COMMANDS:
         return words
+    if command == "F_ADD_SEALS":
+        return [*words, flags_of(families.SEALS, value & U32)]
     if command in O_FLAGS_COMMANDS:
         return [*words, flags_of(O_FLAGS_COMMANDS[command], value & U32)]
-    lock = self.call.before.unpack("hhiqqi", value) if command in LOCK_COMMANDS else None
+    got = command in {"F_GETLK", "F_OFD_GETLK"} and not self.failed
+    memory = self.memory(out=got)
+    lock = memory.unpack("hhiqqi", value) if command in LOCK_COMMANDS else None
     if lock is not None:
-        kind, whence, _, start, length, _ = lock
+        kind, whence, _, start, length, pid = lock
         kinds = {0: "F_RDLCK", 1: "F_WRLCK", 2: "F_UNLCK"}
-        text = f"{{l_type={kinds.get(kind, kind)}, l_whence={name_of(families.SEEK, whence)}, "
-        return [*words, f"{text}l_start={start}, l_len={length}}}"]
+        text = f"{{l_type={kinds.get(kind, hex(kind))}, l_whence={name_of(families.SEEK, whence)}, "
+        return [*words, f"{text}l_start={start}, l_len={length}{f', l_pid={pid}' if got else ''}}}"]
     return [*words, str(signed(value)) if value < MORE_THAN_ADDRESS else address(value)]
 
 
@@ -338,6 +365,23 @@ def _sleep(self: Rendering) -> list[str]:
     return words
 
 
+def _mknod(self: Rendering) -> list[str]:
+    words = [self.argument(at) for at in range(len(self.call.row.args))]
+    device = self.raw(len(words) - 2) & 0o170000 in {0o020000, 0o060000}
+    return words if device else words[:-1]
+
+
+def _mremap(self: Rendering) -> list[str]:
+    words = [self.argument(at) for at in range(5)]
+    return words if self.raw(3) & MREMAP_FIXED else words[:4]
+
+
+def _at_position(self: Rendering) -> list[str]:
+    """The upper half of the position means nothing where a register holds all of it."""
+    words = [self.argument(at) for at in range(len(self.call.row.args))]
+    return [*words[:4], *words[5:]]
+
+
 def _mmap(self: Rendering) -> list[str]:
     words = [self.argument(at) for at in range(6)]
     words[4] = str(signed(self.raw(4)))
@@ -368,6 +412,13 @@ SPECIAL: dict[str, Callable[[Rendering], list[str]]] = {
     "wait4": _wait4,
     "mmap": _mmap,
     "umask": _umask,
+    "mknod": _mknod,
+    "mknodat": _mknod,
+    "mremap": _mremap,
+    "preadv": _at_position,
+    "pwritev": _at_position,
+    "preadv2": _at_position,
+    "pwritev2": _at_position,
     "nanosleep": _sleep,
     "clock_nanosleep": _sleep,
 }

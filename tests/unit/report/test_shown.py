@@ -41,6 +41,7 @@ def test_text_names_what_is_missing_and_the_way_to_it() -> None:
     assert "at one place the number of the call is not known" in told
     assert "9 sites in 2 files, 7 become jumps, 2 left to the slower trap" in told
     assert "Image: 4.0 MiB" in told
+    assert "5 of 200 calls, of files, processes; left out: sockets" in told
     # Covered calls have their names only, unless all is asked for.
     assert "say > " not in told
     assert "say > libc.so.6: write" in text(report(), everything=True)
@@ -125,7 +126,16 @@ def test_the_page_is_whole_and_needs_nothing_else() -> None:
 
 def test_the_page_says_everything_without_scripts() -> None:
     page = Page(render([report()]))
-    for word in ("probably runs", "execve", "F_NOTIFY", "over-approximate", "start other processes", "loop", "Image"):
+    for word in (
+        "probably runs",
+        "execve",
+        "F_NOTIFY",
+        "over-approximate",
+        "start other processes",
+        "loop",
+        "Image",
+        "sockets",
+    ):
         assert word in page.text
 
 

@@ -246,3 +246,29 @@ fn registered_files_and_bad_arguments() {
     assert_eq!(enter(fd as u64, 0), Err(Errno::EOPNOTSUPP));
     assert_eq!(enter(99, 0), Err(Errno::EBADF));
 }
+
+#[test]
+fn a_poll_can_go_on_telling() {
+    let k = Mock::new();
+    let p = Program::new(&k, 4, 0);
+    let [r, w] = pipe(&k);
+    k.call("write", [w, k.bytes(b"x"), 1]).unwrap();
+    p.put(&IoUringSqe {
+        opcode: op::IORING_OP_POLL_ADD as u8,
+        fd: r as i32,
+        len: raw::IORING_POLL_ADD_MULTI,
+        rw_flags: 1,
+        user_data: 6,
+        ..IoUringSqe::default()
+    });
+    assert_eq!(p.enter(1, 0), Ok(1));
+    assert_eq!(p.take(), [(6, 1)]);
+    assert_eq!(p.enter(0, 0), Ok(0));
+    assert_eq!(p.take(), []);
+    k.call("write", [w, k.bytes(b"y"), 1]).unwrap();
+    assert_eq!(p.enter(0, 0), Ok(0));
+    assert_eq!(p.take(), [(6, 1)]);
+    p.request(op::IORING_OP_POLL_REMOVE, 0, 6, 0, 7, 0);
+    assert_eq!(p.enter(1, 0), Ok(1));
+    assert_eq!(p.take(), [(6, -(Errno::ECANCELED.raw() as i32)), (7, 0)]);
+}
