@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +22,7 @@ static long call(long number, long first) {
 """
 BARE = ("-O1", "-nostdlib", "-static", "-fno-stack-protector", "-fno-inline")
 MOUNT, SYNC, UMASK, GETPID, GETPPID, ACCT, REBOOT, EXIT = 165, 162, 95, 39, 110, 163, 169, 60
+SETUID, EXIT_GROUP = 105, 231
 
 
 @pytest.fixture
@@ -252,3 +255,18 @@ def test_a_plug_in_that_others_need_has_entries_too(compile_c, tmp_path):
     assert SYNC in reach.calls
     assert reach.calls[SYNC].certainty is Certainty.OVER_APPROXIMATE
     assert ACCT not in reach.calls
+
+
+@pytest.mark.skipif(shutil.which("go") is None, reason="needs Go")
+def test_go_programs_by_their_own_table(tmp_path):
+    (tmp_path / "main.go").write_text(
+        'package main\nimport "syscall"\nfunc main() { println(syscall.Setuid(0) == nil) }'
+    )
+    environment = os.environ | {"HOME": str(tmp_path), "GOFLAGS": "-mod=mod", "CGO_ENABLED": "0"}
+    build = ["go", "build", "-ldflags=-s -w", "-o", "main", "main.go"]
+    subprocess.run(build, cwd=tmp_path, env=environment, check=True)
+    reach = find_reach(find_closure(str(tmp_path / "main")))
+    assert {SETUID, 202, EXIT_GROUP} <= set(reach.calls)
+    assert REBOOT not in reach.calls
+    assert not reach.unbounded
+    assert any(step.function == "syscall.Setuid" for step in reach.calls[SETUID].path)
