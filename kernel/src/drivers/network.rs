@@ -30,6 +30,8 @@ static POLLING: Mutex<Polling> = Mutex::new(Polling {
     quiet: 0,
 });
 static SPIN: SpinTime = SpinTime::new();
+/// One CPU at a time hands on what has come, so that it stays in order.
+static HANDING_ON: Mutex<()> = Mutex::new(());
 
 /// Called by its timer.
 struct Ticker;
@@ -69,7 +71,10 @@ fn interrupt(on: bool) {
 
 /// Hands on what has come. A few memory reads, if nothing has. Answers whether something had.
 pub fn poll() -> bool {
-    let found = hostnet::look() | netcard::look();
+    let found = {
+        let _in_order = HANDING_ON.lock();
+        hostnet::look() | netcard::look()
+    };
     if found {
         interrupt(false);
         let mut polling = POLLING.lock();

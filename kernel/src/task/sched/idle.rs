@@ -57,7 +57,9 @@ fn look_then_halt() -> Option<Arc<Thread>> {
         time::run_timers();
         if let Some(thread) = super::take_next() {
             this.spin.hit();
-            drivers::network::spun_with_success();
+            if serves_devices() {
+                drivers::network::spun_with_success();
+            }
             return Some(thread);
         }
         // Whoever had chosen this CPU may have lost its thread to another.
