@@ -1,4 +1,4 @@
-"""Builds the native parts into `compat/_native/`: the monitor, the kernel and the table of system calls.
+"""Builds the native parts into `compat/_native/`: the monitor, the kernel, the analysis and the table of system calls.
 
 The package's build hook calls this, and so does a developer after a change: `python -m compat._build`.
 """
@@ -12,9 +12,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+from compat._constants import write_constants
+
 TABLE = Path("syscall_shim/syscalls.toml")
+ARCHIVE = "libkernel.a"
 LINKER_SCRIPT = Path("kernel/kernel.ld")
-PARTS = frozenset({"kernel", "monitor"})
+PARTS = frozenset({"kernel", "monitor", "reach"})
 TARGET = "x86_64-unknown-linux-gnu"
 # Standalone files carry the monitor to machines with other libraries; and it starts sooner.
 STATIC = ("--target", TARGET, "--config", f'target.{TARGET}.rustflags=["-C","target-feature=+crt-static"]')
@@ -30,23 +33,36 @@ def build_native(root: Path, destination: Path, *, parts: frozenset[str] = PARTS
     target = Path(os.environ.get("CARGO_TARGET_DIR", root / "target"))
     release = target / "release"
     shutil.copyfile(root / TABLE, destination / TABLE.name)
+    write_constants(root, destination / "constants.json")
     if "monitor" in parts:
         _cargo(root, "monitor", *STATIC)
         _install_stripped(target / TARGET / "release" / "compat-monitor", destination / "compat-monitor")
+    if "reach" in parts:
+        _cargo(root, "reach", *STATIC)
+        _install_stripped(target / TARGET / "release" / "compat-reach", destination / "compat-reach")
     if "kernel" in parts:
         _cargo(root, "kernel")
-        _install_stripped(release / "libkernel.a", destination / "libkernel.a")
+        _install_stripped(release / ARCHIVE, destination / ARCHIVE)
         shutil.copyfile(root / LINKER_SCRIPT, destination / LINKER_SCRIPT.name)
-        link_kernel(release / "libkernel.a", root / LINKER_SCRIPT, destination / "kernel.elf")
+        link_kernel(destination)
 
 
-def link_kernel(archive: Path, script: Path, output: Path) -> None:
-    """Links the kernel and drops what nothing reaches. The symbol table stays: reports and `compat wrap` read it."""
-    part = output.with_suffix(".part")
-    _run(
-        ["ld", "-T", str(script), "--gc-sections", "-z", "noexecstack", "--strip-debug", "-o", str(part), str(archive)]
-    )
-    part.replace(output)
+def link_kernel(native: Path) -> None:
+    """Links the whole kernel. The symbol table stays: it is what gdb and perf want."""
+    from compat.errors import CompatError
+    from compat.select.linker import link, read_parts
+    from compat.syscall_table import read_table
+
+    part = native / "kernel.part"
+    try:
+        kernel = read_parts(native / ARCHIVE, native / LINKER_SCRIPT.name)
+        table = read_table(native / TABLE.name)
+        found = link(kernel, table, frozenset(call.name for call in table if call.has_handler), part)
+    except CompatError as error:
+        raise BuildError(str(error)) from error
+    if found != kernel.parts:
+        raise BuildError(f"nothing needs {', '.join(sorted(kernel.parts - found))} of the kernel")
+    part.replace(native / "kernel.elf")
 
 
 def _cargo(root: Path, package: str, *options: str) -> None:
@@ -76,7 +92,7 @@ def _run(command: list[str], cwd: Path | None = None) -> None:
 def main() -> int:
     """Rebuilds in the source tree that this file lies in."""
     parser = argparse.ArgumentParser(prog="python -m compat._build", description=main.__doc__)
-    parser.add_argument("part", nargs="?", choices=["kernel", "monitor"], help="default: both")
+    parser.add_argument("part", nargs="?", choices=sorted(PARTS), help="default: all")
     arguments = parser.parse_args()
     package = Path(__file__).resolve().parent
     try:

@@ -119,7 +119,7 @@ def _identities(paths: Sequence[str]) -> list[int]:
 def _tool() -> list[int]:
     """Identity of this tool: its own modules and the kernel."""
     package = Path(__file__).parent
-    modules = sorted(path for sub in (".", "erofs", "analysis") for path in _modules(package / sub))
+    modules = sorted(path for sub in (".", "erofs", "analysis", "reach", "select") for path in _modules(package / sub))
     return _identities([*modules, str(native.native_dir() / native.KERNEL)])
 
 

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 _EXECUTABLE_DIRS = tuple(f"{base}/{name}/" for base in ("", "/usr") for name in ("bin", "sbin", "games"))
-_FIELD = re.compile(r"^(Package|Status|Source|Essential|Pre-Depends|Depends): (.*)$", re.MULTILINE)
+_FIELD = re.compile(r"^(Package|Status|Source|Version|Architecture|Essential|Pre-Depends|Depends): (.*)$", re.MULTILINE)
 _NAME = re.compile(r"^\s*([a-z0-9][a-z0-9+.-]*)")
 
 
@@ -20,6 +20,8 @@ class Package:
     source: str
     essential: bool
     depends: tuple[str, ...]
+    version: str = ""
+    architecture: str = ""
 
 
 class Dpkg:
@@ -81,4 +83,11 @@ def _parse(stanza: str) -> Package | None:
     depends = re.split(r"[,|]", fields.get("Pre-Depends", "") + "," + fields.get("Depends", ""))
     names = (match[1] for match in map(_NAME.match, depends) if match)
     source = fields.get("Source", fields["Package"]).partition(" ")[0]
-    return Package(fields["Package"], source, fields.get("Essential") == "yes", tuple(dict.fromkeys(names)))
+    return Package(
+        name=fields["Package"],
+        source=source,
+        essential=fields.get("Essential") == "yes",
+        depends=tuple(dict.fromkeys(names)),
+        version=fields.get("Version", ""),
+        architecture=fields.get("Architecture", ""),
+    )

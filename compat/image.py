@@ -12,23 +12,25 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from compat.atomic import replacing
-from compat.elf_structs import EHDR, PHDR, PT_LOAD
+from compat.elf_structs import EHDR, PHDR, PT_LOAD, SHDR
+from compat.elf_symbols import symbols
 from compat.erofs import Layout, write_image
 from compat.errors import CompatError, InternalError
+from compat.image_tail import PT_MANIFEST, Sections, move_sections
+from compat.kernel_symbols import PART
 from compat.program import TRAILER_MAGIC
 
 PAGE = 4096
 HUGE = 2 * 1024 * 1024
 # Guest-physical memory appears at this virtual address; see "Address space" in ARCHITECTURE.md.
 DIRECT_MAP = 0x6600_0000_0000
-HEADER_SYMBOL = b"compat_image_header"
+HEADER_SYMBOL = "compat_image_header"
 HEADER_MAGIC = 0x31474D4954504D43
 
 PF_X, PF_W, PF_R = 1, 2, 4
-SHT_SYMTAB = 2
+# Configuration with plans, root file system, manifest.
+EXTRA_SEGMENTS = 3
 
-_SHDR = struct.Struct("<IIQQQQIIQQ")
-_SYM = struct.Struct("<IBBHQQ")
 _HEADER = struct.Struct("<8Q")
 
 
@@ -57,6 +59,8 @@ class Kernel:
     data: bytes
     segments: tuple[Segment, ...]
     header_vaddr: int
+    parts: tuple[str, ...]
+    """Optional parts that it holds, see `kernel/src/parts.rs`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +82,24 @@ def read_kernel(path: Path) -> Kernel:
     except OSError as error:
         hint = "build the native parts: python -m compat._build"
         raise InternalError(f"cannot read the kernel {path}: {error.strerror}", hint) from error
+    return parse_kernel(data, str(path))
+
+
+def parse_kernel(data: bytes, name: str) -> Kernel:
+    """Checks a kernel's ELF file; `name` is for the message if it is none."""
     try:
         header = EHDR.unpack_from(data)
         segments = tuple(Segment(*PHDR.unpack_from(data, header[5] + 56 * i)) for i in range(header[10]))
-        vaddr = _find_symbol(data, header[6], header[12])
+        exported = symbols(data, b"compat")
+        vaddr = exported[HEADER_SYMBOL]
     except (struct.error, ValueError, IndexError) as error:
-        raise InternalError(f"{path} is not a compat kernel: {error}") from error
+        raise InternalError(f"{name} is not a compat kernel: {error}") from error
+    except KeyError as error:
+        raise InternalError(f"{name} is not a compat kernel: no symbol {HEADER_SYMBOL}") from error
     if not any(segment.kind == PT_LOAD for segment in segments):
-        raise InternalError(f"{path} is not a compat kernel: nothing to load")
-    return Kernel(data=data, segments=segments, header_vaddr=vaddr)
+        raise InternalError(f"{name} is not a compat kernel: nothing to load")
+    parts = tuple(sorted(name.removeprefix(PART) for name in exported if name.startswith(PART)))
+    return Kernel(data=data, segments=segments, header_vaddr=vaddr, parts=parts)
 
 
 def build_image(
@@ -97,40 +110,45 @@ def build_image(
     layout: Layout,
     output: Path,
     monitor: Path | None = None,
+    manifest: bytes = b"",
+    symbols: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> ImageSizes:
-    """Writes the image to `output`; with `monitor`, a file that runs itself."""
+    """Writes the image to `output`; with `monitor`, a file that runs itself; with `symbols`, for nm and gdb too."""
     plan = _place(kernel, config, plans, layout)
+    pieces, end = _with_tail(kernel, plan, manifest, symbols=symbols)
     with replacing(output, executable=monitor is not None) as fd:
         base = _copy_monitor(monitor, fd) if monitor is not None else 0
-        end = base + plan.end
-        os.ftruncate(fd, end)
-        for offset, data in plan.pieces:
+        os.ftruncate(fd, base + end)
+        for offset, data in pieces:
             _write(fd, data, base + offset)
         write_image(layout, fd, base + plan.root.offset, progress)
         if monitor is not None:
-            _write(fd, struct.pack("<QQ8s", base, plan.end, TRAILER_MAGIC), end)
+            _write(fd, struct.pack("<QQ8s", base, end, TRAILER_MAGIC), base + end)
     return ImageSizes(
         kernel=plan.kernel_end,
         configuration=len(config),
         plans=len(plans),
         root=layout.size,
         monitor=base,
-        total=end + (24 if monitor is not None else 0),
+        total=base + end + (24 if monitor is not None else 0),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Placement:
+    """The loaded part. `moved` are the kernel's segments at their new offsets."""
+
     pieces: list[tuple[int, bytes]]
+    moved: list[Segment]
+    data: Segment
     root: Segment
     kernel_end: int
-    end: int
 
 
 def _place(kernel: Kernel, config: bytes, plans: bytes, layout: Layout) -> _Placement:
     loads = [segment for segment in kernel.segments if segment.kind == PT_LOAD]
-    count = len(kernel.segments) + 2
+    count = len(kernel.segments) + EXTRA_SEGMENTS
     moved, kernel_end = _move_kernel(kernel, _up(EHDR.size + count * PHDR.size, PAGE))
     config_size = _up(len(config), PAGE)
     data_size = config_size + _up(len(plans), PAGE)
@@ -141,14 +159,36 @@ def _place(kernel: Kernel, config: bytes, plans: bytes, layout: Layout) -> _Plac
     data = _read_only(data_offset, data_paddr, data_size)
     root = _read_only(root_offset, root_paddr, layout.size)
     values = (data_paddr, len(config), data_paddr + config_size, len(plans), root_paddr, layout.size, 0)
-    pieces = [(0, _headers(kernel, [*moved, data, root]))]
-    for old, new in zip(kernel.segments, moved, strict=True):
-        if old.kind == PT_LOAD:
-            pieces.append((new.offset, kernel.data[old.offset : old.offset + old.filesz]))
-    pieces.append((_file_offset(moved, kernel.header_vaddr), _HEADER.pack(HEADER_MAGIC, *values)))
+    pieces = [
+        (new.offset, kernel.data[old.offset : old.offset + old.filesz])
+        for old, new in zip(kernel.segments, moved, strict=True)
+        if old.kind == PT_LOAD
+    ]
+    pieces.append((_file_offset(moved, kernel.header_vaddr, _HEADER.size), _HEADER.pack(HEADER_MAGIC, *values)))
     pieces.append((data_offset, config))
     pieces.append((data_offset + config_size, plans))
-    return _Placement(pieces=pieces, root=root, kernel_end=kernel_end, end=root_offset + layout.size)
+    return _Placement(pieces=pieces, moved=moved, data=data, root=root, kernel_end=kernel_end)
+
+
+def _with_tail(
+    kernel: Kernel, plan: _Placement, manifest: bytes, *, symbols: bool
+) -> tuple[list[tuple[int, bytes]], int]:
+    """All pieces but the root file system, headers and what is not loaded included; and where the file ends."""
+    segments = [*plan.moved, plan.data, plan.root]
+    pieces = list(plan.pieces)
+    end = plan.root.offset + plan.root.filesz
+    if manifest:
+        segments.append(Segment(PT_MANIFEST, PF_R, end, 0, 0, len(manifest), 0, 1))
+        pieces.append((end, manifest))
+        end += len(manifest)
+    sections, table_at = Sections(), 0
+    if symbols:
+        table_at = _up(end, 8)
+        sections = move_sections(kernel.data, lambda vaddr: _file_offset(plan.moved, vaddr, 0), table_at)
+        pieces.append((table_at, sections.data))
+        end = table_at + len(sections.data)
+    pieces.append((0, _headers(kernel, segments, sections, table_at)))
+    return pieces, end
 
 
 def _move_kernel(kernel: Kernel, start: int) -> tuple[list[Segment], int]:
@@ -173,10 +213,11 @@ def _holds(load: Segment, segment: Segment) -> bool:
     return load.offset <= segment.offset and segment.offset + segment.filesz <= load.offset + load.filesz
 
 
-def _headers(kernel: Kernel, segments: list[Segment]) -> bytes:
-    """The ELF header without section headers (debugging uses the kernel's own file), and the program headers."""
+def _headers(kernel: Kernel, segments: list[Segment], sections: Sections, table_at: int) -> bytes:
+    """The ELF header and the program headers."""
     old = EHDR.unpack_from(kernel.data)
-    header = EHDR.pack(*old[:5], EHDR.size, 0, old[7], EHDR.size, PHDR.size, len(segments), 64, 0, 0)
+    tables = (EHDR.size, table_at, old[7], EHDR.size, PHDR.size, len(segments))
+    header = EHDR.pack(*old[:5], *tables, SHDR.size, sections.count, sections.names)
     return header + b"".join(segment.pack() for segment in segments)
 
 
@@ -184,24 +225,11 @@ def _read_only(offset: int, paddr: int, size: int) -> Segment:
     return Segment(PT_LOAD, PF_R, offset, DIRECT_MAP + paddr, paddr, size, size, PAGE)
 
 
-def _file_offset(segments: list[Segment], vaddr: int) -> int:
+def _file_offset(segments: list[Segment], vaddr: int, size: int) -> int:
     for segment in segments:
-        if segment.kind == PT_LOAD and segment.vaddr <= vaddr <= segment.vaddr + segment.filesz - _HEADER.size:
+        if segment.kind == PT_LOAD and segment.vaddr <= vaddr <= segment.vaddr + segment.filesz - size:
             return segment.offset + vaddr - segment.vaddr
-    raise InternalError("the kernel's image header lies in no loaded segment")
-
-
-def _find_symbol(data: bytes, shoff: int, shnum: int) -> int:
-    sections = [_SHDR.unpack_from(data, shoff + _SHDR.size * i) for i in range(shnum)]
-    for section in sections:
-        if section[1] != SHT_SYMTAB:
-            continue
-        names_at, names_len = sections[section[6]][4:6]
-        names = data[names_at : names_at + names_len]
-        for fields in _SYM.iter_unpack(data[section[4] : section[4] + section[5]]):
-            if names.startswith(HEADER_SYMBOL + b"\0", fields[0]):
-                return int(fields[4])
-    raise ValueError(f"no symbol {HEADER_SYMBOL.decode()}")
+    raise InternalError(f"{vaddr:#x} lies in no loaded segment of the kernel")
 
 
 def _copy_monitor(monitor: Path, fd: int) -> int:

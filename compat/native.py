@@ -9,7 +9,12 @@ from compat.errors import InternalError
 
 MONITOR = "compat-monitor"
 KERNEL = "kernel.elf"
+REACH = "compat-reach"
 TABLE = "syscalls.toml"
+CONSTANTS = "constants.json"
+# What another kernel is linked from, for an image that holds less.
+ARCHIVE = "libkernel.a"
+LINKER_SCRIPT = "kernel.ld"
 
 
 def native_dir() -> Path:

@@ -131,7 +131,7 @@ class Tree:
         while todo:
             name = todo.pop(0)
             if name == "..":
-                here = os.path.dirname(here)
+                here = os.path.dirname(here).rstrip("/")
                 continue
             here = f"{here}/{name}"
             node = self._attach_once(here)
@@ -141,7 +141,7 @@ class Tree:
                     raise CompatError(f"too many symbolic links in {path}")
                 target = os.fsdecode(node.data)
                 todo = [part for part in target.split("/") if part and part != "."] + todo
-                here = "" if target.startswith("/") else os.path.dirname(here)
+                here = "" if target.startswith("/") else os.path.dirname(here).rstrip("/")
         return self.lookup(here or "/") or node
 
     def _attach_once(self, path: str) -> Node:

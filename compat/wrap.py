@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from compat import native
+from compat import manifest, native
 from compat.bootconfig import BootConfig, encode
 from compat.closure import Closure, find_closure
+from compat.dpkg import Dpkg
 from compat.elf import is_elf
-from compat.erofs import plan_layout
-from compat.image import ImageSizes, build_image, read_kernel
+from compat.erofs import Layout, plan_layout
+from compat.image import ImageSizes, Kernel, build_image
 from compat.plans import PlanSummary, make_plans
 from compat.runtime_files import PLUGIN_NAME, Added, add_runtime_files
+from compat.select.kernel import select_kernel
+from compat.select.model import Selection
+from compat.select.programs import analyse
 from compat.skeleton import add_skeleton
 from compat.tree import Tree
 from compat.wrap_request import Addition, WrapRequest
@@ -29,6 +34,7 @@ class WrapReport:
     missing: dict[str, str]
     added: list[Added]
     plans: PlanSummary
+    selection: Selection
     sizes: ImageSizes
     files: int
     inputs: dict[str, os.stat_result] = field(repr=False)
@@ -36,8 +42,9 @@ class WrapReport:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What a caller may watch; both default to nothing."""
+    """What a caller may watch; all default to nothing."""
 
+    analysing: Callable[[int, int], None] | None = None
     planning: Callable[[int, int], None] | None = None
     writing: Callable[[int], None] | None = None
 
@@ -45,10 +52,10 @@ class Progress:
 def wrap(request: WrapRequest, progress: Progress | None = None) -> WrapReport:
     """Makes the image and says what went into it."""
     progress = progress or Progress()
-    kernel = read_kernel(native.native_file(native.KERNEL))
     monitor = native.native_file(native.MONITOR) if request.standalone else None
     tree = Tree(keep_ids=request.keep_ids)
     libraries, closure, added = _fill(tree, request)
+    kernel, selection = select_kernel(request.select, lambda table: analyse(closure, tree, table, progress.analysing))
     layout = plan_layout(tree)
     plans, summary = make_plans(tree, layout, progress.planning)
     sizes = build_image(
@@ -58,6 +65,8 @@ def wrap(request: WrapRequest, progress: Progress | None = None) -> WrapReport:
         layout=layout,
         output=request.output,
         monitor=monitor,
+        manifest=_manifest(request, kernel, selection, layout) if request.describe else b"",
+        symbols=request.symbols,
         progress=progress.writing,
     )
     return WrapReport(
@@ -66,6 +75,7 @@ def wrap(request: WrapRequest, progress: Progress | None = None) -> WrapReport:
         missing=dict(closure.missing),
         added=added,
         plans=summary,
+        selection=selection,
         sizes=sizes,
         files=len(layout.placed),
         inputs=tree.inputs,
@@ -106,6 +116,12 @@ def _plugins(additions: Sequence[Addition]) -> list[str]:
             paths = [os.path.join(base, name) for base, _, names in os.walk(addition.host) for name in names]
         found += [path for path in sorted(paths) if PLUGIN_NAME.fullmatch(path) and is_elf(path)]
     return found
+
+
+def _manifest(request: WrapRequest, kernel: Kernel, selection: Selection, layout: Layout) -> bytes:
+    program = request.program
+    digest = hashlib.sha256(kernel.data).hexdigest()
+    return manifest.encode(manifest.describe(program.exe, program.scripts, digest, selection, layout, Dpkg()))
 
 
 def _config(request: WrapRequest) -> BootConfig:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from compat.program import Program
+from compat.select.model import SelectRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,3 +29,7 @@ class WrapRequest:
     standalone: bool = False
     keep_ids: bool = False
     lean: bool = False
+    symbols: bool = False
+    describe: bool = True
+    """With a manifest, which `compat inspect` reads."""
+    select: SelectRequest = field(default_factory=lambda: SelectRequest(everything=True))

@@ -3,16 +3,24 @@
 //! What a row must have: a unique number and name, arguments, a level. `full` and `partial` need a `test`, all but
 //! `full` need a `note`, `refused` needs an `errno`. A level that claims an implementation is compiled as a call of
 //! `sys::<component>::<name>`, so it does not build without one.
+#[path = "build/pointers.rs"]
+mod pointers;
+
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::{env, fs, process};
 
+#[path = "build/parts.rs"]
+mod parts;
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Table {
     call: Vec<Row>,
+    #[serde(default)]
+    part: Vec<parts::Part>,
 }
 
 #[derive(Deserialize)]
@@ -24,6 +32,9 @@ struct Row {
     level: Level,
     args: Vec<String>,
     errno: Option<String>,
+    /// What a program cannot do without the call, as `compat report` tells it.
+    #[serde(default)]
+    essential: String,
     #[serde(default)]
     note: String,
     test: Option<String>,
@@ -58,13 +69,16 @@ fn run() -> Result<(), String> {
     let table: Table = toml::from_str(&text).map_err(|e| e.to_string())?;
     check(&table.call)?;
     let code = format!(
-        "{}\n{}\n{}",
+        "{}\n{}\n{}\n{}",
         info(&table.call)?,
+        pointers::table(&table.call)?,
         wrappers(&table.call)?,
-        dispatch(&table.call)
+        handlers(&table.call)
     );
-    let out = PathBuf::from(env::var("OUT_DIR").map_err(|e| e.to_string())?).join("syscalls.rs");
-    fs::write(out, code).map_err(|e| e.to_string())
+    let out = PathBuf::from(env::var("OUT_DIR").map_err(|e| e.to_string())?);
+    let parts = parts::code(&table.call, &table.part)?;
+    fs::write(out.join("parts.rs"), parts).map_err(|e| e.to_string())?;
+    fs::write(out.join("syscalls.rs"), code).map_err(|e| e.to_string())
 }
 
 fn check(rows: &[Row]) -> Result<(), String> {
@@ -98,6 +112,9 @@ fn check_row(row: &Row) -> Result<(), String> {
     }
     if (row.level == Level::Refused) != row.errno.is_some() {
         return Err("an errno goes with level refused, and only with it".into());
+    }
+    if row.essential.ends_with('.') {
+        return Err("essential completes \"it cannot ...\"".into());
     }
     if row.args.len() > 6 {
         return Err("more than six arguments".into());
@@ -167,7 +184,7 @@ fn wrappers(rows: &[Row]) -> Result<String, String> {
         let regs = if row.args.is_empty() { "_regs" } else { "regs" };
         let _ = writeln!(
             out,
-            "/// {name}(2)\n#[inline(never)]\npub fn sys_{name}<K: Kernel>(k: &K, {regs}: &Regs) -> SysResult {{\n    crate::sys::{component}::{name}(k{passed})\n}}",
+            "/// {name}(2)\n#[inline]\npub fn sys_{name}<K: Kernel>(k: &K, {regs}: &Regs) -> SysResult {{\n    crate::sys::{component}::{name}(k{passed})\n}}",
             name = row.name,
             component = row.component,
         );
@@ -175,13 +192,24 @@ fn wrappers(rows: &[Row]) -> Result<String, String> {
     Ok(out)
 }
 
-fn dispatch(rows: &[Row]) -> String {
+/// The handlers as a macro that calls another, so that this crate and the kernel each make of them what they need.
+fn handlers(rows: &[Row]) -> String {
     let mut out = String::from(
-        "/// Runs the call `nr` with the arguments of `regs`.\n#[inline]\npub fn dispatch<K: Kernel>(k: &K, nr: usize, regs: &Regs) -> SysResult {\n    match nr {\n",
+        "/// Calls `$make!` with a line `(NUMBER, SYMBOL, function)` for every call that has a handler.\n#[macro_export]\nmacro_rules! for_each_handler {\n    ($make:ident) => {\n        $make! {\n",
     );
     for row in rows.iter().filter(|row| row.level.has_handler()) {
-        let _ = writeln!(out, "        {} => sys_{}(k, regs),", row.nr, row.name);
+        let _ = writeln!(
+            out,
+            "            ({}, \"compat.sys.{name}\", $crate::table::sys_{name})",
+            row.nr,
+            name = row.name
+        );
     }
-    out.push_str("        _ => no_handler(k, nr),\n    }\n}\n");
+    out.push_str("        }\n    };\n}\n");
+    let slots = rows.last().map_or(0, |row| row.nr + 1);
+    let _ = writeln!(
+        out,
+        "/// One more than the highest number.\npub const SLOTS: usize = {slots};"
+    );
     out
 }

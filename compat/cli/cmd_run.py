@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -34,6 +35,7 @@ OF_USER = ("LANG", "LANGUAGE", "TZ")
     callback=parse_additions,
     help="Add a file or directory.",
 )
+@click.option("--minimal", is_flag=True, help="Give PROGRAM a kernel of only what it can reach, as compat wrap does.")
 @click.option("--cwd", metavar="DIR", callback=parse_cwd, help="Working directory; default: this one, or the image's.")
 @click.option("-p", "--publish", multiple=True, metavar="[IP:]HOST:GUEST[/udp]", help="Lead a port of the host inside.")
 @click.option("--net", metavar="KIND", help="user (default), none, or tap[:NAME][,ip=..][,gateway=..][,dns=..] ...")
@@ -41,21 +43,7 @@ OF_USER = ("LANG", "LANGUAGE", "TZ")
 @click.option("--pcap", type=click.Path(path_type=Path), metavar="FILE", help="Write the packets to FILE.")
 @click.option("--platform", type=click.Choice(["kvm", "qemu"]), help="Default: kvm where /dev/kvm opens, else qemu.")
 @click.option("--json-stats", type=click.Path(path_type=Path), metavar="FILE", help="Write figures of the run.")
-def command(
-    program: str,
-    args: tuple[str, ...],
-    mem: str | None,
-    cpus: int,
-    env: tuple[str, ...],
-    additions: tuple[Addition, ...],
-    cwd: str | None,
-    publish: tuple[str, ...],
-    net: str | None,
-    allow_net: tuple[str, ...],
-    pcap: Path | None,
-    platform: str | None,
-    json_stats: Path | None,
-) -> None:
+def command(**options: Any) -> None:
     """Run PROGRAM, wrapping it on the fly, or an IMAGE made by `compat wrap`.
 
     A bare name is searched in PATH. ARGS after -- go to the program; options stand before or after PROGRAM. TERM (on a
@@ -79,30 +67,51 @@ def command(
       127  no such program, or a library or interpreter of it is missing
        70  an error inside compat: a bug
     """
+    launch(prepare(**options))
+
+
+def prepare(
+    program: str,
+    args: tuple[str, ...],
+    mem: str | None,
+    cpus: int,
+    env: tuple[str, ...],
+    additions: tuple[Addition, ...],
+    cwd: str | None,
+    publish: tuple[str, ...],
+    net: str | None,
+    allow_net: tuple[str, ...],
+    pcap: Path | None,
+    platform: str | None,
+    json_stats: Path | None,
+    *,
+    minimal: bool,
+) -> RunRequest:
+    """What the options ask for; a PROGRAM is wrapped."""
     memory = _memory(mem) if mem is not None else None
     network = parse_network(net, publish, allow_net, pcap)
     found = find_program(program)
     if found.kind is Kind.IMAGE:
         if additions:
             raise CompatError("--add needs a PROGRAM: an image is complete", "add the files with compat wrap --add")
+        if minimal:
+            raise CompatError("--minimal needs a PROGRAM: an image has its kernel already")
         image, arg0, arguments = _checked_image(found.path), None, list(args)
     else:
-        image, arg0 = _wrapped(found, additions), found.arg0
+        image, arg0 = _wrapped(found, additions, minimal=minimal), found.arg0
         arguments = [*found.prefix, *args]
         cwd = cwd or os.getcwd()
-    launch(
-        RunRequest(
-            image=image,
-            args=arguments,
-            env=[*_passed_on(found.kind), *env],
-            arg0=arg0,
-            cwd=cwd,
-            memory=memory,
-            cpus=cpus,
-            json_stats=json_stats,
-            platform=platform,
-            network=network,
-        )
+    return RunRequest(
+        image=image,
+        args=arguments,
+        env=[*_passed_on(found.kind), *env],
+        arg0=arg0,
+        cwd=cwd,
+        memory=memory,
+        cpus=cpus,
+        json_stats=json_stats,
+        platform=platform,
+        network=network,
     )
 
 
@@ -128,15 +137,19 @@ def _checked_image(path: str) -> Path:
     return Path(path)
 
 
-def _wrapped(program: Program, additions: tuple[Addition, ...]) -> Path:
+def _wrapped(program: Program, additions: tuple[Addition, ...], *, minimal: bool) -> Path:
     from compat.cache import cached_image
 
     def build(output: Path) -> dict[str, os.stat_result]:
         from compat.cli.report import watch
+        from compat.select.model import SelectRequest
         from compat.wrap import wrap
 
         with watch() as progress:
-            return wrap(WrapRequest(program=program, output=output, additions=additions), progress).inputs
+            # The whole kernel is there already, and on the fly its size matters little.
+            select = SelectRequest(everything=not minimal)
+            request = WrapRequest(program=program, output=output, additions=additions, select=select, describe=False)
+            return wrap(request, progress).inputs
 
-    key: list[object] = [program.exe, program.scripts, [(item.host, item.guest) for item in additions]]
+    key: list[object] = [program.exe, program.scripts, [(item.host, item.guest) for item in additions], minimal]
     return cached_image(key, build)

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from compat.cli.options import parse_additions, parse_cwd, parse_environment
+from compat.select.model import Margin, SelectRequest, Uplinks
 from compat.wrap_request import Addition, WrapRequest
 
 
@@ -26,6 +27,23 @@ from compat.wrap_request import Addition, WrapRequest
 @click.option("--cwd", metavar="DIR", callback=parse_cwd, help="Working directory; default: /.")
 @click.option("--standalone", is_flag=True, help="Make one executable file that runs itself.")
 @click.option("--keep-ids", is_flag=True, help="Keep owners of files; otherwise all belong to root.")
+@click.option("--all", "everything", is_flag=True, help="Keep every system call of the kernel.")
+@click.option("--include", multiple=True, metavar="NAME|@COMPONENT", help="Keep a system call, or all of a component.")
+@click.option("--exclude", multiple=True, metavar="NAME|@COMPONENT", help="Leave it out, whatever the analysis says.")
+@click.option("--profile", type=click.Path(path_type=Path), metavar="TRACE", help="Keep what a trace shows, and ...")
+@click.option(
+    "--margin",
+    type=click.Choice([margin.value for margin in Margin]),
+    help="... no more (none), the rest of the components used (component; default), or all that is reachable (reach).",
+)
+@click.option(
+    "--net",
+    type=click.Choice([uplinks.value for uplinks in Uplinks]),
+    default=Uplinks.ALL.value,
+    show_default=True,
+    help="Ways out that a program with sockets may be run with.",
+)
+@click.option("--symbols", is_flag=True, help="Keep the kernel's symbols in the file, for nm, gdb and perf.")
 @click.option("--lean", is_flag=True, help="Add only what ELF headers name: no package data, locales, certificates.")
 def command(
     program: str,
@@ -35,6 +53,13 @@ def command(
     env: tuple[str, ...],
     cwd: str | None,
     *,
+    everything: bool,
+    include: tuple[str, ...],
+    exclude: tuple[str, ...],
+    profile: Path | None,
+    margin: str | None,
+    net: str,
+    symbols: bool,
     standalone: bool,
     keep_ids: bool,
     lean: bool,
@@ -43,6 +68,10 @@ def command(
 
     PROGRAM is an x86-64 Linux executable or a script; a bare name is searched in PATH. ARGS after -- become the
     arguments that the image uses when it is run without any.
+
+    The image's kernel holds only the system calls that PROGRAM can reach, by static analysis, or that a trace of it
+    shows (--profile; the output of strace -f -o FILE, or of compat trace --json). A call that was left out answers
+    ENOSYS, and the kernel says so once.
 
     A standalone file hands all its arguments to the program and takes no options. From its environment it reads:
 
@@ -76,7 +105,31 @@ def command(
         standalone=standalone,
         keep_ids=keep_ids,
         lean=lean,
+        symbols=symbols,
+        select=_selection(everything, include, exclude, profile, margin, net),
     )
     with watch() as progress:
         report = wrap(request, progress)
     print_report(report)
+
+
+def _selection(
+    everything: bool,  # noqa: FBT001
+    include: tuple[str, ...],
+    exclude: tuple[str, ...],
+    profile: Path | None,
+    margin: str | None,
+    net: str,
+) -> SelectRequest:
+    if everything and profile is not None:
+        raise click.UsageError("--all and --profile exclude each other")
+    if margin is not None and profile is None:
+        raise click.UsageError("--margin belongs to --profile")
+    return SelectRequest(
+        everything=everything,
+        profile=profile,
+        margin=Margin(margin) if margin is not None else Margin.COMPONENT,
+        include=include,
+        exclude=exclude,
+        uplinks=Uplinks(net),
+    )

@@ -13,10 +13,14 @@ from compat import __version__
 from compat.errors import STATUS_CANNOT_RUN, STATUS_INTERNAL, CompatError
 
 COMMANDS = {
+    "diff": "Run a program here and in the guest, and compare its system calls.",
     "doctor": "What this machine offers, and what to do about what it lacks.",
+    "inspect": "What is in an image.",
+    "report": "Say before the boot whether a program will run.",
     "run": "Run a program or an image.",
     "stats": "What running instances do: packets, sockets, memory, exits.",
     "syscalls": "The table of system calls.",
+    "trace": "Show the system calls of a program as it runs.",
     "wrap": "Make an image of a program.",
 }
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from compat.plans import PlanSummary
+from compat.select.model import Selection
 from compat.units import format_size
 from compat.wrap import Progress, WrapReport
 
@@ -22,8 +23,12 @@ def watch() -> Iterator[Progress]:
     from rich.progress import Progress as Bars
 
     with Bars(console=Console(stderr=True), transient=True) as bars:
+        analysing = bars.add_task("following calls", total=None, visible=False)
         planning = bars.add_task("reading code", total=None)
         writing = bars.add_task("writing the image", total=None)
+
+        def analysed(done: int, total: int) -> None:
+            bars.update(analysing, completed=done, total=total, visible=True)
 
         def planned(done: int, total: int) -> None:
             bars.update(planning, completed=done, total=total)
@@ -31,7 +36,7 @@ def watch() -> Iterator[Progress]:
         def wrote(size: int) -> None:
             bars.advance(writing, size)
 
-        yield Progress(planning=planned, writing=wrote)
+        yield Progress(analysing=analysed, planning=planned, writing=wrote)
 
 
 def print_report(report: WrapReport) -> None:
@@ -49,7 +54,20 @@ def print_report(report: WrapReport) -> None:
             print(f"  added, {added.reason}: {_paths(added.paths)} ({size})")
     for name, owner in report.missing.items():
         print(f"  missing: {name}, needed by {owner} (optional: the program starts without it)")
+    _print_selection(report.selection)
     _print_plans(report.plans)
+
+
+def _print_selection(selection: Selection) -> None:
+    how = {
+        "all": "all",
+        "analysis": "those that the program can reach",
+        "profile": "by the trace",
+    }[selection.method]
+    print(f"  kernel: {len(selection.calls)} of {selection.of} calls ({how})", end="")
+    print(f", with {', '.join(selection.parts)}" if selection.parts else "")
+    for note in selection.notes:
+        print(f"    {note}")
 
 
 def _print_plans(plans: PlanSummary) -> None:

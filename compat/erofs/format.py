@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 import struct
+from dataclasses import dataclass
 
 BLOCK = 4096
 BLOCK_BITS = 12
@@ -57,10 +58,50 @@ def pack_inode(
     return _INODE.pack(*head, seconds & (2**64 - 1), nanoseconds, nlink, bytes(16))
 
 
+@dataclass(frozen=True, slots=True)
+class Inode:
+    """What a reader wants of an inode; `block` is a device number where there are no data."""
+
+    layout: int
+    mode: int
+    size: int
+    block: int
+    uid: int
+    gid: int
+
+
+def unpack_inode(data: bytes) -> Inode:
+    kind, attributes, mode, _, size, block, _, uid, gid, *_ = _INODE.unpack(data)
+    if kind & 1 == 0 or kind >> 1 not in {FLAT_PLAIN, FLAT_INLINE} or attributes:
+        raise ValueError(f"an inode of an unknown kind ({kind:#x})")
+    return Inode(layout=kind >> 1, mode=mode, size=size, block=block, uid=uid, gid=gid)
+
+
 def pack_super(*, root_nid: int, inodes: int, blocks: int, checksum: int = 0) -> bytes:
     features = COMPAT_SB_CHKSUM | COMPAT_MTIME
     head = (MAGIC, checksum, features, BLOCK_BITS, 0, root_nid, inodes, 0, 0, blocks, 0, 0, UUID, VOLUME)
     return _SUPER.pack(*head, 0, 0, 0, 0, 0, 0, 0, 0, bytes(24))
+
+
+def unpack_super(data: bytes) -> int:
+    """The root directory's number."""
+    magic, _, _, bits, _, root_nid, *_ = _SUPER.unpack_from(data)
+    if magic != MAGIC or bits != BLOCK_BITS:
+        raise ValueError("no EROFS superblock with blocks of 4 KiB")
+    return int(root_nid)
+
+
+def unpack_directory(block: bytes) -> list[tuple[bytes, int]]:
+    """Names and numbers of one block of a directory."""
+    first = DIRENT.unpack_from(block)[1]
+    if first % DIRENT.size or not DIRENT.size <= first <= len(block):
+        raise ValueError("a directory block that does not fit together")
+    entries = list(DIRENT.iter_unpack(block[:first]))
+    ends = [entry[1] for entry in entries[1:]] + [len(block)]
+    names = [(block[entry[1] : end].rstrip(b"\0"), entry[0]) for entry, end in zip(entries, ends, strict=True)]
+    if any(not name or b"/" in name for name, _ in names):
+        raise ValueError("a directory with an impossible name")
+    return names
 
 
 def pack_directory(entries: list[tuple[bytes, int, int]]) -> bytes:

@@ -185,6 +185,16 @@ pub fn this() -> &'static PerCpu {
     }
 }
 
+/// Where the last unpatched `syscall` returns to, once.
+pub fn take_trap_rip() -> u64 {
+    let mut rip = 0;
+    // SAFETY: only the gate of this CPU writes the word, and never while kernel code runs.
+    unsafe {
+        asm!("xchg {}, qword ptr gs:[{at}]", inout(reg) rip, at = const TRAP_RIP, options(nostack, preserves_flags));
+    }
+    rip
+}
+
 /// Takes the pending interrupt bits, leaving [`PENDING_WORK`] alone.
 pub fn take_interrupts() -> u32 {
     this().pending.fetch_and(PENDING_WORK, Ordering::Relaxed) & !PENDING_WORK

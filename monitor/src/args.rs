@@ -38,6 +38,8 @@ Runs IMAGE in a virtual machine of its own.
   --config FILE      more configuration records, as in an image
   --json-stats FILE  write counters and times to FILE
   --pcap FILE        write what the guest sends and receives to FILE, for tcpdump
+  --trace FILE SETTINGS
+                     write records of the program's system calls to FILE; SETTINGS: 'STRSIZE CALLS', see boot_abi::trace
   --control PATH     where this run answers 'compat stats' (default: PID.sock in $XDG_RUNTIME_DIR/compat or
                      /tmp/compat-UID, if that can be made), or none
   --help, --version
@@ -60,6 +62,8 @@ pub struct Options {
     pub config: Option<PathBuf>,
     pub json_stats: Option<PathBuf>,
     pub pcap: Option<PathBuf>,
+    /// File, and what `boot_abi::trace::Settings` reads.
+    pub trace: Option<(PathBuf, String)>,
     pub control: Control,
     pub args: Vec<Vec<u8>>,
 }
@@ -80,6 +84,7 @@ impl Default for Options {
             json_stats: None,
             tap: None,
             pcap: None,
+            trace: None,
             control: Control::Default,
             args: Vec::new(),
         }
@@ -131,6 +136,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command> {
             Long("config") => options.config = Some(parser.value().map_err(usage)?.into()),
             Long("json-stats") => options.json_stats = Some(parser.value().map_err(usage)?.into()),
             Long("pcap") => options.pcap = Some(parser.value().map_err(usage)?.into()),
+            Long("trace") => options.trace = Some(trace(&mut parser)?),
             Long("control") => options.control = control(parser.value().map_err(usage)?),
             Value(image) => {
                 options.image = Some(image.into());
@@ -143,6 +149,17 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command> {
         return Err(Error::Usage("no image given".to_owned()));
     }
     Ok(Command::Run(Box::new(options)))
+}
+
+fn trace(parser: &mut lexopt::Parser) -> Result<(PathBuf, String)> {
+    let file = parser.value().map_err(usage)?.into();
+    let settings = text(parser)?;
+    match boot_abi::trace::Settings::parse(&settings) {
+        Some(_) => Ok((file, settings)),
+        None => Err(Error::Usage(format!(
+            "not settings of a trace: '{settings}'"
+        ))),
+    }
 }
 
 fn text(parser: &mut lexopt::Parser) -> Result<String> {
@@ -310,6 +327,16 @@ mod tests {
         assert_eq!((options.tap, options.net.enabled), (None, true));
         let options = run(&["--control", "/a/b", "x"]).unwrap();
         assert_eq!(options.control, Control::At("/a/b".into()));
+    }
+
+    #[test]
+    fn a_trace_has_a_file_and_settings() {
+        let options = run(&["--trace", "/dev/fd/3", "32 all", "x"]).unwrap();
+        let trace = options.trace.unwrap();
+        assert_eq!(trace, ("/dev/fd/3".into(), "32 all".to_owned()));
+        for bad in [&["--trace", "f", "x y", "i"][..], &["--trace", "f"]] {
+            assert!(run(bad).is_err());
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::devices::virtio::Registers;
 use crate::outcome::Outcome;
 use crate::stats::Stats;
 use crate::terminal;
+use crate::trace::Trace;
 use crate::vcpu::StartLine;
 
 /// A range of addresses with a device behind it.
@@ -21,6 +22,7 @@ pub struct Window {
 pub struct Bus {
     pub windows: Vec<Window>,
     pub stats: Arc<Stats>,
+    pub trace: Arc<Trace>,
     /// What an idle CPU does.
     pub idle: Option<Arc<Turns>>,
     /// Where the CPUs after the first wait to be started.
@@ -44,6 +46,10 @@ impl Bus {
             }
             CPU_PORT => {
                 self.start_cpu(number(data));
+                None
+            }
+            boot_abi::trace::PORT => {
+                self.trace.port_write(number(data));
                 None
             }
             _ => {

@@ -60,6 +60,9 @@ pub fn build(options: &Options, streams: &Streams, network: Option<&str>) -> Res
     if let Some(text) = network {
         blob.push(abi::NET, text.as_bytes())?;
     }
+    if let Some((_, settings)) = &options.trace {
+        blob.push(abi::TRACE, settings.as_bytes())?;
+    }
     let mut seed = [0; SEED_LEN];
     host::random(&mut seed)?;
     blob.push(abi::SEED, &seed)?;

@@ -30,6 +30,7 @@ use crate::network::{Network, Opened};
 use crate::outcome::{Outcome, Verdict, VerdictEvents};
 use crate::signals::{self, SignalEvents};
 use crate::stats::Stats;
+use crate::trace::{Trace, TraceEvents};
 use crate::vcpu::{StartLine, Vcpu};
 use crate::vm::Vm;
 use crate::{boot, config, cpuid, seccomp, source, terminal};
@@ -49,6 +50,7 @@ struct Machine {
     network: Network,
     bell: Arc<Bell>,
     stats: Arc<Stats>,
+    trace: Arc<Trace>,
     control: Option<control::Socket>,
     /// The answer to `info`.
     info: Value,
@@ -81,6 +83,26 @@ fn create_stats_file(options: &Options) -> Result<Option<File>> {
         })
     };
     options.json_stats.as_ref().map(create).transpose()
+}
+
+/// Opened early as well; it may be a pipe, by the name of a descriptor.
+fn create_trace_file(options: &Options) -> Result<Option<File>> {
+    let open = |path: &std::path::PathBuf| {
+        let file = File::options()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(path);
+        file.map_err(|source| Error::Open {
+            path: path.clone(),
+            source,
+        })
+    };
+    options
+        .trace
+        .as_ref()
+        .map(|(path, _)| open(path))
+        .transpose()
 }
 
 fn open_image(options: &Options) -> Result<(ImageFile, Image)> {
@@ -117,9 +139,14 @@ impl Machine {
         )?);
         let rng = Arc::new(Transport::new(Rng, Arc::clone(&memory))?);
         let network = opened.into_machine(&memory)?;
+        let trace = Arc::new(Trace::new(&memory)?);
+        if let Some(file) = create_trace_file(options)? {
+            trace.attach(file.into());
+        }
         let bus = Bus {
             windows: Vec::new(),
             stats: Arc::clone(stats),
+            trace: Arc::clone(&trace),
             idle: None,
             starts: Vec::new(),
         };
@@ -134,6 +161,7 @@ impl Machine {
             network,
             bell: Bell::new()?,
             stats: Arc::clone(stats),
+            trace,
             control: control::Socket::create(&options.control)?,
             info,
         };
@@ -181,6 +209,10 @@ impl Machine {
             signal_verdict,
         )));
 
+        events.add_subscriber(Box::new(TraceEvents {
+            trace: Arc::clone(&self.trace),
+            console: Arc::clone(&console),
+        }));
         if let Some(socket) = self.control.take() {
             let sources = control::Sources {
                 stats: Arc::clone(&self.stats),
@@ -192,16 +224,18 @@ impl Machine {
                     .collect(),
             };
             let (info, console) = (self.info.take(), Arc::clone(&console));
+            let trace = Arc::clone(&self.trace);
             events.add_subscriber(Box::new(ControlEvents::new(
-                socket, info, sources, console,
+                socket, info, sources, console, trace,
             )?));
         }
 
         terminal::catch_fatal_signals();
         let raw = terminal::enter_raw();
-        let network = self.network.clone();
+        let (network, trace) = (self.network.clone(), Arc::clone(&self.trace));
         self.start(cpus, &verdict)?;
         let outcome = wait(&mut events, &console, &verdict)?;
+        trace.finish(verdict.is_hurried());
         if !verdict.is_hurried() {
             network.see_out(&verdict);
         }

@@ -24,6 +24,7 @@ mod source;
 mod stats;
 mod tap;
 mod terminal;
+mod trace;
 mod vcpu;
 mod vm;
 

@@ -132,6 +132,43 @@ fn a_guest_that_does_not_listen_costs_no_time() {
 }
 
 #[test]
+fn a_trace_needs_settings_and_a_guest_that_listens() {
+    let dir = TempDir::new().unwrap();
+    let ask_for = |path: &Path, settings: &str| {
+        let mut stream = connect(path);
+        let line = format!(r#"{{"command":"trace","settings":"{settings}"}}"#);
+        (ask(&mut stream, &line).unwrap(), stream)
+    };
+    let deaf = Instance::start("deaf", dir.path(), &[]);
+    let (answer, _) = ask_for(&deaf.socket(dir.path()), "32 all");
+    assert_eq!(answer["error"], "the guest does not listen");
+    deaf.end(Signal::SIGKILL);
+
+    let instance = Instance::start("console", dir.path(), &[]);
+    let path = instance.socket(dir.path());
+    for bad in ["", "32", "32 xyz", "100000 all"] {
+        assert_eq!(
+            ask_for(&path, bad).0["error"],
+            "not settings of a trace",
+            "{bad}"
+        );
+    }
+    let (answer, first) = ask_for(&path, "32 all");
+    assert_eq!(answer["trace"], "32 all");
+    let (answer, _) = ask_for(&path, "32 all");
+    assert_eq!(answer["error"], "this instance is traced already");
+    drop(first);
+    let limit = Instant::now() + Duration::from_secs(20);
+    while ask_for(&path, "16 f").0["trace"] != "16 f" {
+        assert!(
+            Instant::now() < limit,
+            "the first reader's leaving was not noticed"
+        );
+    }
+    instance.end(Signal::SIGKILL);
+}
+
+#[test]
 fn strange_clients_harm_nobody() {
     let dir = TempDir::new().unwrap();
     let instance = Instance::start("deaf", dir.path(), &[]);

@@ -5,6 +5,12 @@ use crate::user::{UserPath, UserPtr};
 pub type Fd = i32;
 /// A buffer of bytes; its length is another argument.
 pub type Buffer = UserPtr<u8>;
+/// A buffer that the call fills.
+pub type OutBuffer = Buffer;
+/// A structure that the call fills in.
+pub type Out<T> = UserPtr<T>;
+/// A structure that the call reads and changes.
+pub type InOut<T> = UserPtr<T>;
 /// A NUL-terminated path.
 pub type Path = UserPath;
 

@@ -107,6 +107,11 @@ def build(case: Case, cache: Path) -> Path:
     return program
 
 
+def build_one(source: Path, cache: Path) -> Path:
+    """Compiles a program that a test starts in its own way, and that is no case therefore."""
+    return build(_case({"name": source.stem, "src": source.name}, source.parent), cache)
+
+
 def _version(compiler: str) -> str:
     # musl-gcc prints nothing useful of its own, so the binary's identity has to do for all.
     found = shutil.which(compiler)

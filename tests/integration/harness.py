@@ -49,13 +49,21 @@ class TimeLimitError(AssertionError):
     """The command did not end in time."""
 
 
-def run(argv: Sequence[str], *, stdin: bytes = b"", env: Mapping[str, str], cwd: str = "/", timeout: float) -> Outcome:
-    """Runs in a process group of its own, which is gone afterwards."""
+def run(
+    argv: Sequence[str],
+    *,
+    stdin: bytes = b"",
+    env: Mapping[str, str],
+    cwd: str = "/",
+    timeout: float,
+    merge: bool = False,
+) -> Outcome:
+    """Runs in a process group of its own, which is gone afterwards. `merge`: standard error goes to standard output."""
     with subprocess.Popen(
         list(argv),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=subprocess.STDOUT if merge else subprocess.PIPE,
         env=dict(env),
         cwd=cwd,
         start_new_session=True,
@@ -66,16 +74,21 @@ def run(argv: Sequence[str], *, stdin: bytes = b"", env: Mapping[str, str], cwd:
             kill_group(process)
             stdout, stderr = process.communicate()
             what = f"no end within {timeout:.0f} s: {' '.join(argv)}"
-            raise TimeLimitError(f"{what}\nstdout: {tail(stdout)}\nstderr: {tail(stderr)}") from None
+            raise TimeLimitError(f"{what}\nstdout: {tail(stdout)}\nstderr: {tail(stderr or b'')}") from None
         finally:
             kill_group(process)
-    return Outcome(shell_status(process.returncode), stdout, stderr)
+    return Outcome(shell_status(process.returncode), stdout, stderr or b"")
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:
     """Also ends what the command started and left."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+
+
+def unwind_on_sigterm() -> None:
+    """SIGTERM ends this program as Ctrl-C does: by way of everything that ends what it has started."""
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
 
 
 def shell_status(returncode: int) -> int:

@@ -14,9 +14,11 @@ import subprocess
 import termios
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.integration.guest_cases import GUEST, build_one
 from tests.integration.harness import ENVIRONMENT, Command, Guest, kill_group, require
 
 ESCAPE = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]")
@@ -163,6 +165,15 @@ def test_canonical_mode(place: str, guest: Guest) -> None:
         cat.expect(b"\r\nline\r\n")
         cat.type(b"\x04")
         assert cat.process.wait(timeout=cat.patience) == 0
+
+
+@pytest.mark.parametrize("place", ["native", "guest"])
+def test_requests(place: str, guest: Guest, tmp_path: Path) -> None:
+    """Every request that the table of system calls claims for terminals."""
+    command = Command([str(build_one(GUEST / "system" / "terminal_requests.c", tmp_path))])
+    with native_terminal(command) if place == "native" else terminal(guest, command) as opened:
+        seen = opened.expect(b"\n")
+        assert opened.process.wait(timeout=opened.patience) == 0, seen
 
 
 @pytest.mark.parametrize("key", [b"\x03", b"\x1c"])

@@ -93,6 +93,11 @@ def test_gawk(same: Same, data: Path) -> None:
     same(Command([gawk, "-f", script, str(data / "table.csv"), str(data / "text.txt")], add=[script, str(data)]))
 
 
+def test_node_watches_a_directory(same: Same) -> None:
+    node, script = require("/usr/bin/node", "nodejs"), str(PROGRAMS / "watch.js")
+    same(Command([node, script], add=[script], memory="1G", timeout=120))
+
+
 def test_node(same: Same) -> None:
     node, script = require("/usr/bin/node", "nodejs"), str(PROGRAMS / "work.js")
     same(Command([node, script, "one", "two"], add=[script], memory="1G", timeout=120))

@@ -1,64 +1,64 @@
-"""Real programs with threads on a machine with two CPUs."""
+"""Programs of C, C++, Rust and Go that use several threads for one job."""
 
 from __future__ import annotations
 
-import random
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.integration.harness import Command, Guest, Same, require
-from tests.integration.test_languages import PROGRAMS, go_program, python  # noqa: F401 - fixtures
+from tests.integration.harness import ENVIRONMENT, Command, Same, require, sorted_lines
+
+COMPRESSORS = {
+    "pigz": ["-c", "-n", "-p", "4"],
+    "pbzip2": ["-c", "-p2", "-b1"],
+}
 
 
-@pytest.fixture(scope="session")
-def load(work_cache: Path) -> str:
-    """Something that compresses, in a few blocks."""
-    path = work_cache / "load.bin"
-    source = random.Random(5)
-    words = [source.randbytes(source.randrange(3, 12)) for _ in range(2000)]
-    path.write_bytes(b" ".join(source.choices(words, k=150_000)))
-    return str(path)
+@pytest.mark.parametrize("name", COMPRESSORS)
+def test_compressor(name: str, same: Same, work_cache: Path) -> None:
+    program = require(f"/usr/bin/{name}", name)
+    sample = work_cache / "parallel.txt"
+    if not sample.exists():
+        sample.write_text("".join(f"line {n * 7919 % 100003} of many\n" for n in range(150_000)))
+    same(Command([program, *COMPRESSORS[name], str(sample)], add=[str(sample)]))
 
 
-COMPRESSORS = [
-    pytest.param(["/usr/bin/pigz", "-p", "4", "-c"], "pigz", id="pigz"),
-    pytest.param(["/usr/bin/xz", "-T2", "-1", "--block-size=300000", "-c"], "xz-utils", id="xz"),
-    pytest.param(["/usr/bin/zstd", "-T2", "-B1MiB", "-3", "-c"], "zstd", id="zstd"),
-]
+def test_fd(same: Same, work_cache: Path) -> None:
+    program = require("/usr/bin/fdfind", "fd-find")
+    folder = work_cache / "many-files"
+    for number in range(200):
+        place = folder / f"d{number % 7}" / f"e{number % 3}"
+        place.mkdir(parents=True, exist_ok=True)
+        (place / f"file{number}.{('txt', 'rs')[number % 2]}").touch()
+    argv = [program, "--threads", "4", "-e", "rs", ".", str(folder)]
+    same(Command(argv, add=[str(folder)]), edit=sorted_lines)
 
 
-@pytest.mark.parametrize(("argv", "package"), COMPRESSORS)
-def test_compressors(argv: list[str], package: str, load: str, same: Same) -> None:
-    require(argv[0], package)
-    same(Command([*argv, load], add=[load], cpus=2, timeout=120))
+def test_sysbench(same: Same) -> None:
+    program = require("/usr/bin/sysbench", "sysbench")
+    common = ["--threads=8", "--time=0", "--report-interval=0"]
+    for test in (["threads", "--events=50"], ["mutex", "--mutex-loops=100"], ["memory", "--memory-total-size=16M"]):
+        same(Command([program, test[0], *common, *test[1:], "run"]), edit=counted)
 
 
-def test_python_threads(python: str, same: Same) -> None:  # noqa: F811 - a fixture
-    script = str(PROGRAMS / "python" / "parallel_threads.py")
-    same(Command([python, script], add=[script], cpus=2, timeout=120))
+def counted(report: bytes) -> bytes:
+    """The lines that do not depend on speed: threads, events in all."""
+    wanted = (b"Number of threads", b"total number of events", b"Threads started", b"FATAL")
+    return b"".join(line for line in report.splitlines(keepends=True) if line.strip().startswith(wanted))
 
 
-def test_go_on_two_cpus(go_program: Path, same: Same) -> None:  # noqa: F811 - a fixture
-    same(Command([str(go_program), "20000"], cpus=2, timeout=180))
-
-
-def test_node_workers(same: Same) -> None:
-    node, script = require("/usr/bin/node", "nodejs"), str(PROGRAMS / "workers.js")
-    same(Command([node, script], add=[script], memory="1G", cpus=2, timeout=180))
-
-
-def test_qemu_starts_the_other_cpus(qemu: Guest, python: str) -> None:  # noqa: F811 - a fixture
-    require("/usr/bin/qemu-system-x86_64", "qemu-system-x86")
-    script = (
-        "import os, threading\n"
-        "seen = set()\n"
-        "def go(cpu):\n"
-        "    os.sched_setaffinity(0, {cpu})\n"
-        "    seen.add((cpu, os.sched_getaffinity(0) == {cpu}))\n"
-        "threads = [threading.Thread(target=go, args=(cpu,)) for cpu in range(3)]\n"
-        "[t.start() for t in threads], [t.join() for t in threads]\n"
-        "print(sorted(seen), os.cpu_count())\n"
-    )
-    outcome = qemu.run(Command([python, "-c", script], cpus=3, timeout=60))
-    assert outcome.stdout == b"[(0, True), (1, True), (2, True)] 3\n", outcome
+def test_restic(same: Same, work_cache: Path) -> None:
+    program = require("/usr/bin/restic", "restic")
+    env = {"RESTIC_PASSWORD": "secret"}
+    source, repository = work_cache / "restic-source", work_cache / "restic-repository"
+    if not (repository / "complete").exists():
+        source.mkdir(exist_ok=True)
+        (source / "numbers").write_text("".join(f"{n}\n" for n in range(100_000)))
+        for words in (["init"], ["backup", "."]):
+            argv = [program, "--no-cache", "-q", "-r", str(repository), *words]
+            subprocess.run(argv, cwd=source, env={**ENVIRONMENT, **env}, check=True, timeout=120)
+        (repository / "complete").touch()
+    where = ["-r", str(repository), "--no-lock", "--no-cache", "-q"]
+    for words in (["check", "--read-data"], ["dump", "latest", "/numbers"], ["ls", "latest"]):
+        same(Command([program, *where, *words], env=env, add=[str(repository)], memory="1G", timeout=120))

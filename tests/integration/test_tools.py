@@ -171,3 +171,8 @@ def test_program_found_in_path(same: Same) -> None:
     """A bare name, as a user types it."""
     assert shutil.which("gawk", path="/usr/bin:/bin") is not None or require("/usr/bin/gawk", "gawk")
     same(Command(["gawk", "BEGIN { print 6 * 7 }"]))
+
+
+def test_inotifywait_sees_nothing_in_time(same: Same) -> None:
+    inotifywait = require("/usr/bin/inotifywait", "inotify-tools")
+    same(Command([inotifywait, "-t", "1", "-e", "create,delete", "/usr/lib"]), status=2)

@@ -7,6 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.integration.harness import unwind_on_sigterm
 from tools.bench.programs import BenchError
 from tools.soak.scenarios import SCENARIOS
 from tools.soak.watch import LeakError, Soak
@@ -23,6 +24,7 @@ def main() -> int:
     parser.add_argument("--place", choices=["native", "guest"], default="guest", help="native: to try the scenarios")
     parser.add_argument("--scale", type=float, default=1.0, help="how much of each load, 1 by default")
     arguments = parser.parse_args()
+    unwind_on_sigterm()
     unknown = set(arguments.scenarios) - SCENARIOS.keys()
     if unknown:
         parser.error(f"no such scenario: {', '.join(sorted(unknown))}")

@@ -1,1 +1,1 @@
-"""Test suites that servers' authors wrote, run against the servers natively and in the guest."""
+"""Test suites that programs' authors wrote, run against the programs natively and in the guest."""

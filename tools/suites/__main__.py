@@ -9,46 +9,45 @@ import tempfile
 from pathlib import Path
 from typing import Protocol
 
-from tests.integration.harness import Guest, cache_folder
+from tests.integration.harness import Guest, cache_folder, unwind_on_sigterm
 from tests.integration.servers.place import GuestPlace, NativePlace, Place
-from tools.suites import memcached, redis
+from tools.suites import cpython, memcached, redis
 from tools.suites.report import Report, differences
-from tools.suites.source import SuiteError, fetch
+from tools.suites.source import SuiteError
 
 
 class Suite(Protocol):
     """What the module of a suite has."""
 
-    PACKAGE: str
     REASONS: dict[str, re.Pattern[str]]
 
-    def prepare(self, source: Path, folder: Path, place: Place) -> Path: ...
+    def prepare(self, folder: Path, place: Place) -> Path: ...
 
     def units(self, work: Path) -> list[str]: ...
 
     def run(self, work: Path, place: Place, unit: str) -> Report: ...
 
 
-SUITES: dict[str, Suite] = {"redis": redis, "memcached": memcached}
+SUITES: dict[str, Suite] = {"redis": redis, "memcached": memcached, "cpython": cpython}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tools.suites",
-        description="Runs a server's own test suite against the server natively and in the guest.",
-        epilog="Sources come from Debian's mirror by apt-get source, into the cache of the tests.",
+        description="Runs a program's own test suite natively and in the guest.",
+        epilog="Sources of servers come from Debian's mirror by apt-get source, into the cache of the tests.",
     )
     parser.add_argument("suite", choices=SUITES)
     parser.add_argument("units", nargs="*", metavar="UNIT", help="default: all that need no server of their own")
     arguments = parser.parse_args()
+    unwind_on_sigterm()
     suite = SUITES[arguments.suite]
     try:
         reports: dict[str, Report] = {}
-        source = fetch(suite.PACKAGE, cache_folder() / "sources")
         for name in ("native", "guest"):
             with tempfile.TemporaryDirectory(prefix="compat-suite-") as folder:
                 place = make_place(name, Path(folder))
-                reports[name] = ask(suite, source, place, Path(folder), arguments.units)
+                reports[name] = ask(suite, place, Path(folder), arguments.units)
             print(f"{name}: {reports[name]}", flush=True)
         for name, details in reports["native"].failed.items():
             print(f"natively fails as well: {name}: {details.strip()}", flush=True)
@@ -71,9 +70,9 @@ def make_place(name: str, folder: Path) -> Place:
     return GuestPlace(folder / "conf", Guest("kvm", cache_folder(), 1))
 
 
-def ask(suite: Suite, source: Path, place: Place, folder: Path, wanted: list[str]) -> Report:
+def ask(suite: Suite, place: Place, folder: Path, wanted: list[str]) -> Report:
     report = Report()
-    work = suite.prepare(source, folder, place)
+    work = suite.prepare(folder, place)
     for unit in wanted or suite.units(work):
         report.update(suite.run(work, place, unit))
     return report

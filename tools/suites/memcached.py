@@ -17,7 +17,7 @@ from tests.integration import harness
 from tests.integration.harness import ENVIRONMENT, TimeLimitError
 from tests.integration.servers.place import Place
 from tools.suites.report import Report
-from tools.suites.source import SuiteError
+from tools.suites.source import SuiteError, fetch
 
 PACKAGE = "memcached"
 MEMCACHED = "/usr/bin/memcached"
@@ -49,20 +49,24 @@ for word; do
     esac
 done
 export COMPAT_PUBLISH="$publish" COMPAT_MEM=2G
+for name in T_MEMD_INITIAL_MALLOC T_MEMD_SLABS_ALLOC; do
+    eval "value=\\${{$name-}}"
+    if [ -n "$value" ]; then export "COMPAT_ENV_$name=$value"; fi
+done
 exec {program} "$@"
 """
 # Instead of the suite's, which ends a server after a while: here the suite itself is ended.
 TIMED_RUN = '#!/bin/sh\nshift\nexec "$@"\n'
 
 
-def prepare(source: Path, folder: Path, place: Place) -> Path:
+def prepare(folder: Path, place: Place) -> Path:
     """A copy with programs where the suite expects those that were built."""
     work = folder / "suite"
-    shutil.copytree(source, work, symlinks=True)
+    shutil.copytree(fetch(PACKAGE), work, symlinks=True)
     library = work / "t/lib/MemcachedTest.pm"
     # Only the suite's own build has this option.
     library.write_text(library.read_text().replace('$args .= " -o relaxed_privileges";', ""))
-    program = MEMCACHED if place.name == "native" else str(standalone(folder))
+    program = MEMCACHED if place.name == "native" else str(standalone(folder, work / "t/authfile"))
     for name, text in (
         ("memcached-debug", SERVER.format(memcached=MEMCACHED, program=program)),
         ("timedrun", TIMED_RUN),
@@ -72,9 +76,10 @@ def prepare(source: Path, folder: Path, place: Place) -> Path:
     return work
 
 
-def standalone(folder: Path) -> Path:
+def standalone(folder: Path, file: Path) -> Path:
+    """An image with a file that one of the tests has the server read."""
     path = folder / "memcached"
-    argv = [sys.executable, "-m", "compat", "wrap", "--standalone", "-o", str(path), MEMCACHED]
+    argv = [sys.executable, "-m", "compat", "wrap", "--standalone", "--add", str(file), "-o", str(path), MEMCACHED]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise SuiteError(done.stderr.strip())

@@ -18,6 +18,7 @@ from tests.integration.harness import ENVIRONMENT, TimeLimitError
 from tests.integration.servers.place import Endpoint, Place, Setup
 from tests.integration.servers.server import running
 from tools.suites.report import Report
+from tools.suites.source import fetch
 
 PACKAGE = "redis"
 UNIT_SECONDS = 300
@@ -48,11 +49,11 @@ def describe(place: Place) -> Setup:
     )
 
 
-def prepare(source: Path, folder: Path, place: Place) -> Path:
+def prepare(folder: Path, place: Place) -> Path:
     """A copy, with the installed programs where the suite has its own."""
     del place
     work = folder / "suite"
-    shutil.copytree(source, work, symlinks=True)
+    shutil.copytree(fetch(PACKAGE), work, symlinks=True)
     for program in PROGRAMS:
         path = work / "src" / program
         path.unlink(missing_ok=True)

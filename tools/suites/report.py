@@ -14,6 +14,7 @@ class Report:
 
     passed: Counter[str] = field(default_factory=Counter)
     failed: dict[str, str] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
 
     def add(self, name: str, *, good: bool, details: str = "") -> None:
         if good:
@@ -24,9 +25,11 @@ class Report:
     def update(self, other: Report) -> None:
         self.passed.update(other.passed)
         self.failed.update(other.failed)
+        self.skipped.update(other.skipped)
 
     def __str__(self) -> str:
-        return f"{self.passed.total()} passed, {len(self.failed)} failed"
+        skipped = f", {len(self.skipped)} skipped" if self.skipped else ""
+        return f"{self.passed.total()} passed, {len(self.failed)} failed{skipped}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +46,14 @@ class Difference:
 
 def differences(native: Report, guest: Report, reasons: Mapping[str, re.Pattern[str]]) -> Iterator[Difference]:
     """What the guest lacks. `reasons` explains failures by what they say."""
-    for name, details in guest.failed.items():
+    skipped = {name: f"skipped: {details}" for name, details in guest.skipped.items() if name in native.passed}
+    for name, details in {**guest.failed, **skipped}.items():
         if name not in native.failed:
             found = next((reason for reason, pattern in reasons.items() if pattern.search(details)), None)
             yield Difference(name, details, found)
     missing: Counter[str] = Counter()
     for name, times in (native.passed - guest.passed).items():
-        if name not in guest.failed:
+        if name not in guest.failed and name not in skipped:
             missing[name.split(": ")[0]] += times
     for unit, times in missing.items():
         yield Difference(unit, f"{times} tests were not run, or not as often", None)

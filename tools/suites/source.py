@@ -5,13 +5,16 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+from tests.integration.harness import cache_folder
+
 
 class SuiteError(Exception):
     """A suite cannot be run; the text says why."""
 
 
-def fetch(package: str, folder: Path) -> Path:
+def fetch(package: str) -> Path:
     """The unpacked source, of the release that `/etc/os-release` names."""
+    folder = cache_folder() / "sources"
     found = sorted(path for path in folder.glob(f"{package}-*") if path.is_dir())
     if found:
         return found[-1]
@@ -29,7 +32,7 @@ def fetch(package: str, folder: Path) -> Path:
         )
         if done.returncode != 0:
             raise SuiteError(f"apt-get {' '.join(action)}: {done.stderr.strip()}")
-    return fetch(package, folder)
+    return fetch(package)
 
 
 def archives() -> list[str]:

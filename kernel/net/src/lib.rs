@@ -20,6 +20,7 @@ mod message;
 mod netconf;
 mod netlink;
 mod network;
+mod packet;
 mod procfs;
 mod route;
 mod socket;

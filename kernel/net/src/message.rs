@@ -34,6 +34,13 @@ pub enum Control {
         code: u8,
         offender: Option<IpAddr>,
     },
+    /// `PACKET_AUXDATA`: the packet's length, how much of it the filter kept, where its network header is.
+    PacketAuxiliary {
+        status: u32,
+        length: u32,
+        kept: u32,
+        network: u16,
+    },
     /// `SO_RXQ_OVFL`
     Dropped(u32),
 }

@@ -3,6 +3,7 @@ use crate::Result;
 use crate::env::Env;
 use crate::inet::{self, Inet};
 use crate::netlink;
+use crate::packet::{self, Observers};
 use crate::socket::{Socket, SocketType};
 use crate::unix::{self, Names, UnixEntry};
 use crate::uplink::Uplink;
@@ -12,7 +13,7 @@ use alloc::vec::Vec;
 use bitflags::bitflags;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use linux_abi::Errno;
-use linux_abi::raw::net::{AF_INET, AF_INET6, AF_NETLINK, AF_UNIX};
+use linux_abi::raw::net::{AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, AF_UNIX};
 use spin::Once;
 use vfs::Host;
 
@@ -57,6 +58,8 @@ pub struct Network {
     unix: Arc<Names>,
     pub(crate) netlink_ports: netlink::Ports,
     inet: Once<Inet>,
+    /// Who watches the interfaces.
+    pub(crate) observers: Arc<Observers>,
 }
 
 /// `ARPHRD_LOOPBACK`
@@ -93,6 +96,7 @@ impl Network {
             uplink: Once::new(),
             netlink_ports: netlink::Ports::default(),
             inet: Once::new(),
+            observers: Arc::default(),
         })
     }
 
@@ -143,6 +147,7 @@ impl Network {
             AF_UNIX => unix::socket(&self.unix, kind, protocol, env),
             AF_NETLINK => netlink::socket(self, SocketType::new(kind)?, protocol, env),
             AF_INET | AF_INET6 => inet::socket(self, domain, kind, protocol, env),
+            AF_PACKET => packet::socket(self, SocketType::new(kind)?, protocol, env),
             _ => Err(Errno::EAFNOSUPPORT),
         }
     }

@@ -43,14 +43,15 @@ impl Network {
             NetFile::IfInet6 => self.show_if_inet6(out),
             NetFile::Ipv6Route => self.show_ipv6_route(out),
             NetFile::Route => self.show_route(out),
+            NetFile::LocalPortRange => {
+                let range = self.local_port_range();
+                put!(out, "{}\t{}\n", range.start(), range.end());
+            }
             NetFile::Netlink => put!(
                 out,
                 "sk               Eth Pid        Groups   Rmem     Wmem     Dump  Locks    Drops    Inode\n"
             ),
-            NetFile::Packet => put!(
-                out,
-                "sk       RefCnt Type Proto  Iface R Rmem   User   Inode\n"
-            ),
+            NetFile::Packet => self.show_packet(out),
             NetFile::Protocols => self.show_protocols(out),
             NetFile::Icmp => self.show_datagrams(InetProtocol::Icmp, false, out),
             NetFile::Icmp6 => self.show_datagrams(InetProtocol::Icmp, true, out),

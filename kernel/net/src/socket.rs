@@ -11,7 +11,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use linux_abi::Errno;
 use linux_abi::raw::general::{O_NONBLOCK, O_RDWR};
 use linux_abi::raw::net::{SOCK_DGRAM, SOCK_RAW, SOCK_SEQPACKET, SOCK_STREAM};
-use vfs::{File, FileOps, FileType, Sink, SliceSink, Source, UserMemory, WaitList};
+use vfs::{File, FileOps, FileType, Page, Sink, SliceSink, Source, UserMemory, WaitList};
 
 /// `SOCK_*`
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -76,6 +76,11 @@ pub trait SocketOps: Any + Send + Sync {
         Ok(())
     }
 
+    /// Whether an `EAGAIN` of `connect` or `send` passes when there is room. If not, it is that there was no port.
+    fn awaits_room(&self) -> bool {
+        true
+    }
+
     fn listen(&self, _backlog: i32, _env: &dyn Env) -> Result<()> {
         Err(Errno::EOPNOTSUPP)
     }
@@ -104,7 +109,7 @@ pub trait SocketOps: Any + Send + Sync {
         Err(Errno::EOPNOTSUPP)
     }
 
-    /// setsockopt(2). `ENOPROTOOPT`: unknown. Options of `SOL_SOCKET` come here first, and those that answer
+    /// setsockopt(2). The value of `SO_ATTACH_FILTER` is the program itself. `ENOPROTOOPT`: unknown. Options of `SOL_SOCKET` come here first, and those that answer
     /// `ENOPROTOOPT` go on to the common ones.
     fn set_option(&self, level: u32, name: u32, value: &[u8], env: &dyn Env) -> Result<()>;
 
@@ -123,8 +128,23 @@ pub trait SocketOps: Any + Send + Sync {
         Err(Errno::ENOTTY)
     }
 
+    /// A datagram from the kernel itself: mq_notify(2) tells by a netlink socket.
+    fn deliver(&self, _datagram: &[u8]) -> Result<()> {
+        Err(Errno::EINVAL)
+    }
+
     /// The inode number under which fstat(2) and /proc know the socket: told once, when it gets a descriptor.
     fn set_inode(&self, _ino: u64) {}
+
+    /// Whether mmap(2) finds something here.
+    fn has_pages(&self) -> bool {
+        false
+    }
+
+    /// A page of what mmap(2) finds. `ENXIO`: beyond its end.
+    fn page(&self, _index: u64) -> Result<Arc<Page>> {
+        Err(Errno::ENXIO)
+    }
 
     /// Lines of /proc/net/* ask the socket about itself by its type.
     fn as_any(&self) -> &dyn Any;
@@ -234,6 +254,14 @@ impl FileOps for Socket {
 
     fn class(&self) -> &'static str {
         "socket"
+    }
+
+    fn has_pages(&self) -> bool {
+        self.ops.has_pages()
+    }
+
+    fn page(&self, index: u64) -> Result<Arc<Page>> {
+        self.ops.page(index)
     }
 }
 

@@ -2,6 +2,7 @@
 //! over shared rings) and by `stack` (TCP/IP over a network card).
 use crate::Result;
 use crate::network::Interface;
+use crate::stack::Tap;
 use alloc::boxed::Box;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
@@ -152,6 +153,16 @@ pub trait Datagrams: Send + Sync {
 pub trait Uplink: Send + Sync {
     /// The interfaces besides `lo`, with their addresses as they are now.
     fn interfaces(&self) -> Vec<Interface>;
+
+    /// Shows `tap` all frames for as long as it lives. False: there are no frames.
+    fn watch(&self, _tap: &Arc<dyn Tap>) -> bool {
+        false
+    }
+
+    /// Sends a frame as it is. `EOPNOTSUPP`: there are no frames.
+    fn transmit(&self, _frame: &[u8]) -> Result<()> {
+        Err(Errno::EOPNOTSUPP)
+    }
 
     /// Begins a connection; the stream is `Connecting`. `ENETUNREACH`, `EACCES` (the user's rules forbid it).
     fn connect(&self, request: ConnectRequest<'_>) -> Result<Arc<dyn Stream>>;

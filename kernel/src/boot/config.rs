@@ -23,6 +23,8 @@ pub struct Config {
     pub seed: Vec<u8>,
     /// The text of `boot_abi::netconf`.
     pub net: Option<Vec<u8>>,
+    /// The text of `boot_abi::trace::Settings`.
+    pub trace: Option<Vec<u8>>,
 }
 
 impl Config {
@@ -77,6 +79,7 @@ impl Config {
             config::IDS => (self.uid, self.gid) = (word(0), word(4)),
             config::UMASK => self.umask = word(0) & 0o777,
             config::NET => self.net = Some(data.to_vec()),
+            config::TRACE => self.trace = Some(data.to_vec()),
             config::SEED => self.seed.extend_from_slice(data),
             config::STREAMS => {
                 self.streams

@@ -14,8 +14,9 @@ use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use boot_abi::config::{STREAM_FILE, STREAM_NULL, STREAM_TTY};
 use core::arch::x86_64::__cpuid;
-use linux_abi::raw::general::{O_RDONLY, O_RDWR, O_WRONLY};
+use linux_abi::raw::general::{O_LARGEFILE, O_RDONLY, O_RDWR, O_WRONLY};
 use linux_abi::{Errno, MapFlags, Prot};
 use loader::aslr::{Entropy, Layout};
 use loader::elf::{LoadError, Program, ReadAt};
@@ -48,8 +49,8 @@ pub fn start_first(
     let files = Arc::new(FdTable::new(1024));
     for (fd, ops) in (0..).zip(std_files) {
         let Some(ops) = ops else { continue };
-        let kind = config.streams.get(fd as usize).copied();
-        let file = std_file(&fs, ops, fd, kind == Some(boot_abi::config::STREAM_TTY));
+        let kind = config.streams.get(fd as usize).copied().unwrap_or_default();
+        let file = std_file(&fs, ops, fd, kind);
         files
             .replace(fd, file, false)
             .map_err(|errno| format!("standard streams: {errno:?}"))?;
@@ -78,16 +79,22 @@ pub fn start_first(
 }
 
 /// A standard stream. A terminal is /dev/console, so that ttyname(3) finds it.
-fn std_file(fs: &FsContext, ops: Arc<dyn FileOps>, fd: i32, is_tty: bool) -> Arc<File> {
-    if is_tty {
+fn std_file(fs: &FsContext, ops: Arc<dyn FileOps>, fd: i32, kind: u8) -> Arc<File> {
+    // What open(2) adds, but pipe(2) and socket(2) do not.
+    let opened = match kind {
+        STREAM_FILE | STREAM_NULL | STREAM_TTY => O_LARGEFILE,
+        _ => 0,
+    };
+    if kind == STREAM_TTY {
         let credentials = Credentials::default();
         let place = At::cwd(fs, &credentials).resolve(b"/dev/console", vfs::LookupFlags::FOLLOW);
         return match place {
-            Ok(place) => File::new(place, Some(ops), O_RDWR),
-            Err(_) => File::from_ops(ops, O_RDWR),
+            Ok(place) => File::new(place, Some(ops), O_RDWR | opened),
+            Err(_) => File::from_ops(ops, O_RDWR | opened),
         };
     }
-    File::from_ops(ops, if fd == 0 { O_RDONLY } else { O_WRONLY })
+    let access = if fd == 0 { O_RDONLY } else { O_WRONLY };
+    File::from_ops(ops, access | opened)
 }
 
 /// `TASK_COMM_LEN`: 15 bytes of the file's name.

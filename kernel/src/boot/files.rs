@@ -17,6 +17,7 @@ const SHM_DEV: u64 = 4;
 const DEV_DEV: u64 = 5;
 const PROC_DEV: u64 = 6;
 const SYS_DEV: u64 = 7;
+const CGROUP_DEV: u64 = 20;
 
 fn spec(root: InodeRef, fs_type: &'static str, options: &str) -> MountSpec {
     MountSpec {
@@ -88,6 +89,16 @@ pub fn mount(config: &Config) -> Result<Arc<FsContext>, Errno> {
         7,
         b"/run",
         spec(tmpfs(RUN_DEV, 0o755), "tmpfs", "rw,nosuid,nodev,mode=755"),
+    )?;
+    attach(
+        &context,
+        8,
+        b"/sys/fs/cgroup",
+        spec(
+            proc_source::cgroupfs(CGROUP_DEV),
+            "cgroup2",
+            "rw,nosuid,nodev,noexec,relatime",
+        ),
     )?;
     context.set_umask(config.umask);
     match enter(&context, &config.cwd) {

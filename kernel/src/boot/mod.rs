@@ -6,7 +6,6 @@ mod cpus;
 pub mod exec;
 mod files;
 mod image;
-mod net_files;
 mod start_info;
 
 pub use config::Config;
@@ -63,7 +62,6 @@ fn start(start_info: u64) -> Result<(), String> {
     let cmdline = String::from_utf8_lossy(info.cmdline);
     CMDLINE.call_once(|| cmdline.clone().into_owned());
     init_time(&cmdline);
-    drivers::network::init(&cmdline);
     drivers::init(&cmdline, &config.seed);
     let streams = tty::Streams {
         kinds: config.streams,
@@ -75,9 +73,14 @@ fn start(start_info: u64) -> Result<(), String> {
     let std_files = tty::open_std_files(&streams);
     let files = files::mount(&config)
         .map_err(|why| format!("the root file system cannot be mounted: {why:?}"))?;
-    let net = net::init(&config);
-    net_files::write(&files, &config, net.as_ref());
+    net::init(&config, &files);
     let config = CONFIG.call_once(|| config);
+    if let Some(text) = &config.trace {
+        let asked = core::str::from_utf8(text).ok();
+        asked.and_then(crate::trace::command).ok_or(
+            "the configuration asks for a trace in words that the kernel does not understand",
+        )?;
+    }
     exec::start_first(config, files, std_files)?;
     cpus::start(&cmdline);
     Ok(())

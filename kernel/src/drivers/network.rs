@@ -1,161 +1,48 @@
-//! When to look at the network's device: the socket device or the card.
-//!
-//! The guest polls: before a thread sleeps, while the CPU idles, and every millisecond as long as something comes. Meanwhile
-//! the device does not interrupt. It gets to do so before the CPU halts, and when nothing has come for a while.
+//! The network's device, if the image has the network: when to look at it.
 
-use super::virtio::{hostnet, netcard};
-use crate::time::{self, TimerId};
-use alloc::sync::{Arc, Weak};
-use core::sync::atomic::{AtomicBool, Ordering};
-use net::forward::SpinTime;
-use spin::{Mutex, Once};
-use vfs::Wake;
+use crate::parts::{self, Devices};
 
-/// How often to look while a thread runs, in ns.
-const TICK: u64 = 1_000_000;
-/// So many looks in vain end the ticking.
-const QUIET: u32 = 4;
-
-struct Polling {
-    tick: Option<TimerId>,
-    /// Something has come since the last tick.
-    traffic: bool,
-    /// Ticks since something came.
-    quiet: u32,
-}
-
-static POLLING: Mutex<Polling> = Mutex::new(Polling {
-    tick: None,
-    traffic: false,
-    quiet: 0,
-});
-static SPIN: SpinTime = SpinTime::new();
-/// One CPU at a time hands on what has come, so that it stays in order.
-static HANDING_ON: Mutex<()> = Mutex::new(());
-
-/// Called by its timer.
-struct Ticker;
-
-impl Wake for Ticker {
-    fn wake(&self, _events: u32) {
-        tick();
-    }
-}
-
-fn ticker() -> Weak<dyn Wake> {
-    static TICKER: Once<Arc<Ticker>> = Once::new();
-    let ticker: Arc<dyn Wake> = TICKER.call_once(|| Arc::new(Ticker)).clone();
-    Arc::downgrade(&ticker)
-}
-
-impl Polling {
-    fn start_tick(&mut self) {
-        if self.tick.is_none() {
-            self.tick = Some(time::add_timer(time::monotonic() + TICK, ticker()));
-        }
-    }
-}
-
-fn exists() -> bool {
-    hostnet::gsi().is_some() || netcard::exists()
-}
-
-fn has_news() -> bool {
-    hostnet::has_news() || netcard::has_news()
-}
-
-fn interrupt(on: bool) {
-    hostnet::interrupt(on);
-    netcard::interrupt(on);
+fn devices() -> Option<&'static Devices> {
+    parts::network().map(|part| &part.devices)
 }
 
 /// Hands on what has come. A few memory reads, if nothing has. Answers whether something had.
 pub fn poll() -> bool {
-    let found = {
-        let _in_order = HANDING_ON.lock();
-        hostnet::look() | netcard::look()
-    };
-    if found {
-        interrupt(false);
-        let mut polling = POLLING.lock();
-        polling.traffic = true;
-        polling.start_tick();
-    }
-    found
-}
-
-fn tick() {
-    POLLING.lock().tick = None;
-    poll();
-    {
-        let mut polling = POLLING.lock();
-        let traffic = core::mem::take(&mut polling.traffic);
-        polling.quiet = if traffic { 0 } else { polling.quiet + 1 };
-        if polling.quiet < QUIET {
-            return polling.start_tick();
-        }
-        polling.quiet = 0;
-    }
-    rest();
-}
-
-/// Leaves it to the device to say when something comes. Answers whether something has come just now.
-fn rest() -> bool {
-    interrupt(true);
-    has_news() && poll()
+    devices().is_some_and(|devices| (devices.poll)())
 }
 
 /// The device's interrupt, if it is among `bits`.
 pub fn handle_interrupts(bits: u32) {
-    // The socket device's is not acknowledged: the line is an edge, nobody reads the status, and each access is an exit.
-    if hostnet::gsi().is_some_and(|gsi| bits & 1 << gsi != 0) || netcard::is_interrupted(bits) {
-        poll();
+    if let Some(devices) = devices() {
+        (devices.handle_interrupts)(bits);
     }
-}
-
-/// The monitor takes an idle CPU's time to serve the device.
-static MONITOR_RESTS: AtomicBool = AtomicBool::new(false);
-
-/// Reads off the command line how an idle CPU is to wait.
-pub fn init(cmdline: &str) {
-    let offered = crate::boot::option(cmdline, boot_abi::KEY_IDLE_PORT).is_some();
-    MONITOR_RESTS.store(offered, Ordering::Relaxed);
 }
 
 /// Whether an idle CPU leaves itself to the monitor (`gate::rest`): where that is offered, and once the device is in use.
 pub fn rests_at_the_monitor() -> bool {
-    MONITOR_RESTS.load(Ordering::Relaxed) && hostnet::gsi().is_some()
+    devices().is_some_and(|devices| (devices.rests_at_the_monitor)())
 }
 
 /// How long to look for work before halting, in ns.
 pub fn spin_time() -> u64 {
-    // Nothing comes while the CPU spins where it is the CPU's own thread that would bring it.
-    if rests_at_the_monitor() {
-        0
-    } else {
-        SPIN.get()
-    }
+    devices().map_or(0, |devices| (devices.spin_time)())
 }
 
 /// There was work before the CPU had to halt.
 pub fn spun_with_success() {
-    SPIN.hit();
+    if let Some(devices) = devices() {
+        (devices.spun_with_success)();
+    }
 }
 
 /// The CPU is about to halt. True: not now, something has come.
 pub fn before_halt() -> bool {
-    if !exists() {
-        return false;
-    }
-    if let Some(tick) = POLLING.lock().tick.take() {
-        time::cancel(tick);
-    }
-    rest()
+    devices().is_some_and(|devices| (devices.before_halt)())
 }
 
 /// The CPU has halted and goes on; it had been idle for `ns`.
 pub fn after_halt(ns: u64) {
-    if exists() {
-        SPIN.learn(ns, poll());
+    if let Some(devices) = devices() {
+        (devices.after_halt)(ns);
     }
 }

@@ -97,7 +97,7 @@ syscall_entry:                      # rax: number, rcx: where to go on; everythi
     pushq %rax
     SAVE_REGISTERS
     leaq XMM(%rsp), %rdi
-    call syscall_from_ring3         # (frame); the result is left in the frame
+    call *SYSCALL_HANDLER(%rip)     # (frame); the result is left in the frame; see `trace`
     RESTORE_XMM
     addq $XMM, %rsp
     movq 48(%rsp), %r11             # rbx, rbp and r12-r15 are as they were: the Rust ABI keeps them

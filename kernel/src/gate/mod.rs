@@ -118,7 +118,12 @@ impl Tss {
             io_map_base: core::mem::offset_of!(Tss, io_map) as u16,
             io_map: [0xff; 33],
         };
-        let wide = [boot_abi::EXIT_PORT, boot_abi::IDLE_PORT, boot_abi::CPU_PORT];
+        let wide = [
+            boot_abi::EXIT_PORT,
+            boot_abi::IDLE_PORT,
+            boot_abi::CPU_PORT,
+            boot_abi::trace::PORT,
+        ];
         for port in wide
             .into_iter()
             .flat_map(|port| port..port + 4)

@@ -6,6 +6,7 @@ use super::frame::{self, For, Pfn};
 use super::layout::{PAGE, virt_to_phys};
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::null_mut;
+use core::sync::atomic::{AtomicU64, Ordering};
 use spin::Mutex;
 
 const CLASSES: [usize; 14] = [
@@ -13,6 +14,26 @@ const CLASSES: [usize; 14] = [
 ];
 /// Frames taken at a time for small objects: 64 KiB.
 const REFILL_ORDER: u8 = 4;
+
+/// Page-aligned allocations of one page that are alive.
+static SINGLE_PAGES: AtomicU64 = AtomicU64::new(0);
+
+/// Pages that hold data of files in memory, tmpfs's and memfd's: they are what is allocated so.
+#[must_use]
+pub fn file_pages() -> u64 {
+    SINGLE_PAGES.load(Ordering::Relaxed)
+}
+
+fn is_page(layout: Layout) -> bool {
+    layout.size() == PAGE as usize && layout.align() == PAGE as usize
+}
+
+/// The block of frames that an allocation got, counted.
+fn block(layout: Layout, got: Option<Pfn>) -> *mut u8 {
+    let Some(pfn) = got else { return null_mut() };
+    SINGLE_PAGES.fetch_add(u64::from(is_page(layout)), Ordering::Relaxed);
+    pfn.virt() as *mut u8
+}
 
 struct Heap {
     free: Mutex<[*mut u8; CLASSES.len()]>,
@@ -57,8 +78,7 @@ unsafe impl GlobalAlloc for Heap {
             return if order > frame::MAX_ORDER {
                 null_mut()
             } else {
-                frame::alloc(order, For::Kernel)
-                    .map_or(null_mut(), |(pfn, _)| pfn.virt() as *mut u8)
+                block(layout, frame::alloc(order, For::Kernel).map(|(pfn, _)| pfn))
             };
         };
         let mut free = self.free.lock();
@@ -80,8 +100,7 @@ unsafe impl GlobalAlloc for Heap {
             return if order > frame::MAX_ORDER {
                 null_mut()
             } else {
-                frame::alloc_zeroed(order, For::Kernel)
-                    .map_or(null_mut(), |pfn| pfn.virt() as *mut u8)
+                block(layout, frame::alloc_zeroed(order, For::Kernel))
             };
         }
         // SAFETY: as for `alloc`; the block has room for `layout`.
@@ -102,7 +121,10 @@ unsafe impl GlobalAlloc for Heap {
                 unsafe { *block.cast::<*mut u8>() = free[class] };
                 free[class] = block;
             }
-            None => frame::put_block(Pfn::of(virt_to_phys(block as u64)), order_of(layout)),
+            None => {
+                SINGLE_PAGES.fetch_sub(u64::from(is_page(layout)), Ordering::Relaxed);
+                frame::put_block(Pfn::of(virt_to_phys(block as u64)), order_of(layout));
+            }
         }
     }
 }

@@ -124,6 +124,12 @@ impl KernelStack {
         })
     }
 
+    /// Bytes of all stacks, those in reserve too.
+    #[must_use]
+    pub fn bytes() -> u64 {
+        space().map_or(0, |space| space.stacks.lock().next * STACK_PAGES * PAGE)
+    }
+
     #[must_use]
     pub fn top(&self) -> u64 {
         self.top

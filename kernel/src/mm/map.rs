@@ -1,6 +1,7 @@
 //! The list of mappings of an address space: what `/proc/self/maps` shows. No page tables here.
 
-use super::layout::{KERNEL_END, KERNEL_START, USER_END, USER_START};
+use super::gaps::Seen;
+use super::layout::{KERNEL_END, KERNEL_START, USER_END};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -53,6 +54,15 @@ impl Backing {
         }
     }
 
+    /// The file, and the position in it of the mapping's first byte.
+    #[must_use]
+    pub fn file(&self) -> Option<(&Arc<FileBacking>, u64)> {
+        match self {
+            Self::File { file, offset } => Some((file, *offset)),
+            Self::Anonymous | Self::Named(_) => None,
+        }
+    }
+
     #[must_use]
     pub fn is_shared(&self) -> bool {
         matches!(self, Self::File { file, .. } if file.shared)
@@ -68,6 +78,8 @@ pub struct Area {
     pub backing: Backing,
     /// `MAP_GROWSDOWN`, `MAP_STACK`, or the main thread's stack: no huge pages, which a thread would hardly use.
     pub stack: bool,
+    /// By mlock(2) or mlockall(2). Nothing is ever paged out; it counts, and its pages cannot be discarded.
+    pub locked: bool,
 }
 
 impl Area {
@@ -99,6 +111,9 @@ pub struct AreaMap {
     areas: BTreeMap<u64, Area>,
     /// Bytes mapped.
     pub total: u64,
+    /// Bytes of it that are locked.
+    pub locked: u64,
+    pub(super) seen: Seen,
 }
 
 impl AreaMap {
@@ -111,10 +126,13 @@ impl AreaMap {
             prot: Prot::empty(),
             backing: Backing::Named(""),
             stack: false,
+            locked: false,
         };
         Self {
             areas: BTreeMap::from([(kernel.start, kernel)]),
             total: 0,
+            locked: 0,
+            seen: Seen::nothing(USER_END),
         }
     }
 
@@ -185,7 +203,23 @@ impl AreaMap {
     }
 
     /// Takes everything inside `range` out.
-    pub fn remove(&mut self, range: Range<u64>) -> Vec<Area> {
+    pub fn remove(&mut self, range: Range<u64>) {
+        self.take_out(range.clone());
+        let before = self.before(range.start).next().map_or(0, |area| area.end);
+        let after = self.areas.range(range.end..).next();
+        let end = after.map_or(USER_END, |(&start, _)| start);
+        self.seen.note(&(before..end));
+    }
+
+    /// Changes everything inside `range`.
+    pub fn change(&mut self, range: Range<u64>, change: impl Fn(&mut Area)) {
+        for mut area in self.take_out(range) {
+            change(&mut area);
+            self.insert(area);
+        }
+    }
+
+    fn take_out(&mut self, range: Range<u64>) -> Vec<Area> {
         self.split_at(range.start);
         self.split_at(range.end);
         let keys: Vec<u64> = self.areas.range(range).map(|(&start, _)| start).collect();
@@ -193,17 +227,27 @@ impl AreaMap {
             .iter()
             .filter_map(|start| self.areas.remove(start))
             .collect();
-        self.total -= removed.iter().map(Area::len).sum::<u64>();
+        for area in &removed {
+            self.total -= area.len();
+            self.locked -= if area.locked { area.len() } else { 0 };
+        }
         removed
+    }
+
+    /// The mappings that begin below `address`, from there down; the kernel's slot is one of them.
+    pub(super) fn before(&self, address: u64) -> impl Iterator<Item = &Area> {
+        self.areas.range(..address).rev().map(|(_, area)| area)
     }
 
     /// Puts a mapping into free space and joins it with equal neighbours.
     pub fn insert(&mut self, mut area: Area) {
         self.total += area.len();
+        self.locked += if area.locked { area.len() } else { 0 };
         let joins = |a: &Area, b: &Area| {
             a.end == b.start
                 && a.prot == b.prot
                 && a.stack == b.stack
+                && a.locked == b.locked
                 && a.backing.continues(a.len(), &b.backing)
         };
         if let Some((&start, before)) = self.areas.range(..area.start).next_back()
@@ -225,38 +269,5 @@ impl AreaMap {
             self.areas.remove(&start);
         }
         self.areas.insert(area.start, area);
-    }
-
-    /// The highest free place of `len` bytes below `top` whose start is `residue` modulo `align`.
-    #[must_use]
-    pub fn find_gap_below(&self, top: u64, len: u64, align: u64, residue: u64) -> Option<u64> {
-        let mut end = top.min(USER_END);
-        let fit = |floor: u64, end: u64| {
-            let highest = end.checked_sub(len)?;
-            let start = highest.checked_sub(highest.wrapping_sub(residue) & (align - 1))?;
-            (start >= floor).then_some(start)
-        };
-        for (_, area) in self.areas.range(..end).rev() {
-            if area.end < end
-                && let Some(start) = fit(area.end, end)
-            {
-                return Some(start);
-            }
-            end = end.min(area.start);
-        }
-        fit(USER_START, end)
-    }
-
-    /// The lowest free place of `len` bytes in `range`.
-    #[must_use]
-    pub fn find_gap_above(&self, range: Range<u64>, len: u64) -> Option<u64> {
-        let mut start = range.start;
-        for area in self.overlapping(range.clone()) {
-            if area.start.saturating_sub(start) >= len {
-                break;
-            }
-            start = start.max(area.end);
-        }
-        (start.checked_add(len)? <= range.end).then_some(start)
     }
 }

@@ -2,9 +2,11 @@
 
 pub mod fault;
 pub mod frame;
-mod heap;
+mod gaps;
+pub mod heap;
 pub mod kernel_space;
 pub mod layout;
+pub mod lock;
 pub mod map;
 pub mod paging;
 pub mod patch;

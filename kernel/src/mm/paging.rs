@@ -5,6 +5,7 @@ use super::frame::{self, For, Pfn};
 use super::layout::{HUGE_PAGE, KERNEL_SLOT, PAGE};
 use super::tlb;
 use core::ops::Range;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 pub const PRESENT: u64 = 1;
 pub const WRITABLE: u64 = 1 << 1;
@@ -55,6 +56,26 @@ impl Entry {
     }
 }
 
+/// Tables of all address spaces.
+static TABLES: AtomicU64 = AtomicU64::new(0);
+
+/// How many page tables there are, each a page.
+#[must_use]
+pub fn tables() -> u64 {
+    TABLES.load(Ordering::Relaxed)
+}
+
+fn new_table() -> Result<Pfn, NoMemory> {
+    let pfn = frame::alloc_zeroed(0, For::Kernel).ok_or(NoMemory)?;
+    TABLES.fetch_add(1, Ordering::Relaxed);
+    Ok(pfn)
+}
+
+fn free_table(pfn: Pfn) {
+    TABLES.fetch_sub(1, Ordering::Relaxed);
+    frame::put(pfn);
+}
+
 /// No memory for a page table.
 #[derive(Debug)]
 pub struct NoMemory;
@@ -81,7 +102,7 @@ fn table<'a>(entry: u64) -> &'a mut Table {
 impl PageTable {
     /// A root with the kernel's slot in it and nothing else.
     pub fn new(kernel_entry: u64) -> Result<Self, NoMemory> {
-        let root = frame::alloc_zeroed(0, For::Kernel).ok_or(NoMemory)?;
+        let root = new_table()?;
         table(root.phys())[KERNEL_SLOT] = kernel_entry;
         Ok(Self { root })
     }
@@ -121,11 +142,7 @@ impl PageTable {
         for at in (level + 1..4).rev() {
             let slot = &mut table(entry)[index(address, at)];
             if *slot == 0 {
-                *slot = frame::alloc_zeroed(0, For::Kernel).ok_or(NoMemory)?.phys()
-                    | PRESENT
-                    | WRITABLE
-                    | USER
-                    | ACCESSED;
+                *slot = new_table()?.phys() | PRESENT | WRITABLE | USER | ACCESSED;
             } else if at == 1 && *slot & HUGE != 0 {
                 split(slot)?;
             }
@@ -177,7 +194,7 @@ impl PageTable {
             let unused = Pfn::of(*slot & ADDRESS);
             *slot = 0;
             tlb::forget_tables(root);
-            frame::put(unused);
+            free_table(unused);
         }
         *slot = entry.0 | HUGE;
         Ok(true)
@@ -213,7 +230,7 @@ impl PageTable {
                 free_level(*entry, 2);
             }
         }
-        frame::put(self.root);
+        free_table(self.root);
     }
 
     /// Maps one page of the kernel's slot (stacks).
@@ -235,12 +252,12 @@ fn free_level(entry: u64, level: u32) {
             .filter(|&&e| e != 0 && e & HUGE == 0)
             .for_each(|&e| free_level(e, level - 1));
     }
-    frame::put(Pfn::of(entry & ADDRESS));
+    free_table(Pfn::of(entry & ADDRESS));
 }
 
 fn split(slot: &mut u64) -> Result<(), NoMemory> {
     let old = *slot;
-    let new = frame::alloc_zeroed(0, For::Kernel).ok_or(NoMemory)?;
+    let new = new_table()?;
     for (i, leaf) in table(new.phys()).iter_mut().enumerate() {
         *leaf = (old & !HUGE) + i as u64 * PAGE;
     }

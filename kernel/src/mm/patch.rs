@@ -1,6 +1,7 @@
 //! Patched code: applying the image's plans to executable mappings, and translating program counters.
 
 use super::frame::{self, For};
+use super::gaps::Wanted;
 use super::layout::{PAGE, USER_START, is_user_range, page_down, phys_to_virt};
 use super::map::{Area, Backing};
 use super::paging::{Entry, FRAME, PRESENT};
@@ -188,7 +189,7 @@ impl Inner {
         let len = super::layout::page_up(len);
         let below = self
             .areas
-            .find_gap_below(page_down(area.start), len, PAGE, 0)
+            .find_gap_below(page_down(area.start), Wanted::pages(len))
             .filter(|&at| at + REACH > area.end);
         let place = below.or_else(|| {
             let reachable = area.end..(area.start + REACH).min(super::layout::USER_END);
@@ -210,6 +211,7 @@ impl Inner {
             prot,
             backing: Backing::Named("[compat]"),
             stack: false,
+            locked: false,
         });
         Ok(Some(start..start + len))
     }

@@ -2,8 +2,10 @@
 
 use super::fault::Filler;
 use super::frame;
+use super::gaps::Wanted;
 use super::kernel_space;
 use super::layout::{HUGE_PAGE, PAGE, USER_END, USER_START, is_user_range, page_down, page_up};
+use super::lock::Lock;
 use super::map::{Area, AreaMap, Backing, FileBacking};
 use super::paging::{Entry, NO_EXECUTE, NoMemory, PRESENT, PageTable, WRITABLE};
 use super::patch::Patches;
@@ -15,8 +17,7 @@ use linux_abi::{Errno, MapFlags, Prot};
 use spin::{Mutex, MutexGuard};
 use vfs::{Inode, Mapper};
 
-/// vm.max_map_count
-pub const MAX_AREAS: usize = 1 << 20;
+const MAX_AREAS: usize = vfs::MAX_MAP_COUNT;
 /// Pages of a private writable file mapping up to which all are copied at once: they are about to be relocated.
 const COPY_AT_ONCE: u64 = 512;
 /// Pages of an anonymous mapping up to which all are made present at once.
@@ -40,6 +41,10 @@ pub struct Inner {
     mmap_top: u64,
     /// Frames that this space holds, in pages.
     pub resident: u64,
+    /// The most it ever was, when some were given back.
+    peak: u64,
+    /// mlockall(MCL_FUTURE)
+    pub(super) lock_future: Option<Lock>,
 }
 
 /// A process's memory. Shared by threads (and by vfork children).
@@ -93,6 +98,8 @@ impl AddressSpace {
             brk: 0..0,
             mmap_top: USER_END,
             resident: 0,
+            peak: 0,
+            lock_future: None,
         };
         Ok(Arc::new_cyclic(|this| Self {
             this: this.clone(),
@@ -146,12 +153,14 @@ impl AddressSpace {
             prot,
             backing,
             stack,
+            locked: flags.contains(MapFlags::MAP_LOCKED) || inner.lock_future.is_some(),
         };
         inner.areas.insert(area.clone());
         if prot.contains(Prot::PROT_EXEC) {
             inner.apply_patches(&area)?;
         }
-        let everything = flags.intersects(MapFlags::MAP_POPULATE | MapFlags::MAP_LOCKED);
+        let everything = flags.intersects(MapFlags::MAP_POPULATE | MapFlags::MAP_LOCKED)
+            || inner.lock_future == Some(Lock::Now);
         inner.populate(&area, everything);
         Ok(start)
     }
@@ -189,10 +198,19 @@ impl AddressSpace {
         inner.brk.end
     }
 
-    /// Drops the pages of a range; later touches find zeros, or the file's data again (`MADV_DONTNEED`).
-    pub fn discard(&self, range: Range<u64>) -> Result<(), Errno> {
+    /// Drops the pages of a range; later touches find zeros, or the file's data again (`MADV_DONTNEED`). Locked ones
+    /// only if that is said.
+    pub fn discard(&self, range: Range<u64>, even_locked: bool) -> Result<(), Errno> {
         let mut inner = self.lock();
         let covered = inner.areas.covers(range.clone());
+        if !even_locked
+            && inner
+                .areas
+                .overlapping(range.clone())
+                .any(|area| area.locked)
+        {
+            return Err(Errno::EINVAL);
+        }
         // Patched code keeps its pages: half a patch would be no code, and to the program they are the file's.
         let mut kept: Vec<u64> = inner.patches.pages_in(&range).collect();
         kept.sort_unstable();
@@ -287,11 +305,8 @@ impl Inner {
                         .find_gap_above(0x4000_0000..0x8000_0000, len)
                         .ok_or(Errno::ENOMEM);
                 }
-                let (align, residue) = alignment_for(len, backing);
-                let gap = self
-                    .areas
-                    .find_gap_below(self.mmap_top, len, align, residue);
-                gap.or_else(|| self.areas.find_gap_below(USER_END, len, PAGE, 0))
+                let gap = self.areas.find_gap(self.mmap_top, wanted(len, backing));
+                gap.or_else(|| self.areas.find_gap_below(USER_END, Wanted::pages(len)))
                     .ok_or(Errno::ENOMEM)
             }
         }
@@ -307,8 +322,15 @@ impl Inner {
         Ok(())
     }
 
+    /// The most pages that it held at any time.
+    pub fn peak(&mut self) -> u64 {
+        self.peak = self.peak.max(self.resident);
+        self.peak
+    }
+
     /// Takes the entries of a range out and gives their frames back.
     pub fn drop_pages(&mut self, range: Range<u64>) -> Result<(), Errno> {
+        self.peak();
         let mut dropped = Dropped::new(self.table.root());
         let resident = &mut self.resident;
         let result = self.table.change(range, &mut |address, entry, _| {
@@ -369,9 +391,8 @@ impl Inner {
             return Ok(());
         }
         let was_executable = area.prot.contains(Prot::PROT_EXEC);
-        self.areas.remove(area.range());
+        self.areas.change(area.range(), |area| area.prot = prot);
         let area = Area { prot, ..area };
-        self.areas.insert(area.clone());
         let shared = area.backing.is_shared();
         let mut lost = Dropped::new(self.table.root());
         self.table
@@ -412,9 +433,10 @@ impl Inner {
             prot: Prot::PROT_READ | Prot::PROT_WRITE,
             backing: Backing::Anonymous,
             stack: false,
+            locked: self.lock_future.is_some(),
         };
         self.areas.insert(area.clone());
-        self.populate(&area, false);
+        self.populate(&area, self.lock_future == Some(Lock::Now));
         true
     }
 
@@ -440,17 +462,22 @@ impl Inner {
 }
 
 /// 2 MiB alignment for what can use huge pages; for files, the address modulo 2 MiB that their pages have in memory.
-fn alignment_for(len: u64, backing: &Backing) -> (u64, u64) {
-    if len < HUGE_PAGE {
-        return (PAGE, 0);
-    }
+fn wanted(len: u64, backing: &Backing) -> Wanted {
+    let huge = |residue| Wanted {
+        len,
+        align: HUGE_PAGE,
+        residue,
+    };
     match backing {
-        Backing::Anonymous => (HUGE_PAGE, 0),
-        Backing::File { file, offset } => match file.inode.map_page(offset / PAGE, false) {
-            Ok(page) => (HUGE_PAGE, page.as_ptr() as u64 % HUGE_PAGE),
-            Err(_) => (PAGE, 0),
-        },
-        Backing::Named(_) => (PAGE, 0),
+        _ if len < HUGE_PAGE => Wanted::pages(len),
+        Backing::Anonymous => huge(0),
+        Backing::File { file, offset } => file
+            .inode
+            .map_page(offset / PAGE, false)
+            .map_or(Wanted::pages(len), |page| {
+                huge(page.as_ptr() as u64 % HUGE_PAGE)
+            }),
+        Backing::Named(_) => Wanted::pages(len),
     }
 }
 

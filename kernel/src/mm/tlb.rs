@@ -108,6 +108,11 @@ pub fn forget_tables(root: u64) {
     }
 }
 
+/// Every CPU that uses the tables has ordered its memory accesses, and fetches its instructions anew, after this.
+pub fn synchronize(root: u64) {
+    forget_elsewhere(root);
+}
+
 /// One page, or all.
 fn forget_here(root: u64, page: Option<u64>) {
     if percpu::this().root.load(Ordering::Relaxed) != root {

@@ -1,26 +1,14 @@
 //! The mappings of a process, and what they hold.
 
 use crate::mm::frame;
-use crate::mm::layout::{PAGE, USER_END};
+use crate::mm::layout::{HUGE_PAGE, PAGE, USER_END};
 use crate::mm::map::{Area, Backing};
-use crate::mm::space::AddressSpace;
+use crate::mm::paging::Entry;
+use crate::mm::space::{AddressSpace, Inner};
 use crate::task::Process;
 use alloc::vec::Vec;
 use linux_abi::Prot;
-use vfs::{MapEntry, MemoryUse, Place};
-
-/// Pages of a huge page.
-const HUGE: u64 = 512;
-
-/// Bytes in memory, by kind.
-#[derive(Default)]
-pub struct Resident {
-    pub anonymous: u64,
-    /// Pages of files, mapped as they lie in the image or in a file system.
-    pub file: u64,
-    /// Of shared mappings.
-    pub shared: u64,
-}
+use vfs::{MapEntry, MemoryUse, Place, Residence};
 
 /// Emits every mapping.
 pub fn list(process: &Process, emit: &mut dyn FnMut(&MapEntry<'_>)) {
@@ -29,20 +17,9 @@ pub fn list(process: &Process, emit: &mut dyn FnMut(&MapEntry<'_>)) {
         (exec.brk_start, exec.stack_top)
     };
     let root = process.fs.root();
-    for area in areas(&process.space) {
-        let (file, offset) = match &area.backing {
-            Backing::File { file, offset } => (Some(file), *offset),
-            Backing::Anonymous | Backing::Named(_) => (None, 0),
-        };
-        let name = match file {
-            Some(file) => file.place.as_ref().map_or_else(
-                || b"/dev/zero (deleted)".to_vec(),
-                |place| place.path(&root).into_link_text(),
-            ),
-            None => special_name(&area, brk_start, stack_top)
-                .as_bytes()
-                .to_vec(),
-        };
+    for (area, resident) in areas(&process.space) {
+        let file = area.backing.file();
+        let name = name(&area, &root, brk_start, stack_top);
         emit(&MapEntry {
             start: area.start,
             end: area.end,
@@ -50,18 +27,91 @@ pub fn list(process: &Process, emit: &mut dyn FnMut(&MapEntry<'_>)) {
             write: area.prot.contains(Prot::PROT_WRITE),
             execute: area.prot.contains(Prot::PROT_EXEC),
             shared: area.backing.is_shared(),
-            offset,
-            dev: file.map_or(0, |file| file.inode.metadata().dev),
-            ino: file.map_or(0, |file| file.inode.ino()),
+            offset: file.map_or(0, |(_, offset)| offset),
+            dev: file.map_or(0, |(file, _)| file.inode.metadata().dev),
+            ino: file.map_or(0, |(file, _)| file.inode.ino()),
             name: &name,
-            resident: 0,
+            resident,
+            locked: area.locked,
         });
     }
 }
 
-/// A copy, so that nothing is locked while paths are made of it.
-fn areas(space: &AddressSpace) -> Vec<Area> {
-    space.lock().areas.iter().cloned().collect()
+/// The mappings and what of them is in memory: copies, so that nothing is locked while paths are made of them.
+pub fn areas(space: &AddressSpace) -> Vec<(Area, Residence)> {
+    let mut areas = Vec::new();
+    each(space, &mut |area, resident| {
+        areas.push((area.clone(), resident));
+    });
+    areas
+}
+
+/// Each mapping and what of it is in memory. Allocates nothing.
+fn each(space: &AddressSpace, emit: &mut dyn FnMut(&Area, Residence)) {
+    let mut inner = space.lock();
+    let Inner { areas, table, .. } = &mut *inner;
+    let mut rest = areas.iter().map(|area| (area, Residence::default()));
+    let mut at = rest.next();
+    // Changes nothing: it is the way to visit what is there. Whole entries only, so nothing is split and nothing can fail.
+    let _ = table.change(0..USER_END + PAGE, &mut |address, entry, huge| {
+        while let Some((area, resident)) = at.take_if(|(area, _)| area.end <= address) {
+            emit(area, resident);
+            at = rest.next();
+        }
+        if let Some((area, resident)) = &mut at {
+            count(area, entry, huge, resident);
+        }
+        entry
+    });
+    at.into_iter()
+        .chain(rest)
+        .for_each(|(area, resident)| emit(area, resident));
+}
+
+/// The mappings that hold most, by what they hold; none are zeros. Allocates nothing.
+pub fn largest<const COUNT: usize>(space: &AddressSpace) -> [(u64, u64); COUNT] {
+    let mut found = [(0, 0); COUNT];
+    each(space, &mut |area, resident| {
+        let mut one = (resident.total(), area.start);
+        for slot in &mut found {
+            if one.0 > slot.0 {
+                core::mem::swap(slot, &mut one);
+            }
+        }
+    });
+    found
+}
+
+fn count(area: &Area, entry: Entry, huge: bool, resident: &mut Residence) {
+    let bytes = if huge { HUGE_PAGE } else { PAGE };
+    match (area.backing.is_shared(), entry.is_frame()) {
+        (true, _) => resident.shared += bytes,
+        (false, true) if huge || frame::is_exclusive(entry.pfn()) => resident.anonymous += bytes,
+        _ => resident.file += bytes,
+    }
+    resident.huge += if huge { bytes } else { 0 };
+}
+
+/// The path of its file, or what the mapping is for.
+fn name(area: &Area, root: &Place, brk_start: u64, stack_top: u64) -> Vec<u8> {
+    match area.backing.file() {
+        Some((file, _)) => file.place.as_ref().map_or_else(
+            || b"/dev/zero (deleted)".to_vec(),
+            |place| place.path(root).into_link_text(),
+        ),
+        None => special_name(area, brk_start, stack_top).as_bytes().to_vec(),
+    }
+}
+
+/// The name of the mapping at `address`.
+pub fn name_at(process: &Process, address: u64) -> Vec<u8> {
+    let area = process.space.lock().areas.find(address).cloned();
+    let exec = process.exec.lock();
+    let (brk_start, stack_top) = (exec.brk_start, exec.stack_top);
+    drop(exec);
+    area.map_or_else(Vec::new, |area| {
+        name(&area, &process.fs.root(), brk_start, stack_top)
+    })
 }
 
 fn special_name(area: &Area, brk_start: u64, stack_top: u64) -> &'static str {
@@ -74,51 +124,22 @@ fn special_name(area: &Area, brk_start: u64, stack_top: u64) -> &'static str {
 }
 
 /// What the space holds in memory.
-pub fn usage(space: &AddressSpace) -> Resident {
-    let mut resident = Resident::default();
-    let mut inner = space.lock();
-    let shared: Vec<_> = inner
-        .areas
-        .iter()
-        .filter(|area| area.backing.is_shared())
-        .map(Area::range)
-        .collect();
-    let mut shared = shared.iter().peekable();
-    // Changes nothing: it is the way to visit what is there. Whole entries only, so nothing is split and nothing can fail.
-    let _ = inner
-        .table
-        .change(0..USER_END + PAGE, &mut |address, entry, huge| {
-            while shared.next_if(|range| range.end <= address).is_some() {}
-            let bytes = if huge { HUGE * PAGE } else { PAGE };
-            let in_shared = shared.peek().is_some_and(|range| range.contains(&address));
-            match (entry.is_frame(), in_shared) {
-                (_, true) => resident.shared += bytes,
-                (true, false) if huge || frame::is_exclusive(entry.pfn()) => {
-                    resident.anonymous += bytes
-                }
-                _ => resident.file += bytes,
-            }
-            entry
-        });
-    resident
+pub fn usage(space: &AddressSpace) -> Residence {
+    let mut sum = Residence::default();
+    each(space, &mut |_, resident| sum += resident);
+    sum
 }
 
 /// The sizes that /proc/pid/status tells.
 pub fn memory_use(process: &Process) -> MemoryUse {
     let exe = process.exec.lock().exe.clone();
-    let held = usage(&process.space);
-    let resident = held.anonymous + held.file + held.shared;
-    let mut total = MemoryUse {
-        resident,
-        resident_peak: resident,
-        resident_anonymous: held.anonymous,
-        resident_file: held.file,
-        resident_shared: held.shared,
-        ..MemoryUse::default()
-    };
-    for area in areas(&process.space) {
+    let mut total = MemoryUse::default();
+    let mut held = Residence::default();
+    for (area, resident) in areas(&process.space) {
+        held += resident;
         let len = area.len();
         total.size += len;
+        total.locked += if area.locked { len } else { 0 };
         let (write, execute) = (
             area.prot.contains(Prot::PROT_WRITE),
             area.prot.contains(Prot::PROT_EXEC),
@@ -131,8 +152,17 @@ pub fn memory_use(process: &Process) -> MemoryUse {
             _ => {}
         }
     }
-    total.size_peak = total.size;
-    total
+    let resident = held.total();
+    MemoryUse {
+        size_peak: total.size,
+        resident,
+        // What is mapped of files as they lie in the image is not counted as it comes and goes.
+        resident_peak: resident.max(process.space.lock().peak() * PAGE + held.file),
+        resident_anonymous: held.anonymous,
+        resident_file: held.file,
+        resident_shared: held.shared,
+        ..total
+    }
 }
 
 /// Whether the mapping is of the program's own file.

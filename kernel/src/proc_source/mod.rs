@@ -3,10 +3,12 @@
 mod cpu;
 mod maps;
 mod process;
+mod shortage;
 
 use crate::drivers::random;
-use crate::mm::frame;
+use crate::mm::kernel_space::KernelStack;
 use crate::mm::layout::PAGE;
+use crate::mm::{frame, heap, paging};
 use crate::task::{Process, entry, sched};
 use crate::{boot, net, percpu, sys, time};
 use alloc::string::String;
@@ -14,7 +16,7 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::ops::Range;
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicI32, Ordering};
 use spin::Once;
 use syscall_shim::state::Resource;
 use syscall_shim::sys::core::{RELEASE, VERSION};
@@ -26,6 +28,8 @@ use vfs::{
 /// Longest piece of the program's memory that is shown: its arguments, its environment.
 const MAX_STRINGS: u64 = 8 << 20;
 
+pub use shortage::report;
+
 /// Makes /proc; answers its root.
 pub fn procfs(dev: u64) -> InodeRef {
     vfs::procfs(dev, time::host(), source())
@@ -36,12 +40,18 @@ pub fn sysfs(dev: u64) -> InodeRef {
     vfs::sysfs(dev, time::host(), source())
 }
 
+/// Makes /sys/fs/cgroup; answers its root.
+pub fn cgroupfs(dev: u64) -> InodeRef {
+    vfs::cgroupfs(dev, time::host(), source())
+}
+
 fn source() -> Arc<dyn ProcSource> {
     static SOURCE: Once<Arc<Source>> = Once::new();
     SOURCE
         .call_once(|| {
             Arc::new(Source {
                 boot_id: random_bytes(),
+                oom_score_adj: AtomicI32::new(0),
             })
         })
         .clone()
@@ -55,6 +65,8 @@ fn random_bytes() -> [u8; 16] {
 
 struct Source {
     boot_id: [u8; 16],
+    /// Of the one process. It is kept for the program; there is nobody else to end in its place.
+    oom_score_adj: AtomicI32,
 }
 
 /// The process with a number. There is one process.
@@ -151,6 +163,15 @@ impl ProcSource for Source {
         Some(core::array::from_fn(one))
     }
 
+    fn oom_score_adj(&self, _pid: u32) -> i32 {
+        self.oom_score_adj.load(Ordering::Relaxed)
+    }
+
+    fn set_oom_score_adj(&self, _pid: u32, value: i32) -> Result<(), Errno> {
+        self.oom_score_adj.store(value, Ordering::Relaxed);
+        Ok(())
+    }
+
     fn set_comm(&self, pid: u32, tid: u32, name: &[u8]) -> Result<(), Errno> {
         let process = find(pid).ok_or(Errno::ESRCH)?;
         let thread = process::thread(process, tid).ok_or(Errno::ESRCH)?;
@@ -169,15 +190,17 @@ impl ProcSource for Source {
             .map(|process| maps::usage(&process.space))
             .unwrap_or_default();
         let taken = (total - free) * PAGE;
+        let files = heap::file_pages() * PAGE;
         SystemMemory {
             total: total * PAGE,
             free: free * PAGE,
-            shared: used.shared,
+            shared: files,
             anonymous: used.anonymous,
-            cached: used.shared,
-            kernel: taken.saturating_sub(used.shared + used.anonymous),
-            committed: used.anonymous,
-            ..SystemMemory::default()
+            cached: files,
+            kernel: taken.saturating_sub(files + used.anonymous),
+            kernel_stacks: KernelStack::bytes(),
+            page_tables: paging::tables() * PAGE,
+            committed: used.anonymous + files,
         }
     }
 
@@ -225,10 +248,13 @@ impl ProcSource for Source {
         random_bytes()
     }
     fn network(&self, file: NetFile, out: &mut Vec<u8>) {
-        net::network().show(file, out);
+        net::show(file, out);
+    }
+    fn set_local_port_range(&self, text: &[u8]) -> Result<(), Errno> {
+        net::network().set_local_port_range(text)
     }
     fn interfaces(&self) -> Vec<NetInterface> {
-        net::network().sysfs_interfaces()
+        net::interfaces()
     }
     fn kernel_command_line(&self) -> String {
         boot::command_line()

@@ -35,6 +35,7 @@ pub fn info(process: &Process, tid: u32) -> Option<ProcessInfo> {
         )
     });
     let (ignored, caught) = actions(process);
+    let (own_pending, shared_pending, queued) = signal::pending(shown);
     let pgid = process.state.pgid.load(Ordering::Relaxed);
     Some(ProcessInfo {
         pid: process.pid as u32,
@@ -58,8 +59,9 @@ pub fn info(process: &Process, tid: u32) -> Option<ProcessInfo> {
         },
         memory: maps::memory_use(process),
         minor_faults: process.minor_faults.load(Ordering::Relaxed),
-        // Those that wait for the process are not told apart from the thread's own.
-        signals_shared_pending: signal::pending_in(shown, SigSet { bits: u64::MAX }).bits,
+        signals_pending: own_pending.bits,
+        signals_shared_pending: shared_pending.bits,
+        signals_queued: queued as u64,
         signals_blocked: shown.signals.lock().mask.bits,
         signals_ignored: ignored,
         signals_caught: caught,

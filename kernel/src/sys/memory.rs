@@ -4,6 +4,7 @@ use super::Caller;
 use crate::mm::fault::Access;
 use crate::mm::frame;
 use crate::mm::layout::{PAGE, is_user_range};
+use crate::mm::lock::Lock;
 use crate::mm::map::{Backing, FileBacking};
 use crate::mm::space::{AddressSpace, At, file_backing};
 use crate::task;
@@ -36,6 +37,18 @@ impl Caller<'_> {
             Err(Errno::ENOMEM)
         } else {
             Ok(())
+        }
+    }
+
+    /// RLIMIT_MEMLOCK, which does not bind the superuser.
+    fn check_lock_limit(&self, locked: u64) -> Result<(), Errno> {
+        let state = &self.thread().process.state;
+        let limit = state.limits.lock().current(Resource::MEMLOCK);
+        match limit {
+            _ if state.with_identity(|id| id.euid) == 0 => Ok(()),
+            0 => Err(Errno::EPERM),
+            _ if locked > limit => Err(Errno::ENOMEM),
+            _ => Ok(()),
         }
     }
 
@@ -149,7 +162,8 @@ impl Memory for Caller<'_> {
             return Err(Errno::ENOMEM);
         }
         match advice {
-            Advice::DontNeed | Advice::DontNeedLocked | Advice::Free => space().discard(range),
+            Advice::DontNeed | Advice::Free => space().discard(range, false),
+            Advice::DontNeedLocked => space().discard(range, true),
             Advice::PopulateRead | Advice::PopulateWrite => {
                 let access = if advice == Advice::PopulateWrite {
                     Access::Write
@@ -199,29 +213,35 @@ impl Memory for Caller<'_> {
     }
 
     fn mlock(&self, addr: u64, len: u64, on_fault: bool) -> Result<(), Errno> {
-        if !is_user_range(addr, len) || !space().lock().areas.covers(range(addr, len)) {
-            return Err(Errno::ENOMEM);
-        }
-        // Nothing is ever paged out: being present is being locked.
-        if !on_fault {
-            space().prepare(addr, len, Access::Read);
-        }
-        Ok(())
+        let range = range(addr, len);
+        let (_, then) = space().locked(range.clone());
+        self.check_lock_limit(then)?;
+        let lock = if on_fault { Lock::OnFault } else { Lock::Now };
+        space().lock_range(range, lock)
     }
 
     fn munlock(&self, addr: u64, len: u64) -> Result<(), Errno> {
-        if is_user_range(addr, len) && space().lock().areas.covers(range(addr, len)) {
-            Ok(())
-        } else {
-            Err(Errno::ENOMEM)
-        }
+        space().unlock_range(range(addr, len))
     }
 
-    fn mlockall(&self, _flags: MlockallFlags) -> Result<(), Errno> {
+    fn mlockall(&self, flags: MlockallFlags) -> Result<(), Errno> {
+        let lock = if flags.contains(MlockallFlags::MCL_ONFAULT) {
+            Lock::OnFault
+        } else {
+            Lock::Now
+        };
+        let when = |flag| flags.contains(flag).then_some(lock);
+        let current = when(MlockallFlags::MCL_CURRENT);
+        if current.is_some() {
+            let (_, mapped) = space().usage();
+            self.check_lock_limit(mapped)?;
+        }
+        space().lock_all(current, when(MlockallFlags::MCL_FUTURE));
         Ok(())
     }
 
     fn munlockall(&self) -> Result<(), Errno> {
+        space().unlock_all();
         Ok(())
     }
 

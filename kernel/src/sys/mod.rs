@@ -1,6 +1,7 @@
 //! The kernel as the shim sees it: the traits of `syscall_shim::kernel`, for the calling thread.
 #![allow(unsafe_code)]
 
+mod dispatch;
 mod files;
 mod memory;
 mod net;
@@ -12,6 +13,7 @@ mod time;
 mod user;
 mod wait;
 
+pub use dispatch::dispatch;
 pub use system::nodename;
 
 use crate::notice;

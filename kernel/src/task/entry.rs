@@ -4,7 +4,7 @@
 use super::frame::Frame;
 use super::process::Process;
 use super::{sched, signal};
-use crate::sys::Caller;
+use crate::sys::{Caller, dispatch};
 use crate::{drivers, gate, percpu, time};
 use alloc::sync::Arc;
 use linux_abi::{Errno, SaFlags, SigAction};
@@ -22,19 +22,14 @@ pub fn set_init_process(process: Arc<Process>) {
     INIT.call_once(|| process);
 }
 
-/// A system call. The result goes to the frame.
-#[unsafe(no_mangle)]
-extern "C" fn syscall_from_ring3(frame: &mut Frame) {
+/// A system call, while nobody traces. The result goes to the frame.
+pub extern "C" fn syscall_from_ring3(frame: &mut Frame) {
     let regs = Regs::new([
         frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9,
     ]);
     let caller = Caller::new(frame);
-    let result = syscall_shim::dispatch(&caller, frame_nr(&caller), &regs);
+    let result = dispatch(&caller, &regs);
     caller.finish(result);
-}
-
-fn frame_nr(caller: &Caller) -> usize {
-    caller.number() as usize
 }
 
 /// Last thing before the program goes on: interrupts, other threads, signals.

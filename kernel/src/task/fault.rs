@@ -76,10 +76,7 @@ fn memory_signal(denied: Denied, address: u64) -> Siginfo {
         Denied::NoPermission => Siginfo::fault(Signal::SIGSEGV, SEGV_ACCERR, address),
         Denied::PastEnd => Siginfo::fault(Signal::SIGBUS, BUS_ADRERR, address),
         Denied::OutOfMemory => {
-            let (has, more) = crate::mm::frame::advice();
-            say!(
-                "out of memory: the program touched more than the {has} MiB there are; give it more with -m, for example -m {more}M"
-            );
+            crate::proc_source::report(&percpu::current().process);
             Siginfo::kernel(Signal::SIGKILL)
         }
     }
@@ -157,6 +154,7 @@ pub fn die(signal: Signal, frame: &Frame, info: &Siginfo) -> ! {
     if is_crash {
         report(signal, frame, info);
     }
+    crate::trace::process_killed(signal);
     super::wait::end_process(128 + signal.number())
 }
 

@@ -289,6 +289,17 @@ pub fn pending_in(thread: &Thread, set: SigSet) -> SigSet {
         .intersection(set)
 }
 
+/// What waits for the thread alone, what for its process, and how many there are of both.
+pub fn pending(thread: &Thread) -> (SigSet, SigSet, usize) {
+    let signals = thread.signals.lock();
+    let shared = thread.process.signals.lock();
+    (
+        signals.pending.set,
+        shared.pending.set,
+        signals.pending.infos.len() + shared.pending.infos.len(),
+    )
+}
+
 /// Takes the first pending signal of `set`.
 pub fn take(thread: &Thread, set: SigSet) -> Option<Siginfo> {
     let mut signals = thread.signals.lock();
@@ -345,6 +356,7 @@ pub fn deliver(frame: &mut Frame) {
 
 fn act(thread: &Thread, frame: &mut Frame, mut info: Siginfo) {
     thread.process.timers.delivered(&mut info);
+    crate::trace::signal(&info);
     let Ok(signal) = Signal::new(info.signo as u64) else {
         return;
     };

@@ -3,7 +3,7 @@
 use super::thread::Thread;
 use super::{futex, sched, signal};
 use crate::mm::user;
-use crate::{drivers, percpu, time};
+use crate::{drivers, percpu, time, trace};
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
 use linux_abi::Errno;
@@ -47,6 +47,7 @@ pub fn wait(
 /// Ends the program, and with it the machine.
 pub fn end_process(status: u8) -> ! {
     sched::stop_others();
+    trace::process_ended(status);
     drivers::shutdown(status)
 }
 
@@ -69,6 +70,7 @@ pub fn exit_thread(status: u8) -> ! {
     if others.is_empty() {
         end_process(process.leader_status.load(Ordering::Relaxed) as u8);
     }
+    trace::thread_ended(status);
     // A signal for the process may have been left to this thread.
     others
         .iter()

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use spin::Mutex;
 
 /// No line is longer; the rest of one that is gets lost with it.
-const LONGEST: usize = 128;
+const LONGEST: usize = 256;
 
 /// A line that has come in part.
 static PARTIAL: Mutex<Vec<u8>> = Mutex::new(Vec::new());
@@ -57,7 +57,8 @@ fn handle(line: &[u8]) {
 }
 
 fn run(line: &[u8]) -> Option<()> {
-    let mut words = core::str::from_utf8(line).ok()?.split_ascii_whitespace();
+    let line = core::str::from_utf8(line).ok()?;
+    let mut words = line.split_ascii_whitespace();
     let command = words.next()?;
     let first = words.next();
     match (command, first, words.next()) {
@@ -68,6 +69,9 @@ fn run(line: &[u8]) -> Option<()> {
         // The number of bytes that standard input had, for monitors that cannot keep the two ports in order.
         ("eof", total, None) => port(Role::Stdio)?.end_at(total.map_or(Ok(0), str::parse).ok()?),
         (boot_abi::LINE_STATS, None, None) => tell_figures()?,
+        (boot_abi::LINE_TRACE, Some(_), _) => {
+            crate::trace::command(line.strip_prefix(boot_abi::LINE_TRACE)?.trim())?;
+        }
         ("hangup", Some(name), None) => port(role(name)?)?.hang_up(),
         _ => return None,
     }

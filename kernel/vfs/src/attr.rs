@@ -2,8 +2,10 @@
 use crate::Result;
 use crate::context::Credentials;
 use crate::mount::Place;
+use crate::notify;
 use crate::types::{FileType, SetAttr, TimeChange, access};
 use linux_abi::Errno;
+use linux_abi::raw::general::{IN_ACCESS, IN_ATTRIB, IN_MODIFY};
 
 impl Place {
     fn check_mutable(&self) -> Result<()> {
@@ -27,7 +29,9 @@ impl Place {
         self.inode.setattr(&SetAttr {
             mode: Some(mode),
             ..SetAttr::default()
-        })
+        })?;
+        notify::used(&self.inode, IN_ATTRIB);
+        Ok(())
     }
 
     /// chown(2); none leaves the id alone. Takes set-user-ID and set-group-ID bits from files.
@@ -54,7 +58,11 @@ impl Place {
             gid,
             mode,
             ..SetAttr::default()
-        })
+        })?;
+        if uid.is_some() || gid.is_some() || mode.is_some() {
+            notify::used(&self.inode, IN_ATTRIB);
+        }
+        Ok(())
     }
 
     /// utimensat(2).
@@ -76,7 +84,14 @@ impl Place {
             atime,
             mtime,
             ..SetAttr::default()
-        })
+        })?;
+        let told = match (atime, mtime) {
+            (_, TimeChange::Keep) => IN_ACCESS,
+            (TimeChange::Keep, _) => IN_MODIFY,
+            _ => IN_ATTRIB,
+        };
+        notify::used(&self.inode, told);
+        Ok(())
     }
 
     /// truncate(2).
@@ -88,6 +103,8 @@ impl Place {
         }
         self.check_mutable()?;
         cred.check(&self.inode.metadata(), access::WRITE)?;
-        self.inode.truncate(len)
+        self.inode.truncate(len)?;
+        notify::used(&self.inode, IN_MODIFY);
+        Ok(())
     }
 }

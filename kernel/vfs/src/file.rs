@@ -3,6 +3,7 @@ use crate::anon;
 use crate::inode::InodeRef;
 use crate::io::{Sink, Source, UserMemory};
 use crate::mount::Place;
+use crate::notify;
 use crate::ops::{FileOps, SeekKind};
 use crate::types::{DirEntry, Metadata, poll};
 use crate::wait::WaitList;
@@ -11,9 +12,9 @@ use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use linux_abi::Errno;
 use linux_abi::raw::general::{
-    F_SEAL_FUTURE_WRITE, F_SEAL_WRITE, O_ACCMODE, O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECT, O_EXCL,
-    O_NOATIME, O_NOCTTY, O_NONBLOCK, O_PATH, O_RDONLY, O_TRUNC, O_WRONLY, SEEK_CUR, SEEK_DATA,
-    SEEK_END, SEEK_HOLE, SEEK_SET,
+    F_SEAL_FUTURE_WRITE, F_SEAL_WRITE, IN_ACCESS, IN_CLOSE_NOWRITE, IN_CLOSE_WRITE, IN_MODIFY,
+    O_ACCMODE, O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECT, O_EXCL, O_NOATIME, O_NOCTTY, O_NONBLOCK,
+    O_PATH, O_RDONLY, O_TRUNC, O_WRONLY, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET,
 };
 use spin::Mutex;
 
@@ -99,6 +100,9 @@ impl File {
         let merge = |old: u32| Some((old & !CHANGEABLE) | (flags & CHANGEABLE));
         // The closure never answers None, so neither outcome is an error.
         let _ = self.flags.fetch_update(Relaxed, Relaxed, merge);
+        if let Some(ops) = &self.ops {
+            ops.set_flags(self.flags());
+        }
         Ok(())
     }
 
@@ -157,8 +161,10 @@ impl File {
             return self.read_from(0, sink);
         }
         let mut position = self.position.lock();
-        let count = self.read_from(*position, sink)?;
+        let count = self.read_raw(*position, sink)?;
         *position += count as u64;
+        drop(position);
+        self.tell(count, IN_ACCESS);
         Ok(count)
     }
 
@@ -170,6 +176,20 @@ impl File {
     }
 
     fn read_from(&self, offset: u64, sink: &mut dyn Sink) -> Result<usize> {
+        let count = self.read_raw(offset, sink)?;
+        self.tell(count, IN_ACCESS);
+        Ok(count)
+    }
+
+    /// Tells watchers that bytes were moved.
+    #[inline]
+    fn tell(&self, count: usize, mask: u32) {
+        if count > 0 {
+            notify::used(&self.place.inode, mask);
+        }
+    }
+
+    fn read_raw(&self, offset: u64, sink: &mut dyn Sink) -> Result<usize> {
         match &self.ops {
             Some(ops) => ops.read(offset, sink),
             None => self.place.inode.read_at(offset, sink),
@@ -186,10 +206,14 @@ impl File {
         if self.ops.is_none() && self.flags() & O_APPEND != 0 {
             let (count, end) = self.place.inode.append(source)?;
             *position = end;
+            drop(position);
+            self.tell(count, IN_MODIFY);
             return Ok(count);
         }
-        let count = self.write_to(*position, source)?;
+        let count = self.write_raw(*position, source)?;
         *position += count as u64;
+        drop(position);
+        self.tell(count, IN_MODIFY);
         Ok(count)
     }
 
@@ -198,12 +222,20 @@ impl File {
         self.check_writable()?;
         self.check_seekable()?;
         if self.ops.is_none() && self.flags() & O_APPEND != 0 {
-            return self.place.inode.append(source).map(|(count, _)| count);
+            let (count, _) = self.place.inode.append(source)?;
+            self.tell(count, IN_MODIFY);
+            return Ok(count);
         }
         self.write_to(offset, source)
     }
 
     fn write_to(&self, offset: u64, source: &mut dyn Source) -> Result<usize> {
+        let count = self.write_raw(offset, source)?;
+        self.tell(count, IN_MODIFY);
+        Ok(count)
+    }
+
+    fn write_raw(&self, offset: u64, source: &mut dyn Source) -> Result<usize> {
         match &self.ops {
             Some(ops) => ops.write(offset, source),
             None => self.place.inode.write_at(offset, source),
@@ -277,7 +309,10 @@ impl File {
                 *position = next;
             }
             taken
-        })
+        })?;
+        drop(position);
+        notify::used(&self.place.inode, IN_ACCESS);
+        Ok(())
     }
 
     /// fstat(2).
@@ -299,7 +334,9 @@ impl File {
         if self.kind() != FileType::Regular || !self.is_writable() || self.ops.is_some() {
             return Err(Errno::EINVAL);
         }
-        self.place.inode.truncate(len)
+        self.place.inode.truncate(len)?;
+        notify::used(&self.place.inode, IN_MODIFY);
+        Ok(())
     }
 
     /// fallocate(2).
@@ -308,7 +345,9 @@ impl File {
         match self.kind() {
             _ if self.seek == SeekKind::Stream => Err(Errno::ESPIPE),
             FileType::Regular if self.ops.is_none() => {
-                self.place.inode.fallocate(mode, offset, len)
+                self.place.inode.fallocate(mode, offset, len)?;
+                notify::used(&self.place.inode, IN_MODIFY);
+                Ok(())
             }
             _ => Err(Errno::ENODEV),
         }
@@ -367,8 +406,10 @@ impl File {
         if let Some(ops) = &self.ops {
             return if ops.maps_zero() {
                 Ok(Mapping::Zero)
+            } else if ops.has_pages() {
+                Ok(Mapping::Inode(self.place.inode.clone()))
             } else {
-                Err(Errno::ENODEV)
+                ops.map_inode().map(Mapping::Inode).ok_or(Errno::ENODEV)
             };
         }
         if self.kind() != FileType::Regular {
@@ -380,5 +421,19 @@ impl File {
             return Err(Errno::EPERM);
         }
         Ok(Mapping::Inode(self.place.inode.clone()))
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        if self.is_path() {
+            return;
+        }
+        let mask = if self.is_writable() {
+            IN_CLOSE_WRITE
+        } else {
+            IN_CLOSE_NOWRITE
+        };
+        notify::used(&self.place.inode, mask);
     }
 }

@@ -14,6 +14,7 @@ mod anon;
 mod at;
 mod attr;
 mod bytes;
+mod cgroupfs;
 mod context;
 mod devfs;
 mod epoll;
@@ -23,15 +24,19 @@ mod fdtable;
 mod file;
 mod host;
 mod inode;
+mod inotify;
 mod io;
 mod memfs;
 mod mount;
+mod mqueue;
+mod notify;
 mod open;
 mod ops;
 mod page;
 mod pipe;
 mod procfs;
 mod pseudo;
+mod ringmem;
 mod sysfs;
 mod timerfd;
 pub mod tty;
@@ -41,6 +46,7 @@ mod walk;
 
 pub use at::{At, OpenHow};
 pub use bytes::ByteQueue;
+pub use cgroupfs::cgroupfs;
 pub use context::{Credentials, FsContext};
 pub use devfs::devfs;
 pub use epoll::{Epoll, EpollEvent, epoll};
@@ -50,17 +56,22 @@ pub use fdtable::{FdEntry, FdTable};
 pub use file::{File, Mapping};
 pub use host::Host;
 pub use inode::{Inode, InodeRef, Link, Mapper, NewNode, Position};
+pub use inotify::{Inotify, inotify};
 pub use io::{Sink, SliceSink, SliceSource, Source, UserMemory};
 pub use linux_abi::Errno;
 pub use memfs::{MemFs, MemfdStore};
 pub use mount::{Mount, MountSpec, PathText, Place};
+pub use mqueue::{
+    MqNotify, MqNotifyHow, MqOpen, MqSize, Mqueue, check_priority, mq_open, mq_unlink,
+};
 pub use ops::{FileOps, SeekKind};
 pub use page::{PAGE_SIZE, Page, PageRef};
 pub use pipe::{Pipe, PipeEnd, pipe};
 pub use procfs::{
-    CpuInfo, Limit, MapEntry, MemoryUse, NetFile, NetInterface, ProcPlace, ProcSource, ProcessInfo,
-    SystemMemory, Uname, procfs,
+    CpuInfo, Limit, MAX_MAP_COUNT, MapEntry, MemoryUse, NetFile, NetInterface, ProcPlace,
+    ProcSource, ProcessInfo, Residence, SystemMemory, Uname, procfs,
 };
+pub use ringmem::{RingMemory, RingWindow};
 pub use sysfs::sysfs;
 pub use timerfd::{TimerFd, TimerSpec, timerfd};
 pub use types::{

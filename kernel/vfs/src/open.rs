@@ -4,13 +4,14 @@ use crate::at::{At, OpenHow, check_name};
 use crate::file::File;
 use crate::inode::NewNode;
 use crate::mount::Place;
+use crate::notify;
 use crate::types::{FileType, access};
 use crate::walk::{LookupFlags, Parent};
 use alloc::sync::Arc;
 use linux_abi::Errno;
 use linux_abi::raw::general::{
-    O_ACCMODE, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_NOATIME, O_NOFOLLOW, O_PATH, O_RDONLY,
-    O_RDWR, O_TMPFILE, O_TRUNC, O_WRONLY,
+    IN_MODIFY, IN_OPEN, O_ACCMODE, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_NOATIME, O_NOFOLLOW,
+    O_PATH, O_RDONLY, O_RDWR, O_TMPFILE, O_TRUNC, O_WRONLY,
 };
 
 /// The bit of `O_TMPFILE` that is not `O_DIRECTORY`.
@@ -132,6 +133,7 @@ fn make(at: &At<'_>, parent: &Parent<'_>, mode: u32) -> Result<Found> {
         .dir
         .inode
         .create(&parent.name, NewNode::Regular, mode, at.cred.uid, gid)?;
+    notify::created(&parent.dir.inode, &parent.name, &inode);
     Ok(Found {
         place: Place {
             mount: parent.dir.mount.clone(),
@@ -157,6 +159,7 @@ fn unnamed(at: &At<'_>, path: &[u8], flags: u32, how: &OpenHow) -> Result<Arc<Fi
     at.cred.check(&holder, access::WRITE | access::EXEC)?;
     let (gid, mode) = at.ownership(&holder, how.mode, false);
     let inode = dir.inode.create_unnamed(mode, at.cred.uid, gid)?;
+    notify::used(&inode, IN_OPEN);
     Ok(File::new(
         Place {
             mount: dir.mount,
@@ -182,7 +185,9 @@ fn finish(at: &At<'_>, found: Found, flags: u32) -> Result<Arc<File>> {
     let ops = place.inode.open(flags)?;
     if kind == FileType::Regular && flags & O_TRUNC != 0 && !created && ops.is_none() {
         place.inode.truncate(0)?;
+        notify::used(&place.inode, IN_MODIFY);
     }
+    notify::used(&place.inode, IN_OPEN);
     Ok(File::new(place, ops, flags))
 }
 

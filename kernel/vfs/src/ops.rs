@@ -1,6 +1,8 @@
 //! Files that are not simply data at offsets: pipes, devices, event descriptors, generated text.
 use crate::Result;
+use crate::inode::InodeRef;
 use crate::io::{Sink, Source, UserMemory};
+use crate::page::Page;
 use crate::types::{FileType, Metadata, poll};
 use crate::wait::WaitList;
 use alloc::sync::Arc;
@@ -51,6 +53,9 @@ pub trait FileOps: Any + Send + Sync {
         Err(Errno::ENOTTY)
     }
 
+    /// fcntl(2) `F_SETFL` gave the open file these status flags.
+    fn set_flags(&self, _flags: u32) {}
+
     fn seek_kind(&self) -> SeekKind {
         SeekKind::Stream
     }
@@ -83,6 +88,21 @@ pub trait FileOps: Any + Send + Sync {
     /// Whether mmap(2) of this gives anonymous memory (/dev/zero).
     fn maps_zero(&self) -> bool {
         false
+    }
+
+    /// Whether mmap(2) maps pages of this, which `page` gives: a packet socket's ring.
+    fn has_pages(&self) -> bool {
+        false
+    }
+
+    /// A page that mmap(2) maps, by its index. `ENXIO`: beyond the end.
+    fn page(&self, _index: u64) -> Result<Arc<Page>> {
+        Err(Errno::ENXIO)
+    }
+
+    /// What mmap(2) of this maps, if anything.
+    fn map_inode(&self) -> Option<InodeRef> {
+        None
     }
 
     /// Further lines of /proc/pid/fdinfo/N.

@@ -9,6 +9,7 @@ use alloc::alloc::{Layout, alloc_zeroed};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::cell::UnsafeCell;
+use core::sync::atomic::AtomicU32;
 use linux_abi::Errno;
 
 pub const PAGE_SIZE: usize = 4096;
@@ -74,6 +75,18 @@ impl Page {
             // nobody holds a reference into a page.
             unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), at, len) }
         }
+    }
+
+    /// The 32-bit word at byte `at`, which the program may change at any time. None if it is not one of the page's.
+    #[must_use]
+    pub fn word(&self, at: usize) -> Option<&AtomicU32> {
+        if !at.is_multiple_of(align_of::<AtomicU32>()) {
+            return None;
+        }
+        let at = self.range(at, size_of::<AtomicU32>()).ok()?;
+        // SAFETY: in bounds by `range` and aligned, for the page is. The word lives as long as `self`, and all bytes are
+        // a value. Who else touches it does so by atomics of its own or in the program, see `Sync` above.
+        Some(unsafe { AtomicU32::from_ptr(at.cast()) })
     }
 
     /// Zeroes `from..to`.

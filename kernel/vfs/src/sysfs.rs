@@ -1,4 +1,4 @@
-//! The parts of /sys that C libraries and runtimes read: CPUs, memory settings, an empty control group.
+//! The parts of /sys that C libraries and runtimes read: CPUs, memory settings.
 mod interfaces;
 
 use crate::Result;
@@ -58,10 +58,8 @@ static THP: Directory = fixed(&[
         "always within_size advise [never] deny force"
     ),
 ]);
-static CGROUP: Directory = fixed(&[
-    value!("cgroup.controllers", ""),
-    text("cgroup.procs", processes),
-]);
+/// A file system of its own is mounted there.
+static CGROUP: Directory = fixed(&[]);
 
 static CPU: Directory = Directory {
     entries: &[
@@ -95,13 +93,6 @@ static NODE: Directory = fixed(&[
     value!("possible", 0),
 ]);
 static NODE0: Directory = fixed(&[text("cpulist", cpu_range)]);
-
-fn processes(context: &Context, out: &mut Text) -> Result<()> {
-    for pid in context.source.processes() {
-        put!(out, "{pid}\n");
-    }
-    Ok(())
-}
 
 fn kernel_max(_context: &Context, out: &mut Text) -> Result<()> {
     put!(out, "63\n");

@@ -30,6 +30,8 @@ pub const UMASK: u32 = 10;
 pub const CLEAR_ENV: u32 = 11;
 /// Text: how the network is set up, see [`crate::netconf`]. Absent: `lo` only.
 pub const NET: u32 = 12;
+/// Text of [`crate::trace::Settings`]: trace from the first call on.
+pub const TRACE: u32 = 16;
 
 /// Flag: stdout and stderr are the same file, so their bytes keep one order.
 pub const SAME_OUTPUT: u8 = 1;

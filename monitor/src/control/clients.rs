@@ -14,6 +14,8 @@ const MOST: usize = 16;
 pub enum Request {
     Stats,
     Info,
+    /// The connection is to carry records of system calls from now on, by these settings.
+    Trace(String),
 }
 
 struct Client {
@@ -95,7 +97,12 @@ impl Clients {
             {
                 Some("stats") => return Ok(Some(Request::Stats)),
                 Some("info") => return Ok(Some(Request::Info)),
-                _ => self.answer(fd, &json!({"error": "not a command: stats, info"}))?,
+                Some("trace") => {
+                    let settings = asked.as_ref().and_then(|asked| asked.get("settings"));
+                    let settings = settings.and_then(Value::as_str).unwrap_or_default();
+                    return Ok(Some(Request::Trace(settings.to_owned())));
+                }
+                _ => self.answer(fd, &json!({"error": "not a command: stats, info, trace"}))?,
             }
         }
     }
@@ -108,6 +115,15 @@ impl Clients {
             Ok(sent) if sent == line.len() => Ok(()),
             _ => Err(()),
         }
+    }
+
+    /// Gives the connection away.
+    pub fn take(&mut self, fd: RawFd) -> Option<OwnedFd> {
+        let at = self
+            .0
+            .iter()
+            .position(|client| client.fd.as_raw_fd() == fd)?;
+        Some(self.0.swap_remove(at).fd)
     }
 
     pub fn wait(&mut self, fd: RawFd) {

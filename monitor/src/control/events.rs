@@ -7,7 +7,7 @@ use std::time::Duration;
 use event_manager::{EventOps, EventSet, Events, MutEventSubscriber};
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
-use serde_json::Value;
+use serde_json::{Value, json};
 use vmm_sys_util::eventfd::EventFd;
 
 use super::clients::{Clients, Request};
@@ -17,6 +17,7 @@ use crate::devices::console::Console;
 use crate::devices::virtio::Transport;
 use crate::error::{Result, host};
 use crate::terminal;
+use crate::trace::Trace;
 
 /// How long the guest has for its part.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -26,6 +27,7 @@ pub struct ControlEvents {
     info: Value,
     sources: Sources,
     console: Arc<Transport<Console>>,
+    trace: Arc<Trace>,
     /// Written when the guest has told its figures.
     told: EventFd,
     timer: TimerFd,
@@ -40,6 +42,7 @@ impl ControlEvents {
         info: Value,
         sources: Sources,
         console: Arc<Transport<Console>>,
+        trace: Arc<Trace>,
     ) -> Result<Self> {
         let told = console
             .with_device(|console| console.reports.told.try_clone())
@@ -51,6 +54,7 @@ impl ControlEvents {
             info,
             sources,
             console,
+            trace,
             told,
             timer,
             clients: Clients::default(),
@@ -91,11 +95,41 @@ impl ControlEvents {
         while let Some(request) = self.clients.next(fd)? {
             match request {
                 Request::Info => self.clients.answer(fd, &self.info)?,
+                Request::Trace(settings) => match self.refuse_trace(&settings) {
+                    Some(why) => self.clients.answer(fd, &json!({ "error": why }))?,
+                    None => return self.start_trace(fd, &settings),
+                },
                 Request::Stats if self.ask() => self.clients.wait(fd),
                 Request::Stats => self.clients.answer(fd, &self.sources.stats(None))?,
             }
         }
         Ok(())
+    }
+
+    fn refuse_trace(&self, settings: &str) -> Option<&'static str> {
+        if boot_abi::trace::Settings::parse(settings).is_none() {
+            return Some("not settings of a trace");
+        }
+        if self.trace.is_attached() {
+            return Some("this instance is traced already");
+        }
+        let listens = self.console.with_device(|console| console.listening());
+        (!listens).then_some("the guest does not listen")
+    }
+
+    /// Answers, and gives the connection to the trace. `Err`: it is no client's any more.
+    fn start_trace(&mut self, fd: RawFd, settings: &str) -> std::result::Result<(), ()> {
+        self.clients
+            .answer(fd, &json!({"schema_version": 1, "trace": settings}))?;
+        if let Some(connection) = self.clients.take(fd)
+            && self.trace.attach(connection)
+        {
+            let line = format!("{} {settings}", boot_abi::LINE_TRACE);
+            self.console.with_device(|console| console.tell(line));
+            // Overflow is out of reach; the console looks when it is rung.
+            let _ = self.console.doorbell.write(1);
+        }
+        Err(())
     }
 
     /// Asks the guest, unless that is under way. `false`: it does not listen.

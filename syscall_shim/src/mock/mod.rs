@@ -18,7 +18,7 @@ use ::net::Network;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use linux_abi::{Abi, Errno, SigSet, SysResult};
 use spin::Mutex;
 use vfs::{FdTable, File, FsContext, Host, MemFs, MemfdStore, Mount, MountSpec, Place, WaitList};
@@ -55,7 +55,10 @@ impl Mock {
 
     pub fn with_identity(identity: Identity) -> Self {
         let host = Arc::new(MockHost::default());
-        let root = MemFs::tmpfs(1, host.clone(), 1024, 0o755);
+        // Each its own: watches know files by device and number, and tests run side by side.
+        static DEVICES: AtomicU64 = AtomicU64::new(1 << 16);
+        let device = DEVICES.fetch_add(1, Relaxed);
+        let root = MemFs::tmpfs(device, host.clone(), 1024, 0o755);
         let mount = Mount::root(MountSpec {
             root: root.clone(),
             fs_type: "tmpfs",

@@ -48,6 +48,21 @@ impl Threads for Mock {
         Ok(())
     }
 
+    fn futex_lock_pi(
+        &self,
+        word: FutexWord,
+        try_only: bool,
+        _deadline: Option<u64>,
+    ) -> Result<(), Errno> {
+        self.note(format!("lock_pi {:#x} {try_only}", word.addr));
+        Ok(())
+    }
+
+    fn futex_unlock_pi(&self, word: FutexWord) -> Result<(), Errno> {
+        self.note(format!("unlock_pi {:#x}", word.addr));
+        Ok(())
+    }
+
     fn futex_wait(
         &self,
         word: FutexWord,

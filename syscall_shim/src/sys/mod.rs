@@ -1,10 +1,14 @@
 //! The handlers: one folder per component, one file per call or small family.
 
+pub mod aio;
 pub mod core;
 pub mod events;
 pub mod files;
 pub mod identity;
+pub mod inotify;
+pub mod io_uring;
 pub mod memory;
+pub mod mqueue;
 pub mod processes;
 pub mod signals;
 pub mod sockets;

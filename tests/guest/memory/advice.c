@@ -37,6 +37,7 @@ int main(void) {
     p[0] = 'w';
     EXPECT(p[0] == 'w');
     FAILS(madvise(p, PAGE, 12345), EINVAL);
+    FAILS(madvise(p, PAGE, MADV_REMOVE), EINVAL);
     FAILS(madvise(p + 1, PAGE, MADV_NORMAL), EINVAL);
     EXPECT(madvise(p, 0, MADV_DONTNEED) == 0);
     munmap(p + PAGE, PAGE);

@@ -14,6 +14,7 @@ FIRST_GUEST_PORT = 8000
 LOOPBACK = "127.0.0.1"
 # The guest's gateway, which is the host's loopback address.
 GATEWAY = "10.0.2.2"
+LOOPBACK6, GATEWAY6 = "::1", "fd00:c0::2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,9 @@ class Place:
     """One of the two. `folder` holds a server's configuration and has the same path inside; `state` can be written."""
 
     name: str
-    # The host's loopback address as the server sees it.
+    # The host's loopback addresses as the server sees them.
     host: str
+    host6: str
     slowdown: float = 1
 
     def __init__(self, folder: Path, state: str) -> None:
@@ -98,6 +100,7 @@ class Place:
 class NativePlace(Place):
     name = "native"
     host = LOOPBACK
+    host6 = LOOPBACK6
 
     def argv(self, setup: Setup) -> list[str]:
         return list(setup.argv)
@@ -117,6 +120,7 @@ class GuestPlace(Place):
 
     name = "guest"
     host = GATEWAY
+    host6 = GATEWAY6
 
     def __init__(self, folder: Path, guest: Guest) -> None:
         super().__init__(folder, "/tmp")

@@ -53,6 +53,60 @@ while True:
             client.sendall(bytes(heard + int(sys.argv[2])))
 """
 
+# Few descriptors: those who come when there are none wait in the backlog until somebody goes.
+FEW_FILES = """
+import errno, resource, selectors, socket, sys
+listener = socket.create_server(("0.0.0.0", int(sys.argv[1])), backlog=200)
+listener.setblocking(False)
+selector = selectors.DefaultSelector()
+selector.register(listener, selectors.EVENT_READ)
+resource.setrlimit(resource.RLIMIT_NOFILE, (32, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+waits = True
+
+def accept():
+    # Whether it can go on.
+    try:
+        client, _ = listener.accept()
+    except OSError as error:
+        assert error.errno == errno.EMFILE, error
+        return False
+    selector.register(client, selectors.EVENT_READ)
+    return True
+
+def serve(client):
+    # Whether it stays.
+    try:
+        data = client.recv(100)
+        client.sendall(data)
+        return bool(data)
+    except ConnectionError:
+        return False
+
+while True:
+    for key, _ in selector.select():
+        if key.fileobj is listener:
+            if not accept():
+                waits = False
+                selector.unregister(listener)
+        elif not serve(key.fileobj):
+            selector.unregister(key.fileobj)
+            key.fileobj.close()
+            if not waits:
+                waits = True
+                selector.register(listener, selectors.EVENT_READ)
+"""
+
+ECHOES = """
+import socket, sys
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(("0.0.0.0", int(sys.argv[1])))
+while True:
+    data, client = server.recvfrom(2000)
+    if data.startswith(b"echo"):
+        server.sendto(data, client)
+"""
+FLOOD = 50_000
+
 
 @pytest.fixture
 def server(tmp_path_factory: pytest.TempPathFactory, work_cache: Path) -> Describe:
@@ -211,3 +265,49 @@ def test_a_storm_of_short_connections(both: Both, server: Describe) -> None:
                         assert drain(client) > 100
 
     both(server, check)
+
+
+def test_more_clients_than_descriptors(both: Both) -> None:
+    python = require("/usr/bin/python3.11", "python3.11")
+
+    def describe(place: Place) -> Setup:
+        return Setup([python, "-S", "-c", FEW_FILES, str(place.port())])
+
+    def check(endpoint: Endpoint) -> bytes:
+        with clients(endpoint, 60, b"?") as crowd:
+            # The first ones are served; the last one has to wait until all others have gone.
+            crowd[0].recv(10)
+            for client in crowd[:-1]:
+                client.close()
+            return crowd[-1].recv(10)
+
+    both(describe, check)
+
+
+def test_a_flood_of_datagrams(both: Both) -> None:
+    """Much of it is lost, on both; afterwards the server answers as ever."""
+    python = require("/usr/bin/python3.11", "python3.11")
+
+    def describe(place: Place) -> Setup:
+        return Setup([python, "-S", "-c", ECHOES, str(place.port(protocol="udp"))])
+
+    def answers(endpoint: Endpoint) -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.connect(endpoint.address)
+            client.settimeout(0.5)
+            client.send(b"echo")
+            assert client.recv(100) == b"echo"
+
+    def check(endpoint: Endpoint) -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as attacker:
+            attacker.connect(endpoint.address)
+            for _ in range(FLOOD):
+                attacker.send(bytes(1400))
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            # What is left of the flood may be in front of the question.
+            with contextlib.suppress(TimeoutError):
+                return answers(endpoint)
+            assert time.monotonic() < deadline
+
+    both(describe, check, ready=answers)

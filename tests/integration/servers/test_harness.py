@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -14,6 +18,13 @@ from tests.integration.servers.place import NativePlace, Setup
 from tests.integration.servers.server import running
 
 SHELL = "/bin/sh"
+RUNNER = """
+import sys
+from tests.integration.harness import run, unwind_on_sigterm
+unwind_on_sigterm()
+note = sys.argv[1]
+run(["/bin/sh", "-c", f"echo $$ > {note}.part; mv {note}.part {note}; sleep 100"], env={}, timeout=90)
+"""
 
 
 def place(folder: Path) -> NativePlace:
@@ -67,3 +78,19 @@ def test_a_server_that_does_not_end_is_told(tmp_path: Path, monkeypatch: pytest.
             pass
         with pytest.raises(AssertionError, match="does not end by signal 15"):
             server.stop()
+
+
+def test_a_runner_that_is_told_to_end_leaves_no_process(tmp_path: Path) -> None:
+    note, root = tmp_path / "pid", Path(__file__).resolve().parents[3]
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    with subprocess.Popen([sys.executable, "-c", RUNNER, str(note)], env=environment) as runner:
+        deadline = time.monotonic() + 30
+        while not note.exists():
+            assert time.monotonic() < deadline and runner.poll() is None
+            time.sleep(0.02)
+        runner.send_signal(signal.SIGTERM)
+        assert runner.wait(30) == 128 + signal.SIGTERM
+    deadline = time.monotonic() + 30
+    while runs(int(note.read_text())):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

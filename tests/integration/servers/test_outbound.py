@@ -1,11 +1,13 @@
-"""Clients inside, servers on the host: curl, wget, ping."""
+"""Clients inside, servers on the host: curl, wget, Python, node, ping; over IPv4 and IPv6."""
 
 from __future__ import annotations
 
 import functools
+import hashlib
 import http.server
 import os
 import re
+import socket
 import ssl
 import threading
 from collections.abc import Iterator
@@ -16,7 +18,7 @@ import pytest
 
 from tests.integration.harness import Command, assert_same, require, without_notices
 from tests.integration.servers.conftest import Places
-from tests.integration.servers.place import LOOPBACK, Endpoint, Place, free_port
+from tests.integration.servers.place import LOOPBACK, LOOPBACK6, Endpoint, Place, free_port
 
 Words = list[str]
 
@@ -41,24 +43,56 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         """Nobody reads it."""
 
 
+FETCH_BY_PYTHON = """
+import hashlib, ssl, sys, urllib.request
+plain, secure, ca = sys.argv[1:]
+context = ssl.create_default_context(cafile=ca)
+for url in (plain, secure):
+    with urllib.request.urlopen(url, context=context if url == secure else None) as answer:
+        print(answer.status, hashlib.sha256(answer.read()).hexdigest())
+request = urllib.request.Request(plain, data=bytes(300_000), method="PUT")
+with urllib.request.urlopen(request) as answer:
+    print(len(answer.read()))
+"""
+FETCH_BY_NODE = """
+const [plain, secure, ca] = process.argv.slice(1);
+const get = (url, options) => new Promise((resolve, reject) => {
+    require(url.split(":")[0]).get(url, {agent: false, ...options}, answer => {
+        const sum = require("crypto").createHash("sha256");
+        answer.on("data", part => sum.update(part));
+        answer.on("end", () => resolve(`${answer.statusCode} ${sum.digest("hex")}`));
+    }).on("error", reject);
+});
+(async () => {
+    const options = {ca: require("fs").readFileSync(ca)};
+    console.log(await get(plain));
+    for (const line of await Promise.all([1, 2, 3].map(() => get(secure, options)))) console.log(line);
+})();
+"""
+
+
 class Server(http.server.ThreadingHTTPServer):
+    def __init__(self, address: tuple[str, int], handler: type[Handler] | functools.partial[Handler]) -> None:
+        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        super().__init__(address, handler)
+
     def handle_error(self, *_arguments: object) -> None:
         """Clients may go away as they like."""
 
 
 @pytest.fixture(scope="module")
 def host(web_root: Path, authority: Path) -> Iterator[Endpoint]:
-    """Two servers of the host: `main`, and `tls` with a certificate of our authority."""
+    """Servers of the host: `main`, `tls` with a certificate of our authority, and `v6`."""
     handler = functools.partial(Handler, directory=str(web_root))
-    plain, secure = (Server((LOOPBACK, 0), handler) for _ in range(2))
+    servers = plain, secure, v6 = [Server((address, 0), handler) for address in (LOOPBACK, LOOPBACK, LOOPBACK6)]
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(authority / "server.pem", authority / "server.key")
     secure.socket = context.wrap_socket(secure.socket, server_side=True)
-    threads = [threading.Thread(target=server.serve_forever) for server in (plain, secure)]
+    threads = [threading.Thread(target=server.serve_forever) for server in servers]
     for thread in threads:
         thread.start()
-    yield Endpoint({"main": plain.server_port, "tls": secure.server_port})
-    for server, thread in zip((plain, secure), threads, strict=True):
+    yield Endpoint({"main": plain.server_port, "tls": secure.server_port, "v6": v6.server_port})
+    for server, thread in zip(servers, threads, strict=True):
         server.shutdown()
         thread.join()
         server.server_close()
@@ -66,14 +100,14 @@ def host(web_root: Path, authority: Path) -> Iterator[Endpoint]:
 
 @dataclass(frozen=True, slots=True)
 class Clients:
-    """Runs a client in both places; `{host}` in its arguments is the host's address there."""
+    """Runs a client in both places; `{host}` and `{host6}` in its arguments are the host's addresses there."""
 
     places: Places
 
     def __call__(self, argv: Words, *, add: Words | None = None, status: int = 0, stdin: bytes = b"") -> bytes:
         outcomes = []
         for place in self.places:
-            words = [word.replace("{host}", place.host) for word in argv]
+            words = [word.replace("{host}", place.host).replace("{host6}", place.host6) for word in argv]
             outcome = place.run(Command(words, add=add or [], stdin=stdin))
             assert outcome.status == status, outcome.stderr.decode()
             outcomes.append(outcome)
@@ -115,6 +149,38 @@ def test_wget(clients: Clients, host: Endpoint, web_root: Path, authority: Path)
     words = [wget, "-q", "-O", "-", trust, f"{secure}/100k.bin"]
     assert clients(words, add=[str(authority)]) == (web_root / "100k.bin").read_bytes()
     clients([wget, "-q", "-O", "-", f"{plain}/absent"], status=8)
+
+
+def test_curl_over_ipv6(clients: Clients, host: Endpoint, web_root: Path) -> None:
+    curl = require("/usr/bin/curl", "curl")
+    base = f"http://[{{host6}}]:{host.ports['v6']}"
+    assert clients([curl, "-sS", "-g", f"{base}/100k.bin"]) == (web_root / "100k.bin").read_bytes()
+    body = bytes(1 << 20)
+    assert clients([curl, "-sS", "-g", "-X", "PUT", "--data-binary", "@-", f"{base}/x"], stdin=body) == body
+    clients([curl, "-sS", "-g", f"http://[{{host6}}]:{free_port()}/"], status=7)
+
+
+def sums(web_root: Path, *names: str) -> str:
+    return "".join(f"200 {hashlib.sha256((web_root / name).read_bytes()).hexdigest()}\n" for name in names)
+
+
+def fetch(clients: Clients, host: Endpoint, authority: Path, argv: Words) -> str:
+    """The program gets the URLs of a file over HTTP and HTTPS, and the authority to trust."""
+    ca = str(authority / "ca.pem")
+    urls = [f"http://{{host}}:{host.port}/1k.bin", f"https://{{host}}:{host.ports['tls']}/100k.bin"]
+    return clients([*argv, *urls, ca], add=[str(authority)]).decode()
+
+
+def test_python(clients: Clients, host: Endpoint, web_root: Path, authority: Path) -> None:
+    python = require("/usr/bin/python3.11", "python3.11")
+    told = fetch(clients, host, authority, [python, "-S", "-c", FETCH_BY_PYTHON])
+    assert told == sums(web_root, "1k.bin", "100k.bin") + "300000\n"
+
+
+def test_node(clients: Clients, host: Endpoint, web_root: Path, authority: Path) -> None:
+    node = require("/usr/bin/node", "nodejs")
+    told = fetch(clients, host, authority, [node, "-e", FETCH_BY_NODE])
+    assert told == sums(web_root, "1k.bin", "100k.bin", "100k.bin", "100k.bin")
 
 
 def test_ping(places: Places) -> None:

@@ -7,6 +7,7 @@ use crate::env::Env;
 use crate::network::Network;
 use alloc::sync::Arc;
 use core::net::{IpAddr, SocketAddr};
+use core::ops::RangeInclusive;
 use linux_abi::Errno;
 use spin::Mutex;
 
@@ -36,6 +37,29 @@ pub(crate) struct Binding {
 }
 
 impl Network {
+    /// /proc/sys/net/ipv4/ip_local_port_range
+    pub(crate) fn local_port_range(&self) -> RangeInclusive<u16> {
+        self.ports(Protocol::Tcp).lock().ephemeral().clone()
+    }
+
+    /// From the text that was written there: two numbers. `EINVAL`
+    pub fn set_local_port_range(&self, text: &[u8]) -> Result<()> {
+        let text = core::str::from_utf8(text).map_err(|_| Errno::EINVAL)?;
+        let mut numbers = text.split_ascii_whitespace().map(str::parse::<u16>);
+        let (Some(Ok(first)), Some(Ok(last)), None) =
+            (numbers.next(), numbers.next(), numbers.next())
+        else {
+            return Err(Errno::EINVAL);
+        };
+        if first == 0 || first > last {
+            return Err(Errno::EINVAL);
+        }
+        for protocol in [Protocol::Tcp, Protocol::Udp] {
+            self.ports(protocol).lock().set_ephemeral(first..=last);
+        }
+        Ok(())
+    }
+
     pub(crate) fn ports(&self, protocol: Protocol) -> &Mutex<Ports> {
         let [tcp, udp, echo] = &self.inet().ports;
         match protocol {

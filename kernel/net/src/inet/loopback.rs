@@ -1,6 +1,9 @@
 //! TCP connections inside the guest: two ends that share a pair of queues. There are no segments, so there is nothing to
 //! lose, to acknowledge or to time out; the states are those that tcp(7) shows.
-use super::counters::Counters;
+mod shown;
+
+pub(crate) use shown::Lo;
+
 use super::tcp::info::LoopInfo;
 use crate::Result;
 use crate::uplink::{Connection, Stream, StreamOption};
@@ -8,6 +11,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 use linux_abi::Errno;
+use shown::{Tee, last_segment, segment};
 use spin::Mutex;
 use vfs::{ByteQueue, Sink, Source, WaitList, Wake, poll};
 
@@ -58,7 +62,7 @@ struct End {
 struct Pair {
     addresses: [SocketAddr; 2],
     ends: Mutex<[End; 2]>,
-    counters: Arc<Counters>,
+    lo: Lo,
 }
 
 /// An end of a connection inside the guest. Dropping it closes it.
@@ -123,7 +127,7 @@ impl LoopStream {
         client: SocketAddr,
         server: SocketAddr,
         client_events: Arc<WaitList>,
-        counters: Arc<Counters>,
+        lo: Lo,
     ) -> (Arc<Self>, Arc<Self>) {
         let server_events = Arc::new(WaitList::new());
         let pair = Arc::new(Pair {
@@ -132,7 +136,7 @@ impl LoopStream {
                 End::new(client_events.clone(), Connection::Connecting),
                 End::new(server_events.clone(), Connection::Established),
             ]),
-            counters,
+            lo,
         });
         let end = |side, events| {
             let pair = pair.clone();
@@ -152,6 +156,9 @@ impl LoopStream {
             client.break_with(error);
             client.events.clone()
         };
+        if error == Errno::ECONNREFUSED {
+            self.show_answer(false);
+        }
         events.notify(HANG_UP);
     }
 
@@ -166,6 +173,7 @@ impl LoopStream {
             client.connection = Connection::Established;
             client.events.clone()
         };
+        self.show_answer(true);
         events.notify(poll::OUT | poll::WRNORM);
         true
     }
@@ -187,13 +195,16 @@ impl LoopStream {
 
     /// The end goes away: with a reset when asked for or when something is left unread, as tcp_close does.
     fn close(&self, abort: bool) {
-        let events = {
+        let (events, end, reset) = {
             let mut ends = self.pair.ends.lock();
+            let broken = self.reset(&mut ends, false);
             let (own, peer) = both(&mut ends, self.side);
             if own.closed {
                 return;
             }
             own.closed = true;
+            let mut end = last_segment(own, peer);
+            let mut reset = None;
             let unread = !own.inbound.is_empty();
             own.inbound.clear();
             if (abort || unread) && !own.reset && !peer.closed {
@@ -202,14 +213,21 @@ impl LoopStream {
                 } else {
                     Errno::ECONNRESET
                 };
-                self.pair.counters.tcp_resets.add(1);
+                self.pair.lo.counters.tcp_resets.add(1);
                 peer.break_with(error);
+                (end, reset) = (None, Some(broken));
             } else {
                 peer.end();
             }
             own.finished = true;
-            peer.events.clone()
+            (peer.events.clone(), end, reset)
         };
+        if let Some(end) = end {
+            self.show_end(end);
+        }
+        if let Some(reset) = reset {
+            self.show_reset(false, reset);
+        }
         events.notify(HANG_UP);
     }
 
@@ -266,6 +284,8 @@ impl Stream for LoopStream {
         if wanted == 0 {
             return Ok(0);
         }
+        let first = segment(own, peer, 0);
+        let mut source = Tee::new(source, self.is_watched());
         if peer.closed || (peer.deaf && peer.finished) {
             // Nobody reads it: the bytes leave and a reset comes back.
             source.skip(wanted)?;
@@ -274,20 +294,24 @@ impl Stream for LoopStream {
                 peer.break_with(Errno::ECONNRESET);
             }
             let events = [own.events.clone(), peer.events.clone()];
+            let reset = self.reset(&mut ends, true);
             drop(ends);
+            self.show_bytes(first, &source.taken(wanted));
+            self.show_reset(true, reset);
             for end in events {
                 end.notify(HANG_UP);
             }
             return Ok(wanted);
         }
-        let count = peer.inbound.put(source, wanted)?;
+        let count = peer.inbound.put(&mut source, wanted)?;
         if count == 0 {
             return Err(Errno::EAGAIN);
         }
         peer.received += count as u64;
         let events = peer.events.clone();
         drop(ends);
-        self.pair.counters.loopback(count);
+        self.pair.lo.counters.loopback(count);
+        self.show_bytes(first, &source.taken(count));
         events.notify(poll::IN | poll::RDNORM);
         Ok(count)
     }
@@ -359,16 +383,20 @@ impl Stream for LoopStream {
     }
 
     fn shutdown(&self, read: bool, write: bool) -> Result<()> {
-        let (own, peer) = {
+        let (own, peer, end) = {
             let mut ends = self.pair.ends.lock();
             let (own, peer) = both(&mut ends, self.side);
+            let end = last_segment(own, peer).filter(|_| write);
             own.deaf |= read;
             own.finished |= write;
             if write {
                 peer.end();
             }
-            (own.events.clone(), peer.events.clone())
+            (own.events.clone(), peer.events.clone(), end)
         };
+        if let Some(end) = end {
+            self.show_end(end);
+        }
         own.notify(HANG_UP);
         if write {
             peer.notify(HANG_UP);

@@ -17,6 +17,7 @@ mod testing;
 
 pub use counters::{Counter, Counters};
 pub use loopback::TcpState;
+pub(crate) use options::buffer_size;
 pub use registry::{InetProtocol, SocketEntry};
 
 use crate::Result;

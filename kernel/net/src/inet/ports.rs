@@ -3,12 +3,13 @@ use super::ip::Cover;
 use crate::Result;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
+use core::ops::RangeInclusive;
 use hashbrown::{HashMap, HashSet};
 use linux_abi::Errno;
 use rustc_hash::FxBuildHasher;
 
-/// /proc/sys/net/ipv4/ip_local_port_range
-pub(crate) const EPHEMERAL: core::ops::RangeInclusive<u16> = 32768..=60999;
+/// /proc/sys/net/ipv4/ip_local_port_range, until somebody wants another.
+const EPHEMERAL: RangeInclusive<u16> = 32768..=60999;
 
 /// What a socket claims of a port.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,7 +49,8 @@ struct Held {
 /// The ports of one protocol.
 pub(crate) struct Ports {
     held: HashMap<u16, Vec<Held>, FxBuildHasher>,
-    /// How many ephemeral ports nobody holds.
+    /// The ephemeral ports, and how many of them nobody holds.
+    ephemeral: RangeInclusive<u16>,
     unused: usize,
     /// Both ends of the connections that were begun here.
     pairs: HashSet<(SocketAddr, SocketAddr), FxBuildHasher>,
@@ -61,9 +63,21 @@ impl Ports {
         Self {
             held: HashMap::default(),
             unused: EPHEMERAL.len(),
+            ephemeral: EPHEMERAL,
             pairs: HashSet::default(),
             random: seed | 1,
         }
+    }
+
+    pub(crate) const fn ephemeral(&self) -> &RangeInclusive<u16> {
+        &self.ephemeral
+    }
+
+    /// Which ports are ephemeral from now on; `range` is not empty. Those that are held stay so.
+    pub(crate) fn set_ephemeral(&mut self, range: RangeInclusive<u16>) {
+        let held = self.held.keys().filter(|port| range.contains(port)).count();
+        self.unused = range.len() - held;
+        self.ephemeral = range;
     }
 
     /// Takes the port that `claim` names; 0 asks for any. Answers the port. `EADDRINUSE`
@@ -124,10 +138,10 @@ impl Ports {
     }
 
     fn search_ports(&mut self, fits: impl Fn(u16, &[Held]) -> bool) -> Option<u16> {
-        let count = EPHEMERAL.len() as u32;
+        let count = self.ephemeral.len() as u32;
         let start = self.next_random() as u32 % count;
         (0..count)
-            .map(|step| EPHEMERAL.start() + ((start + step) % count) as u16)
+            .map(|step| self.ephemeral.start() + ((start + step) % count) as u16)
             .find(|port| fits(*port, self.held.get(port).map_or(&[], Vec::as_slice)))
     }
 
@@ -151,7 +165,7 @@ impl Ports {
     /// Holds a claim without asking: an accepted connection has its listener's port.
     pub(crate) fn add(&mut self, claim: Claim) {
         let held = self.held.entry(claim.port).or_default();
-        if held.is_empty() && EPHEMERAL.contains(&claim.port) {
+        if held.is_empty() && self.ephemeral.contains(&claim.port) {
             self.unused -= 1;
         }
         match held.iter_mut().find(|held| held.claim == claim) {
@@ -172,7 +186,7 @@ impl Ports {
         }
         if held.is_empty() {
             self.held.remove(&claim.port);
-            self.unused += usize::from(EPHEMERAL.contains(&claim.port));
+            self.unused += usize::from(self.ephemeral.contains(&claim.port));
         }
     }
 }
@@ -258,6 +272,20 @@ mod tests {
             ports.take_for_connection(claim("127.0.0.1", 0), local, remote),
             Err(Errno::EADDRNOTAVAIL)
         );
+    }
+
+    #[test]
+    fn another_range_counts_from_then_on() {
+        let mut ports = Ports::new(7);
+        ports.take(claim("127.0.0.1", 5001)).unwrap();
+        ports.take(claim("127.0.0.1", 0)).unwrap();
+        ports.set_ephemeral(5000..=5002);
+        let mut given = [(); 2].map(|()| ports.take(claim("127.0.0.1", 0)).unwrap());
+        given.sort_unstable();
+        assert_eq!(given, [5000, 5002]);
+        assert_eq!(ports.take(claim("127.0.0.1", 0)), Err(Errno::EADDRINUSE));
+        ports.release(&claim("127.0.0.1", 5002));
+        assert_eq!(ports.take(claim("127.0.0.1", 0)), Ok(5002));
     }
 
     #[test]

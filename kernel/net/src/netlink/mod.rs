@@ -153,6 +153,10 @@ fn integer(value: &[u8]) -> Result<u32> {
 }
 
 impl SocketOps for Netlink {
+    fn deliver(&self, datagram: &[u8]) -> Result<()> {
+        self.queue_answers(vec![datagram.to_vec()])
+    }
+
     fn family(&self) -> u32 {
         AF_NETLINK
     }

@@ -21,6 +21,26 @@ const POINTER: &str = "0000000000000000";
 const ACCEPTS: u32 = 0x10000;
 
 impl Network {
+    pub(super) fn show_packet(&self, out: &mut Text<'_>) {
+        put!(
+            out,
+            "sk       RefCnt Type Proto  Iface R Rmem   User   Inode\n"
+        );
+        for one in self.packet_sockets() {
+            let running = u8::from(one.protocol != 0);
+            put!(
+                out,
+                "0000000000000000 3      {:<4} {:04x}   {:<5} {running} {:<6} {:<6} {:<6}\n",
+                one.kind,
+                one.protocol,
+                one.interface,
+                one.used,
+                one.uid,
+                one.inode
+            );
+        }
+    }
+
     fn entries(&self, protocol: InetProtocol, v6: bool) -> Vec<SocketEntry> {
         let mut entries = self.inet_sockets();
         entries.retain(|entry| entry.protocol == protocol && entry.v6 == v6);

@@ -9,7 +9,7 @@
 //!
 //! There is one lock. Nobody else's code is called with it held, except the card's.
 mod addresses;
-mod checksum;
+pub(crate) mod checksum;
 mod config;
 mod congestion;
 mod connection;
@@ -28,7 +28,7 @@ mod neighbours;
 mod notice;
 mod options;
 mod output;
-mod packet;
+pub(crate) mod packet;
 mod path;
 mod reassembly;
 mod segment;

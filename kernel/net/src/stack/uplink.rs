@@ -1,7 +1,7 @@
 //! The stack as the sockets' way out.
 use super::connection::{Owner, Pair};
 use super::ether::{Lease, Setup};
-use super::link::Link;
+use super::link::{Link, Offload};
 use super::output::Counters;
 use super::state::State;
 use super::stream::CardStream;
@@ -65,11 +65,6 @@ impl Stack {
     #[must_use]
     pub fn counters(&self) -> Counters {
         self.shared.state.lock().output.counters
-    }
-
-    /// Shows `tap` all frames for as long as it lives.
-    pub fn tap(&self, tap: &Arc<dyn Tap>) {
-        self.shared.state.lock().output.taps.add(tap);
     }
 
     /// Lets the card's driver do something with its device.
@@ -207,6 +202,22 @@ impl Uplink for Stack {
                 counters.sent_dropped,
             ],
         }]
+    }
+
+    fn watch(&self, tap: &Arc<dyn Tap>) -> bool {
+        self.shared.state.lock().output.taps.add(tap);
+        true
+    }
+
+    fn transmit(&self, frame: &[u8]) -> Result<()> {
+        self.shared.turn(|state| {
+            let output = &mut state.output;
+            if !output.link.has_room() {
+                return Err(Errno::ENOBUFS);
+            }
+            output.transmit(frame, Offload::default());
+            Ok(())
+        })
     }
 
     fn connect(&self, request: ConnectRequest<'_>) -> Result<Arc<dyn Stream>> {

@@ -2,6 +2,7 @@
 use super::mmio::Mmio;
 use super::rx::RxQueue;
 use super::tx::TxQueue;
+use alloc::boxed::Box;
 use core::hint::spin_loop;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use linux_abi::Errno;
@@ -31,8 +32,9 @@ type Tx = TxQueue<TX_BUFFERS>;
 pub struct Port {
     id: u32,
     sizes: Once<Sizes>,
-    tx: Mutex<Option<Tx>>,
-    rx: Mutex<Option<RxQueue>>,
+    // Boxed: as parts of a static they would be a tenth of a small image's variables.
+    tx: Mutex<Option<Box<Tx>>>,
+    rx: Mutex<Option<Box<RxQueue>>>,
     changed: WaitList,
     /// Someone waits for room.
     blocked: AtomicBool,
@@ -69,8 +71,8 @@ impl Port {
     /// Sets up both queues, before the device is told that its driver is ready.
     pub fn set_up(&self, mmio: &mut Mmio) -> virtio_drivers::Result<()> {
         let receive = 2 + 2 * self.id as u16;
-        *self.rx.lock() = Some(RxQueue::new(mmio, receive)?);
-        *self.tx.lock() = Some(TxQueue::new(mmio, receive + 1)?);
+        *self.rx.lock() = Some(Box::new(RxQueue::new(mmio, receive)?));
+        *self.tx.lock() = Some(Box::new(TxQueue::new(mmio, receive + 1)?));
         Ok(())
     }
 
@@ -79,7 +81,7 @@ impl Port {
         self.sizes.call_once(|| sizes);
         self.tx
             .lock()
-            .as_mut()
+            .as_deref_mut()
             .is_some_and(|tx| tx.open(sizes.tx_pages))
     }
 
@@ -88,7 +90,7 @@ impl Port {
         let Some(sizes) = self.sizes.get() else {
             return;
         };
-        if let Some(rx) = self.rx.lock().as_mut() {
+        if let Some(rx) = self.rx.lock().as_deref_mut() {
             if !rx.start(sizes.rx_pages, sizes.rx_buffer) {
                 say!("no memory for input");
             }
@@ -134,12 +136,12 @@ impl Port {
     }
 
     pub fn has_input(&self) -> bool {
-        self.rx.lock().as_ref().is_some_and(RxQueue::has_data)
+        self.rx.lock().as_deref().is_some_and(RxQueue::has_data)
     }
 
     /// How many bytes can be read at once.
     pub fn input_available(&self) -> usize {
-        self.rx.lock().as_mut().map_or(0, RxQueue::available)
+        self.rx.lock().as_deref_mut().map_or(0, RxQueue::available)
     }
 
     /// Lets `take` look at the bytes that have come, buffer by buffer, and answer how many of them it took, until it
@@ -225,7 +227,7 @@ impl Port {
     pub fn send_room(&self, wanted: usize) -> usize {
         self.tx
             .lock()
-            .as_mut()
+            .as_deref_mut()
             .map_or(0, |tx| self.room(tx, wanted))
     }
 
@@ -249,24 +251,29 @@ impl Port {
 
     /// Whether the device has taken everything that was sent.
     pub fn is_drained(&self) -> bool {
-        self.tx.lock().as_mut().is_none_or(Tx::is_empty)
+        self.tx.lock().as_deref_mut().is_none_or(Tx::is_empty)
     }
 
     /// How many bytes the device has not taken yet.
     pub fn unsent(&self) -> usize {
-        self.tx.lock().as_mut().map_or(0, Tx::in_flight)
+        self.tx.lock().as_deref_mut().map_or(0, Tx::in_flight)
     }
 
     /// Asks for an interrupt when the device has taken something.
     pub fn watch_output(&self) {
-        if let Some(tx) = self.tx.lock().as_mut() {
+        if let Some(tx) = self.tx.lock().as_deref_mut() {
             tx.interrupt(true);
         }
     }
 
     /// Looks at the queues and tells whoever waits. Reads memory only, unless there is something to do.
     pub fn look(&self) {
-        if self.rx.lock().as_mut().is_some_and(RxQueue::take_news) {
+        if self
+            .rx
+            .lock()
+            .as_deref_mut()
+            .is_some_and(RxQueue::take_news)
+        {
             self.announce(poll::IN | poll::RDNORM);
         }
         if self.blocked.load(Relaxed) && self.has_made_room() {

@@ -3,6 +3,7 @@ use super::{At, check_name};
 use crate::Result;
 use crate::inode::{InodeRef, NewNode};
 use crate::mount::Place;
+use crate::notify;
 use crate::types::{Metadata, access};
 use crate::walk::Parent;
 use alloc::sync::Arc;
@@ -61,10 +62,10 @@ impl At<'_> {
             NewNode::Directory => self.ownership(&parent.dir.inode.metadata(), mode & 0o1777, true),
             _ => self.ownership(&parent.dir.inode.metadata(), mode, false),
         };
-        parent
-            .dir
-            .inode
-            .create(&parent.name, node, mode, self.cred.uid, gid)
+        let dir = &parent.dir.inode;
+        let inode = dir.create(&parent.name, node, mode, self.cred.uid, gid)?;
+        notify::created(dir, &parent.name, &inode);
+        Ok(inode)
     }
 
     /// mkdir(2).
@@ -126,6 +127,8 @@ impl At<'_> {
         if target.inode.is_dir() {
             return Err(Errno::EPERM);
         }
-        parent.dir.inode.link(&parent.name, &target.inode)
+        parent.dir.inode.link(&parent.name, &target.inode)?;
+        notify::linked(&parent.dir.inode, &parent.name, &target.inode);
+        Ok(())
     }
 }

@@ -2,6 +2,7 @@
 use super::{At, check_name};
 use crate::Result;
 use crate::mount::Place;
+use crate::notify::{self, Move};
 use crate::walk::{LookupFlags, Parent};
 use alloc::sync::Arc;
 use linux_abi::Errno;
@@ -46,7 +47,9 @@ impl At<'_> {
             return Err(Errno::ENOTDIR);
         }
         self.check_removal(&parent.dir, &victim)?;
-        parent.dir.inode.unlink(&parent.name)
+        parent.dir.inode.unlink(&parent.name)?;
+        notify::removed(&parent.dir.inode, &parent.name, victim.inode);
+        Ok(())
     }
 
     /// rmdir(2).
@@ -66,7 +69,9 @@ impl At<'_> {
         if victim.is_mount_root() {
             return Err(Errno::EBUSY);
         }
-        parent.dir.inode.rmdir(&parent.name)
+        parent.dir.inode.rmdir(&parent.name)?;
+        notify::removed(&parent.dir.inode, &parent.name, victim.inode);
+        Ok(())
     }
 
     /// renameat2(2): `to` is where the new path starts.
@@ -94,10 +99,10 @@ impl At<'_> {
         let moved = self.victim(&source)?;
         let replaced = self.replaced(&target, flags)?;
         self.check_rename(&source, &moved, &target, replaced.as_ref(), flags)?;
-        source
-            .dir
-            .inode
-            .rename(&source.name, &target.dir.inode, &target.name, flags)
+        let (from, to) = (&source.dir.inode, &target.dir.inode);
+        from.rename(&source.name, to, &target.name, flags)?;
+        tell_rename(&source, &moved, &target, replaced.as_ref(), flags);
+        Ok(())
     }
 
     fn replaced(&self, target: &Parent<'_>, flags: u32) -> Result<Option<Place>> {
@@ -154,6 +159,37 @@ impl At<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// Tells of a rename, unless both names were the same object's: then nothing happened.
+fn tell_rename(
+    source: &Parent<'_>,
+    moved: &Place,
+    target: &Parent<'_>,
+    replaced: Option<&Place>,
+    flags: u32,
+) {
+    if replaced.is_some_and(|replaced| replaced.same(moved)) {
+        return;
+    }
+    let from = (&source.dir.inode, &*source.name);
+    let to = (&target.dir.inode, &*target.name);
+    let replaced = replaced.map(|place| &place.inode);
+    let exchange = flags & RENAME_EXCHANGE != 0;
+    notify::moved(&Move {
+        from,
+        to,
+        inode: &moved.inode,
+        replaced: replaced.filter(|_| !exchange),
+    });
+    if let Some(inode) = replaced.filter(|_| exchange) {
+        notify::moved(&Move {
+            from: to,
+            to: from,
+            inode,
+            replaced: None,
+        });
     }
 }
 

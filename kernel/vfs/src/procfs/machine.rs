@@ -50,8 +50,17 @@ pub(super) fn version(context: &Context, out: &mut Text) -> Result<()> {
     Ok(())
 }
 
+/// All controllers are of version 2, which has number 0.
+pub(super) fn cgroups(_context: &Context, out: &mut Text) -> Result<()> {
+    put!(out, "#subsys_name\thierarchy\tnum_cgroups\tenabled\n");
+    for name in ["cpuset", "cpu", "memory", "pids"] {
+        put!(out, "{name}\t0\t1\t1\n");
+    }
+    Ok(())
+}
+
 pub(super) fn filesystems(_context: &Context, out: &mut Text) -> Result<()> {
-    for name in ["sysfs", "tmpfs", "devtmpfs", "proc"] {
+    for name in ["sysfs", "tmpfs", "devtmpfs", "proc", "cgroup2"] {
         put!(out, "nodev\t{name}\n");
     }
     put!(out, "\terofs\n");

@@ -1,5 +1,5 @@
 //! The mappings of a process: maps, smaps and their sum.
-use super::source::MapEntry;
+use super::source::{MapEntry, Residence};
 use crate::Result;
 use crate::pseudo::{Context, Text, put};
 
@@ -48,26 +48,27 @@ fn map_line(entry: &MapEntry<'_>, out: &mut Text) {
     out.0.push(b'\n');
 }
 
-/// What smaps says below each mapping, and smaps_rollup once for all. Which pages are shared or dirty is not kept.
-fn sizes(out: &mut Text, resident: u64, anonymous: bool) {
+/// What smaps says below each mapping, and smaps_rollup once for all. No page is shared with another process; which pages
+/// of shared mappings are dirty is not kept.
+fn sizes(out: &mut Text, resident: &Residence, locked: u64) {
     let rows = [
-        ("Rss", resident),
-        ("Pss", resident),
+        ("Rss", resident.total()),
+        ("Pss", resident.total()),
         ("Shared_Clean", 0),
         ("Shared_Dirty", 0),
-        ("Private_Clean", if anonymous { 0 } else { resident }),
-        ("Private_Dirty", if anonymous { resident } else { 0 }),
-        ("Referenced", resident),
-        ("Anonymous", if anonymous { resident } else { 0 }),
+        ("Private_Clean", resident.file),
+        ("Private_Dirty", resident.anonymous + resident.shared),
+        ("Referenced", resident.total()),
+        ("Anonymous", resident.anonymous),
         ("LazyFree", 0),
-        ("AnonHugePages", 0),
+        ("AnonHugePages", resident.huge.min(resident.anonymous)),
         ("ShmemPmdMapped", 0),
         ("FilePmdMapped", 0),
         ("Shared_Hugetlb", 0),
         ("Private_Hugetlb", 0),
         ("Swap", 0),
         ("SwapPss", 0),
-        ("Locked", 0),
+        ("Locked", locked),
     ];
     for (name, bytes) in rows {
         put!(
@@ -76,6 +77,15 @@ fn sizes(out: &mut Text, resident: u64, anonymous: bool) {
             alloc::format!("{name}:"),
             bytes / 1024
         );
+    }
+}
+
+/// What is locked and in memory.
+fn locked(entry: &MapEntry<'_>) -> u64 {
+    if entry.locked {
+        entry.resident.total()
+    } else {
+        0
     }
 }
 
@@ -91,17 +101,19 @@ pub(super) fn smaps(context: &Context, out: &mut Text) -> Result<()> {
             out,
             "KernelPageSize:        4 kB\nMMUPageSize:           4 kB\n"
         );
-        sizes(out, entry.resident, entry.ino == 0);
+        sizes(out, &entry.resident, locked(entry));
         put!(out, "THPeligible:    0\n");
     })
 }
 
 pub(super) fn smaps_rollup(context: &Context, out: &mut Text) -> Result<()> {
-    let (mut first, mut last, mut resident) = (0, 0, 0);
+    let (mut first, mut last) = (0, 0);
+    let (mut resident, mut all_locked) = (Residence::default(), 0);
     context.source.maps(context.pid, &mut |entry| {
         first = if last == 0 { entry.start } else { first };
         last = entry.end;
         resident += entry.resident;
+        all_locked += locked(entry);
     })?;
     map_line(
         &MapEntry {
@@ -112,6 +124,6 @@ pub(super) fn smaps_rollup(context: &Context, out: &mut Text) -> Result<()> {
         },
         out,
     );
-    sizes(out, resident, true);
+    sizes(out, &resident, all_locked);
     Ok(())
 }

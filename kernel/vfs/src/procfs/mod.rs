@@ -11,7 +11,7 @@ mod sys;
 
 pub use source::{
     CpuInfo, Limit, MapEntry, MemoryUse, NetFile, NetInterface, ProcPlace, ProcSource, ProcessInfo,
-    SystemMemory, Uname,
+    Residence, SystemMemory, Uname,
 };
 pub(crate) use status::put_cpu_list;
 
@@ -22,6 +22,9 @@ use crate::pseudo::{
 };
 use crate::types::FileType;
 use alloc::sync::Arc;
+
+/// `vm.max_map_count`: how many mappings an address space may have.
+pub const MAX_MAP_COUNT: usize = 1 << 20;
 
 /// `PROC_SUPER_MAGIC`
 const MAGIC: u64 = 0x9fa0;
@@ -73,6 +76,7 @@ static ROOT: Directory = Directory {
             put!(out, "self/net");
             Ok(())
         }),
+        text("cgroups", machine::cgroups),
         text("cmdline", machine::command_line),
         text("cpuinfo", machine::cpuinfo),
         text("filesystems", machine::filesystems),

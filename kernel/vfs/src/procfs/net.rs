@@ -1,6 +1,7 @@
 //! /proc/net and /proc/sys/net. The text of the first comes from the sockets, which lie above this crate.
 use super::source::NetFile;
-use crate::pseudo::{Directory, dir, fixed, put, text};
+use crate::Result;
+use crate::pseudo::{Context, Directory, Entry, Kind, Text, dir, fixed, put, text};
 
 macro_rules! files {
     ($($name:literal $file:ident)*) => {
@@ -66,7 +67,11 @@ static CORE: Directory = fixed(&[
 static IPV4: Directory = fixed(&[
     setting!("ip_default_ttl", 64),
     setting!("ip_forward", 0),
-    setting!("ip_local_port_range", "32768\t60999"),
+    Entry {
+        name: "ip_local_port_range",
+        mode: 0o644,
+        kind: Kind::Stored(local_port_range, set_local_port_range),
+    },
     setting!("ip_local_reserved_ports", ""),
     setting!("ip_nonlocal_bind", 0),
     setting!("ip_unprivileged_port_start", 1024),
@@ -88,6 +93,15 @@ static IPV4: Directory = fixed(&[
     setting!("tcp_window_scaling", 1),
     setting!("tcp_wmem", "4096\t16384\t4194304"),
 ]);
+
+fn local_port_range(context: &Context, out: &mut Text) -> Result<()> {
+    context.source.network(NetFile::LocalPortRange, &mut out.0);
+    Ok(())
+}
+
+fn set_local_port_range(context: &Context, text: &[u8]) -> Result<()> {
+    context.source.set_local_port_range(text)
+}
 
 static IPV6: Directory = fixed(&[
     setting!("bindv6only", 0),

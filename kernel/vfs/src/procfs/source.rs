@@ -94,6 +94,11 @@ pub trait ProcSource: Send + Sync {
     /// Appends the text of a file of /proc/net.
     fn network(&self, _file: NetFile, _out: &mut Vec<u8>) {}
 
+    /// A new text of /proc/sys/net/ipv4/ip_local_port_range. `EINVAL`
+    fn set_local_port_range(&self, _text: &[u8]) -> Result<()> {
+        Err(Errno::EINVAL)
+    }
+
     /// The network interfaces, `lo` first.
     fn interfaces(&self) -> Vec<NetInterface> {
         Vec::new()
@@ -114,6 +119,8 @@ pub enum NetFile {
     Icmp6,
     IfInet6,
     Ipv6Route,
+    /// /proc/sys/net/ipv4/ip_local_port_range
+    LocalPortRange,
     Netlink,
     Netstat,
     Packet,
@@ -176,8 +183,38 @@ pub struct MapEntry<'a> {
     pub ino: u64,
     /// A path, `[heap]`, `[stack]`, `[vdso]` or nothing.
     pub name: &'a [u8],
-    /// Bytes of it in memory.
-    pub resident: u64,
+    pub resident: Residence,
+    /// By mlock(2).
+    pub locked: bool,
+}
+
+/// What of a mapping is in memory, in bytes.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Residence {
+    /// Of the process alone: anonymous memory, and its copies of what a file has.
+    pub anonymous: u64,
+    /// Pages of files in private mappings, as they lie in the image or in a file system.
+    pub file: u64,
+    /// Of shared mappings.
+    pub shared: u64,
+    /// Of all these, what is mapped by huge pages.
+    pub huge: u64,
+}
+
+impl Residence {
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.anonymous + self.file + self.shared
+    }
+}
+
+impl core::ops::AddAssign for Residence {
+    fn add_assign(&mut self, other: Self) {
+        self.anonymous += other.anonymous;
+        self.file += other.file;
+        self.shared += other.shared;
+        self.huge += other.huge;
+    }
 }
 
 /// What a process uses, in bytes.
@@ -230,6 +267,8 @@ pub struct ProcessInfo {
     pub major_faults: u64,
     pub signals_pending: u64,
     pub signals_shared_pending: u64,
+    /// How many wait, real-time ones each by itself.
+    pub signals_queued: u64,
     pub signals_blocked: u64,
     pub signals_ignored: u64,
     pub signals_caught: u64,

@@ -6,6 +6,8 @@ use crate::Result;
 use crate::pseudo::{Context, Text, put};
 
 const PAGE: u64 = 4096;
+/// `RLIMIT_SIGPENDING`
+const SIGPENDING: usize = 11;
 
 pub(super) fn stat(context: &Context, out: &mut Text) -> Result<()> {
     let p = info(context)?;
@@ -143,7 +145,11 @@ pub(super) fn status(context: &Context, out: &mut Text) -> Result<()> {
         p.sid
     );
     memory_lines(&p.memory, out);
-    signal_lines(&p, out);
+    let queue_limit = context
+        .source
+        .limits(context.pid)
+        .map_or(0, |limits| limits[SIGPENDING].soft);
+    signal_lines(&p, queue_limit, out);
     let all_cpus = u64::MAX
         .checked_shr(64_u32.saturating_sub(context.source.cpu_count()))
         .unwrap_or(1);
@@ -176,11 +182,12 @@ fn memory_lines(m: &MemoryUse, out: &mut Text) {
     put!(out, "CoreDumping:\t0\nTHP_enabled:\t1\n");
 }
 
-fn signal_lines(p: &ProcessInfo, out: &mut Text) {
+fn signal_lines(p: &ProcessInfo, queue_limit: u64, out: &mut Text) {
     put!(
         out,
-        "Threads:\t{}\nSigQ:\t0/7823\nSigPnd:\t{:016x}\nShdPnd:\t{:016x}\n",
+        "Threads:\t{}\nSigQ:\t{}/{queue_limit}\nSigPnd:\t{:016x}\nShdPnd:\t{:016x}\n",
         p.threads,
+        p.signals_queued,
         p.signals_pending,
         p.signals_shared_pending
     );

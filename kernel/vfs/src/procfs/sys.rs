@@ -1,5 +1,7 @@
 //! /proc/sys: settings. They are what this kernel does, not switches, except for the host name.
 use crate::Result;
+use crate::inotify;
+use crate::mqueue;
 use crate::pseudo::{Context, Directory, Entry, Kind, Text, dir, fixed, put, text};
 
 /// A setting that never changes.
@@ -63,7 +65,10 @@ static RANDOM: Directory = fixed(&[
 ]);
 
 static VM: Directory = fixed(&[
-    setting!("max_map_count", 65530),
+    text("max_map_count", |_, out| {
+        put!(out, "{}\n", super::MAX_MAP_COUNT);
+        Ok(())
+    }),
     setting!("mmap_min_addr", 65536),
     setting!("nr_hugepages", 0),
     setting!("overcommit_memory", 1),
@@ -75,12 +80,41 @@ static FS: Directory = fixed(&[
     setting!("aio-max-nr", 65536),
     dir("epoll", &EPOLL),
     setting!("file-max", 1048576),
+    dir("inotify", &INOTIFY),
     setting!("lease-break-time", 45),
+    dir("mqueue", &MQUEUE),
     setting!("nr_open", 1048576),
     setting!("pipe-max-size", 1048576),
 ]);
 
 static EPOLL: Directory = fixed(&[setting!("max_user_watches", 1048576)]);
+
+static MQUEUE: Directory = fixed(&[
+    text("msg_default", |_, out| number(out, mqueue::MSG_DEFAULT)),
+    text("msg_max", |_, out| number(out, mqueue::MSG_MAX)),
+    text("msgsize_default", |_, out| {
+        number(out, mqueue::MSGSIZE_DEFAULT)
+    }),
+    text("msgsize_max", |_, out| number(out, mqueue::MSGSIZE_MAX)),
+    text("queues_max", |_, out| number(out, mqueue::QUEUES_MAX)),
+]);
+
+static INOTIFY: Directory = fixed(&[
+    text("max_queued_events", |_, out| {
+        number(out, inotify::MAX_QUEUED_EVENTS)
+    }),
+    text("max_user_instances", |_, out| {
+        number(out, inotify::MAX_USER_INSTANCES)
+    }),
+    text("max_user_watches", |_, out| {
+        number(out, inotify::MAX_USER_WATCHES)
+    }),
+]);
+
+fn number(out: &mut Text, value: impl core::fmt::Display) -> Result<()> {
+    put!(out, "{value}\n");
+    Ok(())
+}
 
 fn line(out: &mut Text, value: &str) -> Result<()> {
     put!(out, "{value}\n");

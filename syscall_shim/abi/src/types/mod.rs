@@ -23,9 +23,11 @@ macro_rules! abi_struct {
     };
 }
 
+mod aio;
 mod dirent;
 mod events;
 mod fs;
+mod ipc;
 mod process;
 mod signal;
 mod socket;
@@ -33,9 +35,11 @@ mod system;
 mod terminal;
 mod time;
 
+pub use aio::*;
 pub use dirent::*;
 pub use events::*;
 pub use fs::*;
+pub use ipc::*;
 pub use process::*;
 pub use signal::*;
 pub use socket::*;

@@ -9,9 +9,6 @@ pub fn pipe<K: Kernel>(k: &K, fds: UserPtr<[i32; 2]>) -> SysResult {
 
 /// pipe2(2)
 pub fn pipe2<K: Kernel>(k: &K, fds: UserPtr<[i32; 2]>, flags: u32) -> SysResult {
-    if flags & OpenFlags::O_DIRECT.bits() != 0 {
-        k.unsupported_part("pipe2: O_DIRECT");
-    }
     let (reader, writer) = vfs::pipe(flags)?;
     let cloexec = flags & OpenFlags::O_CLOEXEC.bits() != 0;
     let table = k.files();

@@ -57,7 +57,7 @@ pub(super) fn with_path<K: Kernel, R>(
 }
 
 /// Finds the object that a path names and runs `act` on it.
-pub(super) fn with_place<K: Kernel, R>(
+pub(crate) fn with_place<K: Kernel, R>(
     k: &K,
     dirfd: Fd,
     pathname: Path,

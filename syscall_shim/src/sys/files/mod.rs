@@ -46,7 +46,7 @@ pub use rename::{rename, renameat, renameat2};
 pub use rw::{pread64, pwrite64, read, write};
 pub use seek::lseek;
 pub use size::{fallocate, ftruncate, truncate};
-pub use splice::splice;
+pub use splice::{splice, tee, vmsplice};
 pub use stat::{fstat, lstat, newfstatat, stat};
 pub use statfs::{fstatfs, statfs};
 pub use statx::statx;
@@ -58,7 +58,9 @@ pub use xattr::{
     lremovexattr, lsetxattr, removexattr, setxattr,
 };
 
-pub(crate) use transfer::broken_pipe;
+pub(crate) use at::with_place;
+pub(crate) use sync::sync_file;
+pub(crate) use transfer::{blocking, broken_pipe, limit_size, write_from};
 
 /// `AT_FDCWD`: paths start from the working directory.
 pub(crate) const AT_FDCWD: i32 = linux_abi::raw::general::AT_FDCWD;

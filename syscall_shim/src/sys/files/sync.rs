@@ -18,9 +18,14 @@ fn check_syncable(file: &File) -> Result<(), Errno> {
 /// fsync(2)
 pub fn fsync<K: Kernel>(k: &K, fd: Fd) -> SysResult {
     let file = k.files().get(fd)?;
-    check_syncable(&file)?;
+    sync_file(k, &file).map(|()| 0)
+}
+
+/// The same for an open file.
+pub(crate) fn sync_file<K: Kernel>(k: &K, file: &File) -> Result<(), Errno> {
+    check_syncable(file)?;
     k.sync();
-    Ok(0)
+    Ok(())
 }
 
 /// fdatasync(2)

@@ -39,7 +39,7 @@ pub(super) fn read_into<K: Kernel>(k: &K, file: &File, buffers: &IoBuffers) -> S
 
 /// write(2) from checked buffers. Streams take all of it, unless they do not block or a signal comes between.
 #[inline]
-pub(super) fn write_from<K: Kernel>(k: &K, file: &File, buffers: &IoBuffers) -> SysResult {
+pub(crate) fn write_from<K: Kernel>(k: &K, file: &File, buffers: &IoBuffers) -> SysResult {
     if let Some(socket) = file.ops_as::<Socket>() {
         return sockets::write(k, file, socket, buffers);
     }
@@ -98,7 +98,7 @@ pub(crate) fn broken_pipe<K: Kernel>(k: &K) -> Errno {
 
 /// `RLIMIT_FSIZE`: cuts a write that starts at `position` (none: at the file's own). At the limit: SIGXFSZ and EFBIG.
 #[inline]
-pub(super) fn limit_size<K: Kernel>(
+pub(crate) fn limit_size<K: Kernel>(
     k: &K,
     file: &File,
     buffers: &mut IoBuffers,

@@ -15,6 +15,11 @@ pub fn madvise<K: Kernel>(k: &K, addr: u64, len: u64, advice: u32) -> SysResult 
             k.unsupported_part("madvise: MADV_COLLAPSE");
             return Err(Errno::EINVAL);
         }
+        // Whoever asks for guard pages relies on them; before Linux 6.13 nobody got any.
+        Advice::GuardInstall | Advice::GuardRemove => {
+            k.unsupported_part("madvise: MADV_GUARD_INSTALL, MADV_GUARD_REMOVE");
+            return Err(Errno::EINVAL);
+        }
         _ => {}
     }
     let len = range(addr, len, Errno::EINVAL)?;

@@ -10,6 +10,7 @@ use core::sync::atomic::Ordering::Relaxed;
 use linux_abi::raw::net::AF_UNIX;
 use linux_abi::{Errno, FdFlags, MsgFlags, SysResult};
 use net::Socket;
+use vfs::File;
 
 /// accept(2)
 pub fn accept<K: Kernel>(k: &K, fd: Fd, addr: UserPtr<u8>, addrlen: UserPtr<i32>) -> SysResult {
@@ -25,16 +26,26 @@ pub fn accept4<K: Kernel>(
     flags: u32,
 ) -> SysResult {
     let file = open_file(k, fd)?;
+    accept_on(k, &file, (addr, addrlen), flags, MsgFlags::empty())
+}
+
+/// The same for an open file; with `MSG_DONTWAIT` it does not wait.
+pub(crate) fn accept_on<K: Kernel>(
+    k: &K,
+    file: &File,
+    (addr, addrlen): (UserPtr<u8>, UserPtr<i32>),
+    flags: u32,
+    how: MsgFlags,
+) -> SysResult {
     let flags = FdFlags::from_bits(flags).ok_or(Errno::EINVAL)?;
-    let listener = socket_of(&file)?;
+    let listener = socket_of(file)?;
     let ops = listener.ops();
     let attempt = || {
         // A connection that is taken could not be given back: first a descriptor must be free.
         k.files().check_room()?;
         ops.accept()
     };
-    let accepted =
-        Patience::receiving(&file, listener, MsgFlags::empty()).run(k, ops.wait_list(), attempt)?;
+    let accepted = Patience::receiving(file, listener, how).run(k, ops.wait_list(), attempt)?;
     let socket = Socket::new(accepted.socket);
     if ops.family() != AF_UNIX {
         inherit(&listener.receive_timeout, &socket.receive_timeout);

@@ -2,7 +2,7 @@
 use crate::kernel::Kernel;
 use crate::user::UserPtr;
 use linux_abi::Errno;
-use linux_abi::raw::net::{AF_INET, AF_INET6, AF_NETLINK, AF_UNIX};
+use linux_abi::raw::net::{AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, AF_UNIX};
 use net::{Address, RawAddress, Socket, SocketType};
 
 /// What a program gave as an address.
@@ -33,7 +33,7 @@ impl GivenAddress {
         };
         match socket.ops().family() {
             // These say so about every family that is not theirs.
-            AF_UNIX | AF_NETLINK => Err(Errno::EINVAL),
+            AF_UNIX | AF_NETLINK | AF_PACKET => Err(Errno::EINVAL),
             _ => Err(errno),
         }
     }

@@ -1,7 +1,7 @@
 use super::address::GivenAddress;
 use crate::kernel::Kernel;
 use crate::user::{IoBuffers, UserPtr};
-use linux_abi::{Errno, IOV_MAX, Msghdr};
+use linux_abi::{Errno, IOV_MAX, MsgFlags, Msghdr};
 use net::RawAddress;
 
 /// Which of sendmsg(2) and recvmsg(2) reads the header.
@@ -71,5 +71,14 @@ impl Fields {
             controllen: UserPtr::new(at(core::mem::offset_of!(Msghdr, controllen))),
             flags: UserPtr::new(at(core::mem::offset_of!(Msghdr, flags))),
         }
+    }
+}
+
+/// Messages of 32-bit programs, of which there are none.
+pub(super) fn refuse_compat(flags: MsgFlags) -> Result<(), Errno> {
+    if flags.contains(MsgFlags::MSG_CMSG_COMPAT) {
+        Err(Errno::EINVAL)
+    } else {
+        Ok(())
     }
 }

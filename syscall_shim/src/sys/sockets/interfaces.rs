@@ -14,5 +14,5 @@ pub(crate) fn interface_ioctl<K: Kernel>(
     if !is_interface_ioctl(command) || file.ops_as::<Socket>().is_none() {
         return None;
     }
-    Some(k.network().ioctl(command, argument, k, &Caller(k)))
+    Some(k.interface_ioctl(command, argument, &Caller(k)))
 }

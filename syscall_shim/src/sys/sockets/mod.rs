@@ -25,9 +25,12 @@ pub use options::{getsockopt, setsockopt};
 pub use receive::{recvfrom, recvmsg};
 pub use send::{sendmsg, sendto};
 
+pub(crate) use accept::accept_on;
+pub(crate) use connect::{begin_connect, connected};
 pub(crate) use interfaces::interface_ioctl;
 pub(crate) use patience::Patience;
-pub(crate) use send::{Envelope, send_from, write};
+pub(crate) use receive::{receive_buffers, recvmsg_on};
+pub(crate) use send::{Envelope, send_buffers, send_from, sendmsg_on, write};
 
 #[cfg(test)]
 pub(crate) use tests::double;

@@ -7,8 +7,8 @@ use alloc::vec::Vec;
 use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::Relaxed;
 use linux_abi::raw::net::{
-    SO_BINDTODEVICE, SO_DOMAIN, SO_PEERGROUPS, SO_PROTOCOL, SO_RCVTIMEO_NEW, SO_RCVTIMEO_OLD,
-    SO_SNDTIMEO_NEW, SO_SNDTIMEO_OLD, SO_TYPE, SOL_SOCKET,
+    SO_ATTACH_FILTER, SO_BINDTODEVICE, SO_DOMAIN, SO_PEERGROUPS, SO_PROTOCOL, SO_RCVTIMEO_NEW,
+    SO_RCVTIMEO_OLD, SO_SNDTIMEO_NEW, SO_SNDTIMEO_OLD, SO_TYPE, SOL_SOCKET,
 };
 use linux_abi::zerocopy::{FromBytes, IntoBytes};
 use linux_abi::{Errno, SysResult, Timeval};
@@ -16,6 +16,9 @@ use net::Socket;
 
 /// Longer values than any option here has are cut to this.
 const LONGEST: usize = 1024;
+/// `BPF_MAXINSNS`, and the size of each.
+const FILTER_MOST: u16 = 4096;
+const INSTRUCTION: usize = 8;
 /// How long getsockopt(2) waits for an answer from outside the guest.
 const ANSWER_NS: u64 = 1_000_000_000;
 
@@ -48,9 +51,27 @@ pub fn setsockopt<K: Kernel>(
     value.read_slice(k, bytes)?;
     match timeout(socket, name).filter(|_| level == SOL_SOCKET) {
         Some(timeout) => set_timeout(timeout, bytes)?,
+        None if (level, name) == (SOL_SOCKET, SO_ATTACH_FILTER) => {
+            let program = filter_program(k, bytes)?;
+            socket.ops().set_option(level, name, &program, &Caller(k))?;
+        }
         None => socket.ops().set_option(level, name, bytes, &Caller(k))?,
     }
     Ok(0)
+}
+
+/// The instructions that a `struct sock_fprog` points to: their number, and from byte 8 on their address.
+fn filter_program<K: Kernel>(k: &K, value: &[u8]) -> Result<Vec<u8>, Errno> {
+    let count = value.first_chunk().ok_or(Errno::EINVAL)?;
+    let place = value.get(8..).and_then(<[u8]>::first_chunk);
+    let place = u64::from_ne_bytes(*place.ok_or(Errno::EINVAL)?);
+    let count = u16::from_ne_bytes(*count);
+    if count == 0 || count > FILTER_MOST || place == 0 {
+        return Err(Errno::EINVAL);
+    }
+    let mut program = alloc::vec![0; usize::from(count) * INSTRUCTION];
+    UserPtr::<u8>::new(place).read_slice(k, &mut program)?;
+    Ok(program)
 }
 
 fn set_timeout(timeout: &AtomicU64, value: &[u8]) -> Result<(), Errno> {

@@ -1,7 +1,7 @@
 use super::lookup::socket_of;
 use crate::kernel::Kernel;
 use linux_abi::{Errno, MsgFlags};
-use net::Socket;
+use net::{Socket, SocketOps};
 use vfs::{File, WaitList};
 
 /// How long a call waits: not at all (`O_NONBLOCK`, `MSG_DONTWAIT`), until its timeout (`SO_RCVTIMEO`, `SO_SNDTIMEO`),
@@ -59,6 +59,22 @@ impl Patience {
     ) -> Result<R, Errno> {
         match attempt() {
             Err(Errno::EAGAIN) if self.blocks => self.wait(k, list, &mut attempt),
+            answer => answer,
+        }
+    }
+
+    /// The same for connect(2) and what sends, whose EAGAIN need not be about room: then there is nothing to wait for.
+    #[inline]
+    pub(super) fn run_sender<K: Kernel, R>(
+        &mut self,
+        k: &K,
+        ops: &dyn SocketOps,
+        mut attempt: impl FnMut() -> Result<R, Errno>,
+    ) -> Result<R, Errno> {
+        match attempt() {
+            Err(Errno::EAGAIN) if self.blocks && ops.awaits_room() => {
+                self.wait(k, ops.wait_list(), &mut attempt)
+            }
             answer => answer,
         }
     }

@@ -1,6 +1,6 @@
 use super::address::write_address;
 use super::control::ControlWriter;
-use super::header::{Direction, Fields, Header};
+use super::header::{Direction, Fields, Header, refuse_compat};
 use super::lookup::{open_file, socket_of};
 use super::patience::Patience;
 use crate::Fd;
@@ -118,12 +118,31 @@ pub fn recvfrom<K: Kernel>(
 /// recvmsg(2)
 pub fn recvmsg<K: Kernel>(k: &K, fd: Fd, msg: UserPtr<Msghdr>, flags: u32) -> SysResult {
     let flags = MsgFlags::from_bits_retain(flags);
-    if flags.contains(MsgFlags::MSG_CMSG_COMPAT) {
-        return Err(Errno::EINVAL);
-    }
+    refuse_compat(flags)?;
     let file = open_file(k, fd)?;
-    let socket = socket_of(&file)?;
-    receive_message(k, (&file, socket), msg, flags).map(|(count, _)| count)
+    recvmsg_on(k, &file, msg, flags)
+}
+
+/// The same for an open file.
+pub(crate) fn recvmsg_on<K: Kernel>(
+    k: &K,
+    file: &File,
+    msg: UserPtr<Msghdr>,
+    flags: MsgFlags,
+) -> SysResult {
+    refuse_compat(flags)?;
+    receive_message(k, (file, socket_of(file)?), msg, flags).map(|(count, _)| count)
+}
+
+/// recv(2) of an open file.
+pub(crate) fn receive_buffers<K: Kernel>(
+    k: &K,
+    file: &File,
+    buffers: &IoBuffers,
+    flags: MsgFlags,
+) -> SysResult {
+    let received = receive(k, (file, socket_of(file)?), buffers, flags)?;
+    Ok(length(&received, flags))
 }
 
 /// Receives into what a `struct msghdr` describes: the call's answer and `msg_flags`.

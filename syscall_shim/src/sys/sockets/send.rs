@@ -1,7 +1,7 @@
 use super::address::GivenAddress;
 use super::control;
 use super::env::Caller;
-use super::header::{Direction, Header};
+use super::header::{Direction, Header, refuse_compat};
 use super::lookup::{open_file, socket_of};
 use super::patience::Patience;
 use crate::Fd;
@@ -50,7 +50,7 @@ pub(crate) fn send_from<K: Kernel, S: Source>(
             }
             answer
         };
-        match patience.run(k, ops.wait_list(), attempt) {
+        match patience.run_sender(k, ops, attempt) {
             Ok(count) => done += count,
             Err(Errno::EPIPE) if done == 0 => return Err(broken(k, socket, flags)),
             Err(errno) => return if done > 0 { Ok(done) } else { Err(errno) },
@@ -147,12 +147,36 @@ pub fn sendto<K: Kernel>(
 /// sendmsg(2)
 pub fn sendmsg<K: Kernel>(k: &K, fd: Fd, msg: UserPtr<Msghdr>, flags: u32) -> SysResult {
     let flags = MsgFlags::from_bits_retain(flags);
-    if flags.contains(MsgFlags::MSG_CMSG_COMPAT) {
-        return Err(Errno::EINVAL);
-    }
+    refuse_compat(flags)?;
     let file = open_file(k, fd)?;
-    let socket = socket_of(&file)?;
-    send_message(k, (&file, socket), msg, flags).map(|sent| sent.count)
+    sendmsg_on(k, &file, msg, flags)
+}
+
+/// The same for an open file.
+pub(crate) fn sendmsg_on<K: Kernel>(
+    k: &K,
+    file: &File,
+    msg: UserPtr<Msghdr>,
+    flags: MsgFlags,
+) -> SysResult {
+    refuse_compat(flags)?;
+    send_message(k, (file, socket_of(file)?), msg, flags).map(|sent| sent.count)
+}
+
+/// send(2) to an open file.
+pub(crate) fn send_buffers<K: Kernel>(
+    k: &K,
+    file: &File,
+    buffers: &IoBuffers,
+    flags: MsgFlags,
+) -> SysResult {
+    let socket = socket_of(file)?;
+    let flags = flags_for(k, socket, flags)?;
+    let envelope = Envelope {
+        flags,
+        ..Envelope::default()
+    };
+    send(k, (file, socket), buffers, envelope)
 }
 
 /// What came of one message.

@@ -7,6 +7,7 @@ use crate::inet::ip::Family;
 use crate::inet::own::LOOPBACK_INDEX;
 use crate::inet::{IPPROTO_ICMP, IPPROTO_ICMPV6};
 use crate::network::Network;
+use crate::packet::made_up;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
@@ -146,10 +147,21 @@ impl Network {
         if !is_request && kind == reply(v6) {
             self.to_echo_socket(&message);
         }
+        self.show_icmp(&message);
         self.to_raw_sockets(message);
         if let Some(answer) = answer {
+            self.show_icmp(&answer);
             self.to_echo_socket(&answer);
             self.to_raw_sockets(answer);
+        }
+    }
+
+    /// Those who watch `lo` see it.
+    fn show_icmp(&self, message: &Datagram) {
+        if self.observers.is_watched() {
+            let (from, to) = (message.from.ip(), message.to);
+            let frame = made_up::icmp(from, to, message.hop_limit, &message.bytes);
+            self.observers.loopback(&frame);
         }
     }
 

@@ -196,6 +196,10 @@ impl SocketOps for DgramSocket {
         }
     }
 
+    fn awaits_room(&self) -> bool {
+        self.dgram.kind == Kind::Raw || self.dgram.state.lock().binding.is_some()
+    }
+
     fn protocol(&self) -> u32 {
         self.dgram.protocol()
     }

@@ -9,6 +9,7 @@ use crate::inet::ip::{Family, is_broadcast};
 use crate::inet::options::{Options, Slot};
 use crate::inet::own::LOOPBACK_INDEX;
 use crate::message::{Control, Outgoing};
+use crate::packet::made_up;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use linux_abi::Errno;
@@ -204,6 +205,11 @@ impl Dgram {
             counters.udp_sent.add(1);
             counters.loopback(length);
         }
+        let is_shown = !route.outside && self.network.observers.is_watched();
+        let frame = is_shown.then(|| made_up::udp(route.from, route.to, route.hop_limit, &bytes));
+        if let Some(frame) = &frame {
+            self.network.observers.loopback(frame);
+        }
         let datagram = route.datagram(bytes);
         let key = Key::Udp(route.to.port());
         let ip = route.to.ip();
@@ -213,6 +219,10 @@ impl Dgram {
             receiver.enqueue(datagram);
         } else {
             counters.udp_no_ports.add(1);
+            if let Some(frame) = &frame {
+                let refusal = made_up::port_unreachable(ip, route.from.ip(), frame);
+                self.network.observers.loopback(&refusal);
+            }
             self.report(Errno::ECONNREFUSED, route.to, ip, datagram.bytes);
         }
         Ok(length)

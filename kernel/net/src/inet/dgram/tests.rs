@@ -64,6 +64,35 @@ fn datagrams_inside() {
 }
 
 #[test]
+fn without_a_port_there_is_nothing_to_wait_for() {
+    let world = alone();
+    for bad in [
+        &b"40001 40000"[..],
+        b"1",
+        b"0 5",
+        b"1 2 3",
+        b"1 65536",
+        b"a b",
+        b"\xff",
+    ] {
+        let outcome = world.network.set_local_port_range(bad);
+        assert_eq!(outcome, Err(Errno::EINVAL), "{bad:?}");
+    }
+    world
+        .network
+        .set_local_port_range(b"40000\t40000\n")
+        .unwrap();
+    let last = bound(&world, "127.0.0.1:0");
+    assert_eq!(last.local(), "127.0.0.1:40000");
+    let client = world.socket(UDP4);
+    assert_eq!(client.send_to(b"x", "127.0.0.1:9"), Err(Errno::EAGAIN));
+    assert_eq!(client.connect("127.0.0.1:9"), Err(Errno::EAGAIN));
+    assert!(!client.ops().awaits_room() && last.ops().awaits_room());
+    drop(last);
+    assert_eq!(client.connect("127.0.0.1:9"), Ok(()));
+}
+
+#[test]
 fn connected_sockets_hear_their_peer_and_its_refusal() {
     let world = alone();
     let server = bound(&world, "127.0.0.1:5353");

@@ -5,7 +5,7 @@ use crate::Result;
 use crate::address::Address;
 use crate::inet::binding::{Binding, claim};
 use crate::inet::ip::{Family, destination, is_broadcast};
-use crate::inet::loopback::{LoopStream, TcpState};
+use crate::inet::loopback::{Lo, LoopStream, TcpState};
 use crate::inet::options::{Options, Slot};
 use crate::inet::own::LOOPBACK_INDEX;
 use crate::uplink::{ConnectRequest, Connection};
@@ -103,9 +103,11 @@ impl Tcp {
                 (Link::Up(stream), None)
             }
             _ => {
-                let counters = self.network.inet().counters.clone();
-                let (client, server) =
-                    LoopStream::pair(local, remote, self.events.clone(), counters);
+                let lo = Lo {
+                    counters: self.network.inet().counters.clone(),
+                    observers: self.network.observers.clone(),
+                };
+                let (client, server) = LoopStream::pair(local, remote, self.events.clone(), lo);
                 let link = Link::Loop(client.clone());
                 for option in streams {
                     link.set_option(option)?;
@@ -126,6 +128,7 @@ impl Tcp {
     fn knock(&self, client: &LoopStream, server: alloc::sync::Arc<LoopStream>) {
         use crate::uplink::Stream;
         let inet = self.network.inet();
+        client.show_attempt();
         let (from, to) = (client.local(), client.peer());
         let listener = inet.listeners.lock().find(from, to, LOOPBACK_INDEX);
         match listener {

@@ -91,3 +91,50 @@ fn splice_needs_a_pipe() {
         Err(Errno::EINVAL)
     );
 }
+
+fn pipe(k: &Mock, flags: u32) -> [u64; 2] {
+    let fds = k.alloc(8);
+    k.call("pipe2", [fds, u64::from(flags)]).unwrap();
+    k.load::<[u32; 2]>(fds).map(u64::from)
+}
+
+#[test]
+fn tee_leaves_what_it_copies() {
+    let k = Mock::new();
+    let [r, w] = pipe(&k, raw::O_NONBLOCK);
+    let [r2, w2] = pipe(&k, raw::O_NONBLOCK);
+    assert_eq!(k.call("tee", [r, w2, 10, 0]), Err(Errno::EAGAIN));
+    k.call("write", [w, k.bytes(b"abcdef"), 6]).unwrap();
+    assert_eq!(k.call("tee", [r, w2, 4, 0]), Ok(4));
+    assert_eq!(k.call("tee", [r, w2, 0, 0]), Ok(0));
+    assert_eq!(k.call("tee", [r, w, 4, 0]), Err(Errno::EINVAL));
+    assert_eq!(k.call("tee", [w, w2, 4, 0]), Err(Errno::EBADF));
+    let file = file_with(&k, "/a", "");
+    assert_eq!(k.call("tee", [r, file, 4, 0]), Err(Errno::EINVAL));
+    let buf = k.alloc(64);
+    assert_eq!(k.call("read", [r, buf, 64]), Ok(6));
+    assert_eq!(k.call("read", [r2, buf, 64]), Ok(4));
+    k.call("close", [w]).unwrap();
+    assert_eq!(k.call("tee", [r, w2, 4, 0]), Ok(0));
+}
+
+#[test]
+fn vmsplice_goes_both_ways() {
+    let k = Mock::new();
+    let [r, w] = pipe(&k, raw::O_NONBLOCK);
+    let iov = k.bytes(
+        &[k.bytes(b"one"), 3, k.bytes(b"two"), 3]
+            .map(u64::to_le_bytes)
+            .concat(),
+    );
+    assert_eq!(k.call("vmsplice", [w, iov, 2, 0]), Ok(6));
+    let buf = k.alloc(64);
+    let into = k.bytes(&[buf, 64].map(u64::to_le_bytes).concat());
+    assert_eq!(k.call("vmsplice", [r, into, 1, 0]), Ok(6));
+    assert_eq!(k.load_bytes(buf, 6), b"onetwo");
+    assert_eq!(k.call("vmsplice", [r, into, 1, 0]), Err(Errno::EAGAIN));
+    let file = file_with(&k, "/a", "");
+    assert_eq!(k.call("vmsplice", [file, iov, 2, 0]), Err(Errno::EBADF));
+    k.call("close", [r]).unwrap();
+    assert_eq!(k.call("vmsplice", [w, iov, 2, 0]), Err(Errno::EPIPE));
+}

@@ -4,10 +4,11 @@ use crate::user::UserPtr;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6};
+use linux_abi::raw::if_arp::PACKET_AUXDATA;
 use linux_abi::raw::net::{
     IP_PKTINFO, IP_RECVERR, IP_TOS, IP_TTL, IPV6_HOPLIMIT, IPV6_PKTINFO, IPV6_RECVERR, IPV6_TCLASS,
     SCM_CREDENTIALS, SCM_RIGHTS, SCM_TIMESTAMP, SCM_TIMESTAMPNS, SO_RXQ_OVFL, SOL_IP, SOL_IPV6,
-    SOL_SOCKET,
+    SOL_PACKET, SOL_SOCKET,
 };
 use linux_abi::zerocopy::IntoBytes;
 use linux_abi::{
@@ -67,6 +68,12 @@ impl<'a, K: Kernel> ControlWriter<'a, K> {
                 .as_bytes(),
             ),
             Control::Timestamp { nanoseconds, at } => self.put_time(nanoseconds, at),
+            Control::PacketAuxiliary {
+                status,
+                length,
+                kept,
+                network,
+            } => self.put_auxiliary([status, length, kept], network),
             Control::Dropped(count) => self.put_socket(SO_RXQ_OVFL, count.as_bytes()),
             Control::PacketInfo {
                 index,
@@ -115,6 +122,13 @@ impl<'a, K: Kernel> ControlWriter<'a, K> {
         } else {
             self.put_socket(SCM_TIMESTAMP, Timeval::from_ns(at).as_bytes());
         }
+    }
+
+    /// `struct tpacket_auxdata`, of a machine without VLANs; the link's header is at 0.
+    fn put_auxiliary(&mut self, numbers: [u32; 3], network: u16) {
+        let mut data = Vec::from(numbers.as_bytes());
+        data.extend_from_slice([0, network, 0, 0].as_bytes());
+        self.bytes(SOL_PACKET, PACKET_AUXDATA, &data);
     }
 
     fn put_packet_info(&mut self, index: u32, address: IpAddr, local: Ipv4Addr) {

@@ -1,10 +1,10 @@
 //! The files by which programs find names and name servers: resolv.conf(5) and hosts(5).
 
-use super::Config;
+use crate::boot::Config;
+use ::net::NetConfig;
 use alloc::string::String;
 use linux_abi::Errno;
 use linux_abi::raw::general::{O_CREAT, O_EXCL, O_WRONLY};
-use net::NetConfig;
 use vfs::{At, Credentials, FsContext, OpenHow, SliceSource};
 
 const RESOLV_CONF: &[u8] = b"/etc/resolv.conf";
@@ -28,7 +28,7 @@ pub fn write(context: &FsContext, config: &Config, net: Option<&NetConfig>) {
     }
     let addresses = net.map_or(&[][..], |net| &net.addresses);
     let host_name = String::from_utf8_lossy(&config.hostname);
-    let made = create(&at, HOSTS, &net::hosts(&host_name, addresses));
+    let made = create(&at, HOSTS, &::net::hosts(&host_name, addresses));
     if made != Err(Errno::EEXIST) {
         complain(HOSTS, made);
     }

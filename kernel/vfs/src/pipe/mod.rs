@@ -1,17 +1,23 @@
 //! Pipes and FIFOs, see pipe(7).
+mod store;
+
 use crate::Result;
 use crate::anon;
-use crate::bytes::ByteQueue;
 use crate::file::File;
-use crate::io::{Sink, Source, UserMemory};
+use crate::io::{Sink, SliceSink, SliceSource, Source, UserMemory};
 use crate::ops::FileOps;
 use crate::types::{FileType, poll};
 use crate::wait::WaitList;
 use alloc::sync::Arc;
+use alloc::vec;
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use linux_abi::Errno;
-use linux_abi::raw::general::{O_ACCMODE, O_CLOEXEC, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY};
+use linux_abi::raw::general::{
+    O_ACCMODE, O_CLOEXEC, O_DIRECT, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY,
+};
 use linux_abi::raw::ioctl::FIONREAD;
 use spin::Mutex;
+use store::Store;
 
 /// Writes up to this size are not mixed with others.
 pub(crate) const PIPE_BUF: usize = 4096;
@@ -20,7 +26,7 @@ const DEFAULT_CAPACITY: usize = 65536;
 const MAX_CAPACITY: usize = 1 << 20;
 
 struct State {
-    bytes: ByteQueue,
+    store: Store,
     readers: usize,
     writers: usize,
     /// How many times an end has been opened: who opens a FIFO waits for the other count to move.
@@ -44,14 +50,16 @@ pub struct PipeEnd {
     seen_readers: u64,
     /// open(2) of a FIFO waits for the other side, unless told not to.
     waits: bool,
+    /// What is written keeps its bounds (`O_DIRECT`).
+    packets: AtomicBool,
 }
 
 /// What stands for a pipe in /proc/pid/fd: counts as neither end.
 struct PipeNode(Arc<Pipe>);
 
-/// pipe2(2): the read end and the write end. `O_NONBLOCK` is honoured; packet mode (`O_DIRECT`) is `EINVAL`.
+/// pipe2(2): the read end and the write end. flags are `O_NONBLOCK` and `O_DIRECT` (packet mode).
 pub fn pipe(flags: u32) -> Result<(Arc<File>, Arc<File>)> {
-    if flags & !(O_NONBLOCK | O_CLOEXEC) != 0 {
+    if flags & !(O_NONBLOCK | O_CLOEXEC | O_DIRECT) != 0 {
         return Err(Errno::EINVAL);
     }
     let pipe = Pipe::new();
@@ -59,17 +67,18 @@ pub fn pipe(flags: u32) -> Result<(Arc<File>, Arc<File>)> {
     let place = anon::place_for(&node);
     let reader = pipe.end(true, false, false);
     let writer = pipe.end(false, true, false);
+    writer.packets.store(flags & O_DIRECT != 0, Relaxed);
     let status = flags & O_NONBLOCK;
     Ok((
         File::new(place.clone(), Some(reader), status | O_RDONLY),
-        File::new(place, Some(writer), status | O_WRONLY),
+        File::new(place, Some(writer), status | (flags & O_DIRECT) | O_WRONLY),
     ))
 }
 
 impl Pipe {
     pub(crate) fn new() -> Arc<Self> {
         let state = State {
-            bytes: ByteQueue::new(DEFAULT_CAPACITY),
+            store: Store::new(DEFAULT_CAPACITY),
             readers: 0,
             writers: 0,
             readers_ever: 0,
@@ -104,19 +113,22 @@ impl Pipe {
             seen_writers,
             seen_readers,
             waits,
+            packets: AtomicBool::new(false),
         })
     }
 
     /// Opens a FIFO; [`FileOps::is_open`] of the answer tells when open(2) may return.
     pub(crate) fn open_fifo(self: &Arc<Self>, flags: u32) -> Result<Arc<dyn FileOps>> {
         let nonblocking = flags & O_NONBLOCK != 0;
-        match flags & O_ACCMODE {
-            O_RDONLY => Ok(self.end(true, false, !nonblocking)),
-            O_WRONLY if nonblocking && self.state.lock().readers == 0 => Err(Errno::ENXIO),
-            O_WRONLY => Ok(self.end(false, true, !nonblocking)),
-            O_RDWR => Ok(self.end(true, true, false)),
-            _ => Err(Errno::EINVAL),
-        }
+        let end = match flags & O_ACCMODE {
+            O_RDONLY => self.end(true, false, !nonblocking),
+            O_WRONLY if nonblocking && self.state.lock().readers == 0 => return Err(Errno::ENXIO),
+            O_WRONLY => self.end(false, true, !nonblocking),
+            O_RDWR => self.end(true, true, false),
+            _ => return Err(Errno::EINVAL),
+        };
+        end.packets.store(flags & O_DIRECT != 0, Relaxed);
+        Ok(end)
     }
 }
 
@@ -124,13 +136,62 @@ impl PipeEnd {
     /// `F_GETPIPE_SZ`
     #[must_use]
     pub fn capacity(&self) -> usize {
-        self.pipe.state.lock().bytes.limit()
+        self.pipe.state.lock().store.capacity()
     }
 
     /// How many bytes can be read.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.pipe.state.lock().bytes.len()
+        self.pipe.state.lock().store.len()
+    }
+
+    /// How many bytes can be written.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        self.pipe.state.lock().store.room()
+    }
+
+    /// Whether both are ends of one pipe.
+    #[must_use]
+    pub fn same_pipe(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.pipe, &other.pipe)
+    }
+
+    /// tee(2) without the waiting: copies at most `len` bytes of what can be read here to `other`. 0 at the end of the
+    /// pipe; `EAGAIN` when there is nothing yet, or no room.
+    pub fn tee(&self, other: &Self, len: usize) -> Result<usize> {
+        let room = {
+            let target = other.pipe.state.lock();
+            if target.readers == 0 {
+                return Err(Errno::EPIPE);
+            }
+            target.store.room()
+        };
+        let mut copy;
+        {
+            let state = self.pipe.state.lock();
+            if state.store.is_empty() && state.writers == 0 {
+                return Ok(0);
+            }
+            copy = vec![0; len.min(room).min(state.store.len())];
+            state.store.peek(&mut SliceSink::new(&mut copy))?;
+        }
+        if copy.is_empty() {
+            return Err(Errno::EAGAIN);
+        }
+        let count = other
+            .pipe
+            .state
+            .lock()
+            .store
+            .put(&mut SliceSource::new(&copy), usize::MAX)?;
+        other.pipe.waiters.notify(poll::IN | poll::RDNORM);
+        // No room is left when another writer was quicker.
+        if count == 0 {
+            Err(Errno::EAGAIN)
+        } else {
+            Ok(count)
+        }
     }
 
     /// `F_SETPIPE_SZ`: answers the capacity that it became.
@@ -142,12 +203,7 @@ impl PipeEnd {
         if capacity > MAX_CAPACITY && !privileged {
             return Err(Errno::EPERM);
         }
-        let mut state = self.pipe.state.lock();
-        if capacity < state.bytes.len() {
-            return Err(Errno::EBUSY);
-        }
-        state.bytes.set_limit(capacity);
-        drop(state);
+        self.pipe.state.lock().store.set_capacity(capacity)?;
         self.pipe.waiters.notify(poll::OUT | poll::WRNORM);
         Ok(capacity)
     }
@@ -160,14 +216,14 @@ impl FileOps for PipeEnd {
         }
         let count = {
             let mut state = self.pipe.state.lock();
-            if state.bytes.is_empty() {
+            if state.store.is_empty() {
                 return if state.writers == 0 {
                     Ok(0)
                 } else {
                     Err(Errno::EAGAIN)
                 };
             }
-            state.bytes.take(sink, usize::MAX)?
+            state.store.take(sink)?
         };
         self.pipe.waiters.notify(poll::OUT | poll::WRNORM);
         Ok(count)
@@ -180,11 +236,20 @@ impl FileOps for PipeEnd {
             if state.readers == 0 {
                 return Err(Errno::EPIPE);
             }
-            let room = state.bytes.room();
+            let packets = self.packets.load(Relaxed);
+            let room = match state.store.room() {
+                // A packet takes a page, however small it is.
+                room if packets && room < PIPE_BUF => 0,
+                room => room,
+            };
             if (wanted <= PIPE_BUF && room < wanted) || (wanted > 0 && room == 0) {
                 return Err(Errno::EAGAIN);
             }
-            state.bytes.put(source, wanted)?
+            if packets {
+                state.store.put_packets(source)?
+            } else {
+                state.store.put(source, wanted)?
+            }
         };
         self.pipe.waiters.notify(poll::IN | poll::RDNORM);
         Ok(count)
@@ -194,7 +259,7 @@ impl FileOps for PipeEnd {
         let state = self.pipe.state.lock();
         let mut events = 0;
         if self.reads {
-            if !state.bytes.is_empty() {
+            if !state.store.is_empty() {
                 events |= poll::IN | poll::RDNORM;
             }
             if state.writers == 0 && state.writers_ever != self.seen_writers {
@@ -202,7 +267,7 @@ impl FileOps for PipeEnd {
             }
         }
         if self.writes {
-            if state.bytes.room() >= PIPE_BUF {
+            if state.store.room() >= PIPE_BUF {
                 events |= poll::OUT | poll::WRNORM;
             }
             if state.readers == 0 {
@@ -240,6 +305,10 @@ impl FileOps for PipeEnd {
         Ok(0)
     }
 
+    fn set_flags(&self, flags: u32) {
+        self.packets.store(flags & O_DIRECT != 0, Relaxed);
+    }
+
     fn kind(&self) -> Option<FileType> {
         Some(FileType::Fifo)
     }
@@ -257,7 +326,7 @@ impl Drop for PipeEnd {
             state.writers -= usize::from(self.writes);
             if state.readers == 0 && state.writers == 0 {
                 // Nobody can read what is left; a FIFO starts empty when it is opened again.
-                state.bytes.clear();
+                state.store.clear();
             }
         }
         self.pipe

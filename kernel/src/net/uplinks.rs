@@ -1,18 +1,18 @@
-//! The machine's network.
+//! The ways out of the guest, each a part of its own: the monitor's sockets, and a network card.
+#![allow(unsafe_code)]
 
-use crate::boot::Config;
+use super::network;
 use crate::drivers::virtio::hostnet::{self, Hostnet};
 use crate::drivers::virtio::netcard;
 use crate::mm::frame;
 use crate::mm::layout::PAGE;
+use crate::parts::Uplink;
 use crate::{drivers, gate, percpu, time};
+use ::net::NetConfig;
 use ::net::forward::Forward;
 use ::net::stack::{Lease, Setup, Stack};
-use ::net::{NetConfig, NetMode, Network};
 use alloc::boxed::Box;
-use alloc::string::String;
 use alloc::sync::Arc;
-use spin::Once;
 
 /// What programs have not read yet may fill this part of the memory.
 const RECEIVED_PART: u64 = 8;
@@ -20,41 +20,41 @@ const RECEIVED_PART: u64 = 8;
 /// How long boot waits for DHCP, in ns.
 const LEASE_PATIENCE: u64 = 10 * time::SECOND;
 
-static NETWORK: Once<Arc<Network>> = Once::new();
+// SAFETY: the name is this static's alone; `parts::forward` reads it as what it is.
+#[unsafe(export_name = "compat.part.network.forward")]
+static FORWARD: Uplink = Uplink {
+    init: init_forward,
+    exists: || hostnet::gsi().is_some(),
+    has_news: hostnet::has_news,
+    interrupt: hostnet::interrupt,
+    look: hostnet::look,
+    // The socket device's is not acknowledged: the line is an edge, nobody reads the status, and each access is an exit.
+    is_interrupted: |bits| hostnet::gsi().is_some_and(|gsi| bits & 1 << gsi != 0),
+    served_by_monitor: true,
+};
 
-/// The one network.
-pub fn network() -> &'static Arc<Network> {
-    NETWORK.call_once(|| Network::new(time::host()))
-}
+// SAFETY: the name is this static's alone; `parts::card` reads it as what it is.
+#[unsafe(export_name = "compat.part.network.card")]
+static CARD: Uplink = Uplink {
+    init: init_card,
+    exists: netcard::exists,
+    has_news: netcard::has_news,
+    interrupt: netcard::interrupt,
+    look: netcard::look,
+    is_interrupted: netcard::is_interrupted,
+    served_by_monitor: false,
+};
 
-/// Sets up the way out that the configuration names. The socket device is not touched: that waits for the first use. A card is, and
-/// with DHCP it is waited for.
-pub fn init(config: &Config) -> Option<NetConfig> {
-    let text = String::from_utf8_lossy(config.net.as_deref()?);
-    match NetConfig::parse(&text) {
-        Ok(mut net) => {
-            match net.mode {
-                NetMode::Forward => init_forward(net.clone()),
-                NetMode::Card => init_card(&mut net),
-            }
-            Some(net)
-        }
-        Err(why) => {
-            say!("the network's configuration is not understood: {}", why.0);
-            None
-        }
-    }
-}
-
-fn init_forward(config: NetConfig) {
+/// The device is not touched: that waits for the first use.
+fn init_forward(config: &mut NetConfig) {
     let (_, pages) = frame::counts();
     let heap = (pages * PAGE / RECEIVED_PART) as usize;
-    let forward = Arc::new(Forward::new(Box::new(Hostnet), config, heap));
+    let forward = Arc::new(Forward::new(Box::new(Hostnet), config.clone(), heap));
     hostnet::attach(forward.clone());
     network().set_uplink(forward);
 }
 
-/// Brings the card up. What DHCP gives goes into the configuration.
+/// Brings the card up, and waits for DHCP where that is wanted. What it gives goes into the configuration.
 fn init_card(config: &mut NetConfig) {
     let (card, line) = match netcard::find(config.mtu) {
         Ok(found) => found,

@@ -1,0 +1,1 @@
+"""The same program natively and in the guest: whose system calls go another way first. ARCHITECTURE.md, "Tracing"."""

@@ -1,0 +1,1 @@
+"""What an image's kernel holds: the choice of system calls, and the link that leaves out everything else."""

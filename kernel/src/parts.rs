@@ -1,0 +1,77 @@
+//! Parts of the kernel that an image may lack.
+//!
+//! A part is a static of functions, exported as `compat.part.NAME`. The rest of the kernel reaches it only through its
+//! slot, which the link fills or leaves empty. A part is linked where the function `compat.need.NAME` is: one that all
+//! system calls use which cannot do without the part. `NAME.OTHER` goes with `NAME`, unless the user leaves it out.
+//! `compat/select/` makes the slots; it finds the parts by their symbols.
+#![allow(unsafe_code)]
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use linux_abi::SysResult;
+use net::{Env, NetConfig};
+use vfs::{FsContext, NetFile, NetInterface, UserMemory};
+
+use crate::boot::Config;
+
+/// Sockets, and what they need of the machine.
+pub struct Network {
+    pub init: fn(&Config, &FsContext),
+    pub devices: Devices,
+    pub show: fn(NetFile, &mut Vec<u8>),
+    pub interfaces: fn() -> Vec<NetInterface>,
+    pub ioctl: fn(u32, u64, &dyn UserMemory, &dyn Env) -> SysResult,
+    pub stats: fn() -> String,
+}
+
+/// What `drivers::network` asks.
+pub struct Devices {
+    pub poll: fn() -> bool,
+    pub handle_interrupts: fn(u32),
+    pub rests_at_the_monitor: fn() -> bool,
+    pub spin_time: fn() -> u64,
+    pub spun_with_success: fn(),
+    pub before_halt: fn() -> bool,
+    pub after_halt: fn(u64),
+}
+
+/// A way out of the guest, with its device.
+pub struct Uplink {
+    /// Sets it up; what is learnt goes into the configuration.
+    pub init: fn(&mut NetConfig),
+    pub exists: fn() -> bool,
+    pub has_news: fn() -> bool,
+    /// Whether the device is to interrupt.
+    pub interrupt: fn(bool),
+    /// Hands on what has come, if anything.
+    pub look: fn() -> bool,
+    pub is_interrupted: fn(u32) -> bool,
+    /// An idle CPU may leave itself to the monitor.
+    pub served_by_monitor: bool,
+}
+
+macro_rules! slot {
+    ($(#[$doc:meta])* $name:ident: $part:ty, $symbol:literal) => {
+        $(#[$doc])*
+        pub fn $name() -> Option<&'static $part> {
+            #[allow(improper_ctypes, reason = "both sides are compiled together")]
+            unsafe extern "C" {
+                #[link_name = $symbol]
+                static SLOT: Option<&'static $part>;
+            }
+            // SAFETY: the link stores the address of the static `compat.part` of the same name, which has this type, or
+            // zero; nothing writes there.
+            unsafe { SLOT }
+        }
+    };
+}
+
+slot!(network: Network, "compat.slot.network");
+slot!(
+    /// The monitor's sockets.
+    forward: Uplink, "compat.slot.network.forward"
+);
+slot!(
+    /// A network card.
+    card: Uplink, "compat.slot.network.card"
+);

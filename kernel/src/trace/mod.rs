@@ -1,0 +1,161 @@
+//! Tracing of system calls for `compat trace`. While it is off nothing of this runs: the entry code calls
+//! [`SYSCALL_HANDLER`], which then is the plain handler. See `boot_abi::trace` for the records.
+#![allow(unsafe_code)]
+
+mod capture;
+mod record;
+mod ring;
+
+use crate::percpu;
+use crate::task::entry::syscall_from_ring3;
+use crate::task::frame::Frame;
+use crate::time;
+use alloc::collections::BTreeSet;
+use boot_abi::trace::{self as abi, Settings};
+use capture::{after, before};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, Ordering};
+use linux_abi::{Siginfo, Signal};
+use record::Record;
+use spin::Mutex;
+use syscall_shim::Regs;
+
+/// What the entry code calls for a system call: `extern "C" fn(&mut Frame)`.
+#[unsafe(no_mangle)]
+static SYSCALL_HANDLER: AtomicPtr<()> = AtomicPtr::new(syscall_from_ring3 as *mut ());
+
+static SETTINGS: Mutex<Option<Settings>> = Mutex::new(None);
+/// Nothing has been told yet.
+static FRESH: AtomicBool = AtomicBool::new(false);
+/// The process whose end by a signal has been told.
+static KILLED: AtomicI32 = AtomicI32::new(0);
+/// The sites that have trapped and been described.
+static SITES: Mutex<BTreeSet<u64>> = Mutex::new(BTreeSet::new());
+
+/// A line of the control port: `off`, or what to trace. None: not understood.
+pub fn command(text: &str) -> Option<()> {
+    if text == "off" {
+        stop();
+        return Some(());
+    }
+    let settings = Settings::parse(text)?;
+    start(settings);
+    Some(())
+}
+
+fn start(settings: Settings) {
+    if !ring::open() {
+        say!("there is not enough memory to trace");
+        return;
+    }
+    *SETTINGS.lock() = Some(settings);
+    SITES.lock().clear();
+    FRESH.store(true, Ordering::Relaxed);
+    SYSCALL_HANDLER.store(traced_syscall as *mut (), Ordering::Release);
+}
+
+fn stop() {
+    SYSCALL_HANDLER.store(syscall_from_ring3 as *mut (), Ordering::Release);
+    *SETTINGS.lock() = None;
+}
+
+fn settings() -> Option<Settings> {
+    SETTINGS.lock().clone()
+}
+
+fn is_on() -> bool {
+    SETTINGS.lock().is_some()
+}
+
+/// Names the program, which may have run for long.
+fn started() {
+    let exe = percpu::current().process.exec.lock().exe.clone();
+    let path = exe.and_then(|place| crate::symbols::root_path(&place));
+    let mut record = Record::new(abi::STARTED, 0);
+    record.text(path.as_deref().unwrap_or("?"));
+    record.write();
+}
+
+/// A system call, told before and after.
+extern "C" fn traced_syscall(frame: &mut Frame) {
+    // A jump leaves it alone, so that what is found here is of an earlier call.
+    let trapped = percpu::take_trap_rip() == frame.rip;
+    let nr = frame.orig_rax;
+    let Some(settings) = settings().filter(|settings| settings.wants(nr)) else {
+        return syscall_from_ring3(frame);
+    };
+    if FRESH.swap(false, Ordering::Relaxed) {
+        started();
+    }
+    let regs = Regs::new([
+        frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9,
+    ]);
+    let site = crate::task::current_space().visible_pc(frame.rip);
+    if trapped && SITES.lock().insert(site) {
+        describe_site(site);
+    }
+    let mut record = Record::new(abi::ENTER, if trapped { abi::TRAPPED } else { 0 });
+    record.words(&[nr, site]);
+    record.words(&regs.args);
+    before(&mut record, nr, &regs, settings.string);
+    record.write();
+    let begin = time::monotonic();
+    syscall_from_ring3(frame);
+    let took = time::monotonic().saturating_sub(begin);
+    if !is_on() {
+        return;
+    }
+    let mut record = Record::new(abi::EXIT, 0);
+    record.words(&[nr, frame.rax, took]);
+    after(&mut record, nr, &regs, frame.rax as i64, settings.string);
+    record.write();
+}
+
+fn describe_site(return_address: u64) {
+    let at = return_address.wrapping_sub(2);
+    let text = crate::symbols::describe(crate::task::current_space(), at);
+    let mut record = Record::new(abi::SITE, 0);
+    record.words(&[return_address]);
+    record.text(&text);
+    record.write();
+}
+
+/// The running thread is about to see a signal: its handler, or what it does by default.
+pub fn signal(info: &Siginfo) {
+    if is_on() {
+        let mut record = Record::new(abi::SIGNAL, 0);
+        let code = info.code as u32;
+        record.words(&[
+            u64::from(info.signo as u32) | u64::from(info.errno as u32) << 32,
+            u64::from(code),
+        ]);
+        record.words(&info.fields);
+        record.write();
+    }
+}
+
+/// The running thread has ended by itself.
+pub fn thread_ended(status: u8) {
+    ended(0, u64::from(status) << 8);
+}
+
+/// The running thread's process has ended by itself.
+pub fn process_ended(status: u8) {
+    if KILLED.load(Ordering::Relaxed) == percpu::current().process.pid {
+        return;
+    }
+    ended(abi::WHOLE_PROCESS, u64::from(status) << 8);
+}
+
+/// A signal has ended the running thread's process.
+pub fn process_killed(signal: Signal) {
+    KILLED.store(percpu::current().process.pid, Ordering::Relaxed);
+    ended(abi::WHOLE_PROCESS, u64::from(signal.number()));
+}
+
+fn ended(flags: u8, wait_status: u64) {
+    if is_on() {
+        let mut record = Record::new(abi::ENDED, flags);
+        record.words(&[wait_status]);
+        record.write();
+    }
+}

@@ -1,0 +1,503 @@
+//! What the program can reach: functions, and the data whose pointers lead to more of them.
+
+use std::collections::VecDeque;
+
+use elf::abi;
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::flow::Flow;
+use crate::gates::Gates;
+use crate::link::{Definition, Program};
+use crate::module::{Function, Module};
+use crate::pointers::{Pointer, To};
+use crate::sweep::{Kind, Ref};
+use crate::uses;
+
+/// A function: its module and its number there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Id {
+    pub module: u32,
+    pub function: u32,
+}
+
+/// How a function was reached first, which is a shortest way.
+#[derive(Clone, Copy, Debug)]
+pub struct Reached {
+    pub from: Option<Id>,
+    /// By direct calls all the way.
+    pub certain: bool,
+}
+
+/// Where something was found: the function, and whether it runs for certain.
+#[derive(Clone, Copy)]
+struct From {
+    id: Option<Id>,
+    certain: bool,
+}
+
+pub struct Walk<'a> {
+    program: &'a Program,
+    pub reached: FxHashMap<Id, Reached>,
+    /// Functions whose address something takes, so that calls with any arguments are possible.
+    pub taken: FxHashSet<Id>,
+    certain: VecDeque<Id>,
+    rest: VecDeque<Id>,
+    /// Pieces of data that were looked at: module and number of the boundary where they begin.
+    pieces: FxHashSet<(u32, u32)>,
+    /// Modules that look functions up by name, and the names seen until the first does.
+    by_name: Vec<bool>,
+    names: Vec<Vec<(String, Option<Id>)>>,
+    roots: FxHashSet<Id>,
+    gates: Gates,
+    /// Calls of functions whose addresses were loaded from a pointer just before, by module and pointer.
+    pub register_calls: FxHashMap<(usize, u64), Vec<u64>>,
+    waiting: FxHashMap<usize, Vec<(Id, From)>>,
+}
+
+const MAX_NAME: u64 = 128;
+/// What looks a function up by its name. The C library and the dynamic linker have means of their own.
+const LOOKUPS: [&str; 2] = ["dlsym", "dlvsym"];
+const OWN_LOOKUP: [&str; 2] = ["libc.so.6", "ld-linux-x86-64.so.2"];
+
+impl<'a> Walk<'a> {
+    pub fn run(program: &'a Program) -> Self {
+        let mut walk = Walk {
+            program,
+            reached: FxHashMap::default(),
+            taken: FxHashSet::default(),
+            certain: VecDeque::new(),
+            rest: VecDeque::new(),
+            pieces: FxHashSet::default(),
+            by_name: program.modules.iter().map(has_own_lookup).collect(),
+            names: vec![Vec::new(); program.modules.len()],
+            roots: FxHashSet::default(),
+            gates: Gates::new(&program.modules),
+            register_calls: FxHashMap::default(),
+            waiting: FxHashMap::default(),
+        };
+        walk.start();
+        while let Some(id) = walk.certain.pop_front().or_else(|| walk.rest.pop_front()) {
+            walk.visit(id);
+        }
+        walk
+    }
+
+    /// Whether direct calls lead from the entry to the first of a chain of callers.
+    pub fn is_certain(&self, way: &[Id]) -> bool {
+        way.first()
+            .and_then(|id| self.reached.get(id))
+            .is_some_and(|r| r.certain)
+    }
+
+    pub fn function(&self, id: Id) -> Option<(&'a Module, &'a Function)> {
+        let module = self.program.modules.get(id.module as usize)?;
+        Some((module, module.functions.get(id.function as usize)?))
+    }
+
+    pub fn at(&self, module: usize, at: u64) -> Option<Id> {
+        let function = self.program.modules.get(module)?.function_at(at)?;
+        Some(Id {
+            module: module as u32,
+            function: function as u32,
+        })
+    }
+
+    fn start(&mut self) {
+        let entries = [Some(0), self.program.interpreter];
+        for module in entries.into_iter().flatten() {
+            if let Some(entry) = self.program.modules.get(module).map(|m| m.image.entry) {
+                self.roots.extend(self.at(module, entry));
+                self.code(
+                    module,
+                    entry,
+                    From {
+                        id: None,
+                        certain: true,
+                    },
+                );
+            }
+        }
+        for number in 0..self.program.modules.len() {
+            self.constructors(number);
+        }
+        for &number in &self.program.plugins {
+            let Some(module) = self.program.modules.get(number) else {
+                continue;
+            };
+            for symbol in module.symbols.iter().filter(|s| s.defined && !s.local) {
+                let from = From {
+                    id: None,
+                    certain: false,
+                };
+                let at = Definition {
+                    module: number,
+                    value: symbol.value,
+                    size: symbol.size,
+                    function: symbol.is_function(),
+                };
+                self.definition(at, from, true);
+            }
+        }
+    }
+
+    /// What the dynamic linker or the start-up code calls in each file, and all of Go's code: its linker has selected.
+    fn constructors(&mut self, number: usize) {
+        let Some(module) = self.program.modules.get(number) else {
+            return;
+        };
+        let from = From {
+            id: None,
+            certain: true,
+        };
+        for tag in [abi::DT_INIT, abi::DT_FINI] {
+            if let Some(at) = module.image.table(tag) {
+                self.code(number, at, from);
+            }
+        }
+        let arrays = [
+            (abi::DT_PREINIT_ARRAY, abi::DT_PREINIT_ARRAYSZ),
+            (abi::DT_INIT_ARRAY, abi::DT_INIT_ARRAYSZ),
+            (abi::DT_FINI_ARRAY, abi::DT_FINI_ARRAYSZ),
+        ];
+        for (table, size) in arrays {
+            if let Some(at) = module.image.table(table) {
+                let end = at.saturating_add(module.image.tag(size));
+                for pointer in module.pointers_in(at, end) {
+                    self.pointer(number, *pointer, from);
+                }
+            }
+        }
+        if module.go {
+            let rest = From {
+                id: None,
+                certain: false,
+            };
+            for function in module.functions.iter().filter(|f| f.listed) {
+                self.code(number, function.range.start, rest);
+            }
+        }
+    }
+
+    fn visit(&mut self, id: Id) {
+        let Some((module, function)) = self.function(id) else {
+            return;
+        };
+        if function.stubs {
+            return;
+        }
+        let certain = self.reached.get(&id).is_some_and(|r| r.certain);
+        let from = From {
+            id: Some(id),
+            certain,
+        };
+        for found in module.refs_of(function) {
+            if found.kind == Kind::Load && self.calls_loaded(id, module, function, *found, from) {
+                continue;
+            }
+            self.follow(id.module as usize, module, *found, from);
+        }
+    }
+
+    /// A function's address that is only loaded to be called at once is not taken.
+    fn calls_loaded(
+        &mut self,
+        id: Id,
+        module: &Module,
+        function: &Function,
+        found: Ref,
+        from: From,
+    ) -> bool {
+        let number = id.module as usize;
+        let slot = u64::from(found.target);
+        let imported = module
+            .pointers_in(slot, slot + 8)
+            .first()
+            .is_some_and(|p| match p.to {
+                To::Symbol(index, _) => {
+                    self.program.bind(number, index).is_some_and(|d| d.function)
+                }
+                _ => false,
+            });
+        if found.size != 8 || !imported {
+            return false;
+        }
+        let flow = Flow::decode(&module.image, function.range);
+        let Some(calls) = flow.and_then(|flow| uses::only_calls(&flow, u64::from(found.ip))) else {
+            return false;
+        };
+        if !calls.is_empty() {
+            self.slot(number, module, slot, from, false);
+            self.register_calls
+                .entry((number, slot))
+                .or_default()
+                .extend(calls);
+        }
+        true
+    }
+
+    fn follow(&mut self, number: usize, module: &Module, found: Ref, from: From) {
+        let target = u64::from(found.target);
+        // The entry hands `main` to the C library, and the dynamic linker's entry its own.
+        let root = from.id.is_some_and(|id| self.roots.contains(&id));
+        let guess = From {
+            certain: from.certain && root,
+            ..from
+        };
+        match found.kind {
+            Kind::Call | Kind::Jump | Kind::Fall => self.code(number, target, from),
+            Kind::SlotCall | Kind::SlotJump => self.slot(number, module, target, from, false),
+            Kind::Load => {
+                for pointer in module.pointers_in(target, target + u64::from(found.size)) {
+                    self.pointer(number, *pointer, guess);
+                }
+            }
+            Kind::Address => self.address(number, target, guess),
+            Kind::Syscall | Kind::Compat => {}
+        }
+    }
+
+    /// A direct branch to code.
+    fn code(&mut self, number: usize, at: u64, from: From) {
+        let Some(module) = self.program.modules.get(number) else {
+            return;
+        };
+        if let Some(&slot) = module.stubs.get(&(at as u32)) {
+            return self.slot(number, module, u64::from(slot), from, false);
+        }
+        if let Some(id) = self.at(number, at) {
+            self.reach(id, from);
+        }
+    }
+
+    fn slot(&mut self, number: usize, module: &Module, slot: u64, from: From, taken: bool) {
+        for pointer in module.pointers_in(slot, slot + 8) {
+            match pointer.to {
+                To::Symbol(index, _) => {
+                    self.note_lookup(number, self.program.symbol_name(number, index));
+                    if let Some(definition) = self.program.bind(number, index) {
+                        self.definition(definition, from, taken);
+                    }
+                }
+                To::Address(at) | To::Resolver(at) if !taken => self.code(number, at, from),
+                _ => self.pointer(number, *pointer, from),
+            }
+        }
+    }
+
+    /// A value in data leads to what it points at.
+    fn pointer(&mut self, number: usize, pointer: Pointer, from: From) {
+        match pointer.to {
+            To::Address(at) => self.address(number, at, from),
+            To::Resolver(at) => self.code(number, at, from),
+            To::Symbol(index, add) => {
+                self.note_lookup(number, self.program.symbol_name(number, index));
+                if let Some(mut definition) = self.program.bind(number, index) {
+                    if !definition.function {
+                        definition.value = definition.value.wrapping_add(add as u64);
+                    }
+                    self.definition(definition, from, true);
+                }
+            }
+            To::Copy(index) => {
+                if let Some(definition) = self.program.copied(number, index) {
+                    self.definition(definition, from, true);
+                }
+            }
+        }
+    }
+
+    fn definition(&mut self, definition: Definition, from: From, taken: bool) {
+        let Definition {
+            module,
+            value,
+            size,
+            function,
+        } = definition;
+        if function
+            || self
+                .program
+                .modules
+                .get(module)
+                .is_some_and(|m| m.image.is_code(value))
+        {
+            if taken {
+                self.address(module, value, from)
+            } else {
+                self.code(module, value, from)
+            }
+        } else {
+            self.data(module, value, value.saturating_add(size.max(1)), from);
+        }
+    }
+
+    /// An address that something keeps.
+    fn address(&mut self, number: usize, at: u64, from: From) {
+        let Some(module) = self.program.modules.get(number) else {
+            return;
+        };
+        if module.image.is_code(at) {
+            if let Some(&slot) = module.stubs.get(&(at as u32)) {
+                return self.slot(number, module, u64::from(slot), from, true);
+            }
+            let Some(id) = self.at(number, at) else {
+                return;
+            };
+            self.taken.insert(id);
+            return self.reach(id, from);
+        }
+        self.name(number, module, at, from);
+        self.data(number, at, at + 1, from);
+    }
+
+    /// Looks at all pieces of data between two addresses, to the end of the last.
+    fn data(&mut self, number: usize, start: u64, end: u64, from: From) {
+        let Some(module) = self.program.modules.get(number) else {
+            return;
+        };
+        let end = module.object_end(start).unwrap_or(0).max(end);
+        let mut piece = module
+            .boundaries
+            .partition_point(|&b| u64::from(b) <= start)
+            .saturating_sub(1);
+        while let (Some(&first), Some(&next)) = (
+            module.boundaries.get(piece),
+            module.boundaries.get(piece + 1),
+        ) {
+            if u64::from(first) >= end {
+                break;
+            }
+            if self.pieces.insert((number as u32, piece as u32)) {
+                let inner = From {
+                    certain: false,
+                    ..from
+                };
+                for pointer in module.pointers_in(u64::from(first), u64::from(next)) {
+                    self.pointer(number, *pointer, inner);
+                }
+            }
+            piece += 1;
+        }
+    }
+
+    /// A string that is the name of an exported function may be looked up.
+    fn name(&mut self, number: usize, module: &Module, at: u64, from: From) {
+        let Some(name) = module
+            .image
+            .string(at, MAX_NAME)
+            .and_then(|s| std::str::from_utf8(s).ok())
+        else {
+            return;
+        };
+        if name.is_empty() || self.program.named(name).is_empty() {
+            return;
+        }
+        if self.by_name.get(number) == Some(&true) {
+            self.look_up(number, name, from.id);
+        } else if let Some(names) = self.names.get_mut(number) {
+            names.push((name.to_owned(), from.id));
+        }
+    }
+
+    fn note_lookup(&mut self, number: usize, name: &str) {
+        if !LOOKUPS.contains(&name) || self.by_name.get(number) != Some(&false) {
+            return;
+        }
+        if let Some(flag) = self.by_name.get_mut(number) {
+            *flag = true;
+        }
+        let waiting = self
+            .names
+            .get_mut(number)
+            .map(std::mem::take)
+            .unwrap_or_default();
+        for (name, from) in waiting {
+            self.look_up(number, &name, from);
+        }
+    }
+
+    /// What carries the name becomes reachable. With which arguments it is called is known no better than before, unless the
+    /// function that mentions the name looks it up itself.
+    fn look_up(&mut self, number: usize, name: &str, from: Option<Id>) {
+        let taken = from.is_some_and(|id| self.looks_up(id));
+        let own = self.program.modules.get(number).is_some_and(has_own_lookup);
+        for definition in self.program.named(name) {
+            // The C library and the dynamic linker look up what others define.
+            if !(own && definition.module == number) {
+                self.definition(
+                    definition,
+                    From {
+                        id: from,
+                        certain: false,
+                    },
+                    taken,
+                );
+            }
+        }
+    }
+
+    fn looks_up(&self, id: Id) -> bool {
+        let Some((module, function)) = self.function(id) else {
+            return false;
+        };
+        let name = |slot: u64| match module.pointers_in(slot, slot + 8).first()?.to {
+            To::Symbol(index, _) => Some(self.program.symbol_name(id.module as usize, index)),
+            _ => None,
+        };
+        module.refs_of(function).iter().any(|found| {
+            let slot = match found.kind {
+                Kind::SlotCall | Kind::SlotJump => Some(found.target),
+                Kind::Call | Kind::Jump => module.stubs.get(&found.target).copied(),
+                _ => None,
+            };
+            slot.and_then(|slot| name(u64::from(slot)))
+                .is_some_and(|name| LOOKUPS.contains(&name))
+        })
+    }
+
+    fn reach(&mut self, id: Id, from: From) {
+        if from.id == Some(id) {
+            return;
+        }
+        if let Some(known) = self.reached.get(&id)
+            && (known.certain || !from.certain)
+        {
+            return;
+        }
+        let key = (id.module, id.function);
+        if let Some(gate) = self.gates.closed(key)
+            && from.id.is_some_and(|caller| caller.module == id.module)
+        {
+            return self.waiting.entry(gate).or_default().push((id, from));
+        }
+        self.reached.insert(
+            id,
+            Reached {
+                from: from.id,
+                certain: from.certain,
+            },
+        );
+        if from.certain {
+            self.certain.push_back(id);
+        } else {
+            self.rest.push_back(id);
+        }
+        if let Some(gate) = self.gates.opens(key) {
+            for (id, from) in self.waiting.remove(&gate).unwrap_or_default() {
+                self.reach(
+                    id,
+                    From {
+                        certain: false,
+                        ..from
+                    },
+                );
+            }
+        }
+    }
+}
+
+fn has_own_lookup(module: &Module) -> bool {
+    module
+        .soname
+        .as_deref()
+        .is_some_and(|name| OWN_LOOKUP.contains(&name))
+}

@@ -1,0 +1,41 @@
+"""What happens at the end of the guest's memory."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+from tests.integration.harness import Command, Guest
+
+SOURCE = r"""
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static char block[1 << 20];
+
+int main(void) {
+    memset(block, 1, sizeof block);
+    int fd = open("/tmp/twenty", O_CREAT | O_RDWR, 0600);
+    for (int i = 0; i < 20; i++)
+        if (write(fd, block, sizeof block) != sizeof block) return 3;
+    char *p = mmap(0, 1ul << 30, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    memset(p, 1, 1ul << 30);
+    return 0;
+}
+"""
+
+
+def test_out_of_memory_says_who_holds_what(guest: Guest, tmp_path: Path) -> None:
+    program = tmp_path / "greedy"
+    subprocess.run(["gcc", "-x", "c", "-", "-o", program], input=SOURCE.encode(), check=True, timeout=60)
+    outcome = guest.run(Command([str(program)], memory="64M"))
+    text = outcome.stderr.decode()
+    assert outcome.status == 137, text
+    assert "out of memory: the program touched more than the" in text
+    files = re.search(r"files in memory \(/tmp and others\) (\d+) MiB", text)
+    assert files is not None and int(files[1]) in range(20, 23), text
+    largest = re.search(r"(\d+) MiB in the mapping at 0x[0-9a-f]+: anonymous", text)
+    assert largest is not None and int(largest[1]) > 25, text

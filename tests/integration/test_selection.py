@@ -1,0 +1,146 @@
+"""Images whose kernel holds only what the program needs."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from compat import native
+from compat.image import read_kernel
+from compat.profile import read_profile
+
+from tests.integration.harness import Command, Guest, Outcome, compat_command, require, run
+
+ROOT = Path(__file__).resolve().parents[2]
+HELLO = ROOT / "tools" / "bench" / "hello.c"
+# What a hello world of glibc does, statically linked; its own trace is not needed for that.
+TRACE = "".join(
+    f"{name}() = 0\n"
+    for name in "brk arch_prctl set_tid_address set_robust_list rseq prlimit64 readlinkat readlink getrandom mprotect "
+    "newfstatat fstat write exit_group".split()
+)
+# The part of the whole kernel that is loaded.
+LIMIT = 0.37
+
+PROBE = """
+#include <errno.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int main(void) {
+    for (int i = 0; i < 2; i++)
+        printf("getpid: %ld\\n", syscall(SYS_getpid) > 0 ? 0L : (long)errno);
+    printf("socket: %d\\n", socket(AF_INET, SOCK_STREAM, 0) >= 0 ? 0 : errno);
+    return 0;
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def static_program(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
+    folder = tmp_path_factory.mktemp("programs")
+
+    def build(name: str, text: str) -> Path:
+        (folder / f"{name}.c").write_text(text)
+        subprocess.run(["gcc", "-O1", "-static", folder / f"{name}.c", "-o", folder / name], check=True)
+        return folder / name
+
+    return build
+
+
+def wrap(guest: Guest, program: Path | str, image: Path, *options: str | Path) -> Outcome:
+    argv = [*compat_command(), "wrap", str(program), "-o", str(image), *map(str, options)]
+    outcome = run(argv, env=guest.environment(), cwd=str(ROOT), timeout=120)
+    assert outcome.status == 0, outcome
+    return outcome
+
+
+def trace(folder: Path, text: str = TRACE) -> Path:
+    (folder / "trace").write_text(text)
+    return folder / "trace"
+
+
+def kernel_size(image: Path) -> int:
+    """Of what is loaded before the configuration."""
+    return sum(segment.filesz for segment in read_kernel(image).segments[:3])
+
+
+def crates(image: Path) -> set[str]:
+    """The first parts of the symbols' paths. Of functions that came out equal the compiler keeps one, under the name of
+    either, so what names another crate inside is not counted.
+    """
+    listing = subprocess.run(["nm", "-C", image], capture_output=True, text=True, check=True).stdout
+    paths = (line.split(maxsplit=2)[2].lstrip("<&") for line in listing.splitlines())
+    return {"::".join(path.split("::")[:2]) for path in paths} | set(re.findall(r"compat\.\S+", listing))
+
+
+def test_hello_runs_on_a_part_of_the_kernel(guest: Guest, static_program: Callable, tmp_path: Path) -> None:
+    hello, image = static_program("hello", HELLO.read_text()), tmp_path / "hello.img"
+    outcome = wrap(guest, hello, image, "--profile", trace(tmp_path), "--margin", "none", "--symbols")
+    assert b" of " in outcome.stdout
+    assert guest.run(Command([str(image)])) == Outcome(0, b"hello\n", b"")
+    assert kernel_size(image) <= LIMIT * kernel_size(native.native_file(native.KERNEL))
+
+
+def test_nothing_of_what_is_left_out_is_there(guest: Guest, static_program: Callable, tmp_path: Path) -> None:
+    hello, image = static_program("hello", HELLO.read_text()), tmp_path / "hello.img"
+    wrap(guest, hello, image, "--all", "--exclude", "@sockets", "--symbols")
+    names = crates(image)
+    assert "compat.sys.epoll_wait" in names
+    assert not {name for name in names if name.startswith(("smoltcp", "net::", "compat.sys.socket"))}
+    wrap(guest, hello, image, "--all", "--net", "user", "--symbols")
+    names = crates(image)
+    assert "net::forward" in names
+    assert not {name for name in names if name.startswith(("smoltcp", "net::stack"))}
+    assert guest.run(Command([str(image)])) == Outcome(0, b"hello\n", b"")
+
+
+def test_a_call_that_is_left_out_says_so_once(guest: Guest, static_program: Callable, tmp_path: Path) -> None:
+    probe, image = static_program("probe", PROBE), tmp_path / "probe.img"
+    wrap(guest, probe, image, "--profile", trace(tmp_path), "--margin", "none")
+    outcome = guest.run(Command([str(image)]))
+    assert outcome.stdout == b"getpid: 38\ngetpid: 38\nsocket: 38\n"
+    said = [line for line in outcome.stderr.splitlines() if b"left out" in line]
+    assert said == [
+        b"compat: getpid was left out of this image; add it with compat wrap --include getpid",
+        b"compat: socket was left out of this image; add it with compat wrap --include socket",
+    ]
+
+
+def test_what_the_message_says_helps(guest: Guest, static_program: Callable, tmp_path: Path) -> None:
+    probe, image = static_program("probe", PROBE), tmp_path / "probe.img"
+    options = ["--profile", trace(tmp_path), "--margin", "none", "--include", "getpid", "--include", "socket"]
+    wrap(guest, probe, image, *options)
+    assert guest.run(Command([str(image)])) == Outcome(0, b"getpid: 0\ngetpid: 0\nsocket: 0\n", b"")
+
+
+def test_equal_requests_give_equal_images(guest: Guest, tmp_path: Path) -> None:
+    busybox = require("/bin/busybox", "busybox-static")
+    images = []
+    for name in ("one", "two"):
+        other = Guest(guest.platform, tmp_path / name, guest.slowdown)
+        images.append(tmp_path / f"{name}.img")
+        wrap(other, busybox, images[-1], "--profile", trace(tmp_path), "--include", "@files")
+    assert images[0].read_bytes() == images[1].read_bytes()
+
+
+def test_a_real_trace_is_enough_to_run(guest: Guest, tmp_path: Path) -> None:
+    strace = require("/usr/bin/strace", "strace")
+    busybox = require("/bin/busybox", "busybox-static")
+    argv = [strace, "-f", "-o", str(tmp_path / "trace"), busybox, "ls", "/proc/self/fd"]
+    assert run(argv, env=guest.environment(), timeout=60).status == 0
+    assert "getdents64" in read_profile(tmp_path / "trace")
+    wrap(guest, busybox, tmp_path / "ls.img", "--profile", tmp_path / "trace", "--margin", "none")
+    outcome = guest.run(Command([str(tmp_path / "ls.img"), "ls", "/proc/self/fd"]))
+    assert (outcome.status, outcome.stderr) == (0, b"")
+    assert outcome.stdout.split()[:3] == [b"0", b"1", b"2"]
+
+
+def test_run_with_a_minimal_kernel(guest: Guest) -> None:
+    busybox = require("/bin/busybox", "busybox-static")
+    outcome = guest.run(Command([busybox, "echo", "minimal"]), ["--minimal"])
+    assert outcome == Outcome(0, b"minimal\n", b"")

@@ -1,0 +1,1 @@
+"""Compares what the static analysis says of real programs with what they do under strace."""

@@ -1,0 +1,1 @@
+"""Compares the verdicts of `compat report` with what happens when the programs run."""
