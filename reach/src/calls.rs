@@ -12,12 +12,16 @@ use crate::module::{Function, Module};
 use crate::pointers::To;
 use crate::returns::Returns;
 use crate::sweep::Kind;
+use crate::uses;
 use crate::values::{Place, Values, values};
 use crate::walk::{Id, Walk};
 
 /// Numbers beyond are no system calls of x86-64.
 const MAX_NUMBER: u64 = 1023;
 const MAX_VISITS: usize = 20_000;
+
+const GO_PER_THREAD: &str = "runtime.runPerThreadSyscall";
+const GO_ALL_THREADS: &str = "syscall.runtime_doAllThreadsSyscall";
 
 /// A place in the code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -112,8 +116,9 @@ impl<'a> Calls<'a> {
             .map(|(n, way)| (n & 0xffff_ffff, way));
         answer.constants = numbers.filter(|&(n, _)| n <= MAX_NUMBER).collect();
         // Data between code decodes as anything; what no table vouches for must at least load a number.
-        let vouched = function.listed && function.whole;
-        if !vouched && answer.constants.is_empty() && !self.sets_number(module, at) {
+        let vouched = function.range.vouched && function.whole;
+        let resolved = answer.unresolved.is_empty() && !answer.constants.is_empty();
+        if !vouched && !resolved && !relays && !self.sets_number(module, at) {
             return None;
         }
         let mut details = BTreeSet::new();
@@ -136,7 +141,7 @@ impl<'a> Calls<'a> {
         })
     }
 
-    /// Whether rax is written in the function before the site.
+    /// Whether the function puts a constant or one of its arguments into rax before the site.
     fn sets_number(&mut self, module: &Module, at: Where) -> bool {
         let Some(flow) = self.flow(at.id) else {
             return false;
@@ -145,11 +150,12 @@ impl<'a> Calls<'a> {
             return false;
         };
         let local = values(module, flow, index, Place::Register(Register::RAX));
-        local
-            .outside
-            .iter()
-            .all(|&(_, place)| place != Place::Register(Register::RAX))
-            && local.unknown.is_none()
+        let given = |place: &Place| match *place {
+            Place::Register(register) => uses::is_argument(register),
+            Place::Stack(_) => true,
+        };
+        let some = !local.constants.is_empty() || !local.outside.is_empty();
+        some && local.unknown.is_none() && local.outside.iter().all(|(_, place)| given(place))
     }
 
     fn resolve(&mut self, at: Where, register: Register) -> Answer {
@@ -190,7 +196,16 @@ impl<'a> Calls<'a> {
                 }
             }
             if let Some(why) = found.unknown {
-                answer.unresolved.insert((at, why));
+                if self.asks_all_threads(at) {
+                    let question = |at| Question {
+                        at,
+                        place: Place::Register(Register::RAX),
+                        asker: Some(next - 1),
+                    };
+                    asked.extend(self.asked_of_all_threads(at.id).map(question));
+                } else {
+                    answer.unresolved.insert((at, why));
+                }
             }
             for (entry, place) in found.outside {
                 for at in self.callers(at, entry, &mut answer) {
@@ -203,6 +218,25 @@ impl<'a> Calls<'a> {
             }
         }
         answer
+    }
+
+    /// Go makes all threads call what one of them left in a variable.
+    fn asks_all_threads(&self, at: Where) -> bool {
+        let go = self.walk.function(at.id).filter(|(module, _)| module.go);
+        let names = [GO_PER_THREAD, GO_ALL_THREADS];
+        go.is_some_and(|(module, function)| {
+            names.contains(&module.name_of(function.range.start).as_str())
+        })
+    }
+
+    /// Whoever wants that gives the number to this function. Go's linker leaves it out where nobody does.
+    fn asked_of_all_threads(&self, id: Id) -> Option<Where> {
+        let (module, _) = self.walk.function(id)?;
+        let ip = module.function_named(GO_ALL_THREADS)?;
+        Some(Where {
+            id: self.walk.at(id.module as usize, ip)?,
+            ip,
+        })
     }
 
     /// What is known within one function. Calls that never return are looked for only where it matters.
@@ -351,7 +385,7 @@ fn way(asked: &[Question], from: Question) -> Vec<Id> {
 
 fn compat(function: &Function, at: Where) -> Option<Site> {
     let unresolved = BTreeSet::from([(at, "a 32-bit system call (int 0x80 or sysenter)")]);
-    let real = function.listed && function.whole;
+    let real = function.range.vouched && function.whole;
     real.then(|| Site {
         numbers: BTreeMap::new(),
         unresolved,
