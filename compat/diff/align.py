@@ -73,8 +73,10 @@ def _compare_thread(thread: int, native: Sequence[Normal], guest: Sequence[Norma
 
 
 def _difference(native: Normal, guest: Normal) -> str | None:
-    # The end may come before the call returns or after.
-    if native.result != guest.result and "?" not in {native.result, guest.result}:
+    if "?" in {native.result, guest.result}:
+        # The end may come before the call returns or after.
+        return None
+    if native.result != guest.result:
         return "result"
     return "arguments" if native.args != guest.args else None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from compat.diff.strace import Trace, TracedCall
 
@@ -12,7 +12,7 @@ from compat.diff.strace import Trace, TracedCall
 OWN_ANSWERS = frozenset(
     "uname sysinfo getrandom clock_gettime gettimeofday time times getrusage getcpu sched_getaffinity statfs fstatfs "
     "prlimit64 getrlimit getpid getppid gettid getpgrp getpgid getsid setsid set_tid_address clock_getres "
-    "getdents64 getdents sched_getparam capget rt_sigpending ioprio_get getpriority".split()
+    "getdents64 getdents sched_getparam capget rt_sigpending ioprio_get getpriority rt_sigreturn".split()
 )
 # Calls whose arguments are addresses, or are written by strace in more detail than by compat.
 NO_ARGUMENTS = frozenset(
@@ -22,11 +22,15 @@ NO_ARGUMENTS = frozenset(
 )
 # Of these only so many arguments are compared.
 FIRST_ARGUMENTS = {"prctl": 1, "ioctl": 2, "getsockopt": 3, "prlimit64": 2, "rt_sigtimedwait": 1, "recvmsg": 1}
+FIRST_ARGUMENTS |= {"mincore": 2, "getitimer": 1, "timer_gettime": 1, "timerfd_gettime": 1}
 FIRST_ARGUMENTS |= {"sendmsg": 1, "select": 1, "pselect6": 1, "futex": 2, "execve": 2, "timer_create": 1, "statx": 4}
 # Which thread comes to wait, and how often, is a matter of luck.
 LUCK = frozenset({"futex", "sched_yield", "restart_syscall", "membarrier"})
-# How often the heap has to grow, and what is trimmed of a mapping, depends on where it lies.
-PLACED = frozenset({"brk", "munmap"})
+# When the others come is luck as well.
+FAULTS = frozenset({"SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGTRAP", "SIGSYS"})
+# How often the heap has to grow, and what is trimmed of a mapping, depends on where it lies; the C library asks for
+# random bytes when an allocation or a name does not suit it.
+PLACED = frozenset({"brk", "munmap", "getrandom"})
 # How a file of the machine's own is read depends on what is in it.
 READS = frozenset({"read", "pread64", "lseek", "readv", "preadv"})
 # Even whether it is there is no question of how the system works.
@@ -41,8 +45,24 @@ _CLOCK = re.compile(r"\{tv_sec=\d+, tv_[nu]sec=\d+\}")
 _FLAGS = re.compile(r"\b[A-Z][A-Z0-9_]+(?:\|[A-Z0-9_x]+)+")
 # Signal frames hold what registers the processor has.
 _OWN_STACK = re.compile(r"ss_size=\d+")
+# strace's remark on numbers without a name.
+_COMMENT = re.compile(r" /\* .*? \*/")
+_MADE_UP = re.compile(r"[A-Za-z0-9]{6}$")
+_PROCESS = re.compile(r"\b(si_pid|l_pid)=\d+")
 _SIZE = re.compile(r"st(x?)_size=\d+")
-_PID_CALLS = frozenset({"kill", "tgkill", "tkill", "sched_setscheduler", "sched_setaffinity", "prlimit64", "getpgid"})
+_PID_CALLS = frozenset(
+    {
+        "kill",
+        "tgkill",
+        "tkill",
+        "rt_sigqueueinfo",
+        "rt_tgsigqueueinfo",
+        "sched_setscheduler",
+        "sched_setaffinity",
+        "prlimit64",
+        "getpgid",
+    }
+)
 _DESCRIPTOR = re.compile(r"\d+")
 OPENS = frozenset({"open", "openat", "creat", "openat2"})
 # Calls that tell about a file by descriptor, or give its content.
@@ -73,6 +93,7 @@ class Normalizer:
         self._threads = {tid: f"<thread {at}>" for at, tid in enumerate(trace.threads)}
         self._own: set[int] = set()
         self._tree: set[int] = set()
+        self._made: dict[str, str] = {}
 
     def calls(self, calls: Sequence[TracedCall], *, alone: bool) -> list[Normal]:
         """`alone`: the program has one thread, so that nothing is luck."""
@@ -82,8 +103,12 @@ class Normalizer:
         return normal[1:] if normal and normal[0].name == "execve" else normal
 
     def _normal(self, call: TracedCall) -> Normal | None:
-        """None: it is the machine's own affair."""
+        """None: it is the machine's own affair, or luck."""
+        if call.name == "signal" and call.args[0] not in FAULTS:
+            return None
         shown = f"{call.name}({', '.join(call.args)})"
+        self._note_made(call)
+        call = replace(call, args=[self._made_up(_COMMENT.sub("", arg)) for arg in call.args])
         result = call.result or "?"
         if self._in_own_tree(call):
             return None
@@ -116,6 +141,7 @@ class Normalizer:
             return text
         text = _ADDRESS.sub("<address>", text)
         text = _FLAGS.sub(lambda match: "|".join(sorted(match[0].split("|"))), text)
+        text = _PROCESS.sub(r"\1=<process>", text)
         text = _OWN_STACK.sub("ss_size=<own>", text)
         if call.name.startswith("clock_") and "CLOCK_???" in text:
             text = "<clock of a thread>"
@@ -136,6 +162,18 @@ class Normalizer:
         if inside and call.name == "close":
             self._tree.discard(int(number))
         return inside
+
+    def _note_made(self, call: TracedCall) -> None:
+        """mkdtemp(3) and mkstemp(3) make up names."""
+        made = call.name in {"mkdir", "mkdirat"} or (call.name in OPENS and any("O_EXCL" in arg for arg in call.args))
+        path = next((arg[1:-1] for arg in call.args if arg.startswith('"')), "")
+        if made and _MADE_UP.search(path) and call.result is not None and not call.result.startswith("-1 "):
+            self._made[path] = f"<made up {len(self._made)}>"
+
+    def _made_up(self, text: str) -> str:
+        for path, name in self._made.items():
+            text = text.replace(path, name)
+        return text
 
     def _about_own_file(self, call: TracedCall) -> bool:
         """Whether the call is about a file that each machine has of its own."""

@@ -79,7 +79,8 @@ def parse_call(tid: int, text: str) -> TracedCall | None:
     if start is None or rest is None:
         return None
     result = None if rest["result"].strip() == "?" else rest["result"].strip()
-    return TracedCall(tid, start["name"], list(split_arguments(rest["args"])), result)
+    args = [argument for argument in split_arguments(rest["args"]) if argument != _UNFINISHED.strip()]
+    return TracedCall(tid, start["name"], args, result)
 
 
 def split_arguments(text: str) -> Iterator[str]:

@@ -31,6 +31,7 @@ def _program(report: Report) -> dict[str, object]:
         "paths": report.paths,
         "patches": _patches(report.plans) if report.plans else None,
         "size": _size(report.size),
+        "chosen": dataclasses.asdict(report.chosen) if report.chosen else None,
         "beyond_analysis": report.beyond if report.is_compared else None,
         "seconds": round(report.seconds, 3),
     }

@@ -5,22 +5,24 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from compat import native
-from compat.cache import cache_dir
 from compat.closure import find_closure
 from compat.erofs import plan_layout
 from compat.errors import CompatError, MissingLibraryError, UnsupportedProgramError
 from compat.plans import make_plans
 from compat.program import Kind, Program, find_program
-from compat.reach import find_reach
-from compat.report.model import Reason, Report, Size, Verdict, Word
+from compat.report.model import Chosen, Reason, Report, Size, Verdict, Word
 from compat.report.verdict import judge
 from compat.report.weigh import weigh
 from compat.runtime_files import add_runtime_files
+from compat.select.kernel import select_kernel
+from compat.select.model import Selection, SelectRequest
+from compat.select.programs import analyse
 from compat.skeleton import add_skeleton
+from compat.syscall_table import Call, read_table
 from compat.tree import Tree
 
 Progress = Callable[[int, int], None]
@@ -48,11 +50,15 @@ def _look(program: Program, trace: Counter[str] | None, progress: Progress | Non
     add_runtime_files(tree, program.exe, closure)
     for path in closure.files:
         tree.add_host(path)
-    reach = find_reach(closure, cache_dir=cache_dir() / "reach", progress=progress)
+    table = native.native_file(native.TABLE)
+    rows = read_table(table)
+    reaches = analyse(closure, tree, rows, progress)
+    kernel, selection = select_kernel(SelectRequest(), lambda _rows: reaches)
     layout = plan_layout(tree)
     segment, plans = make_plans(tree, layout)
-    kernel = native.native_file(native.KERNEL).stat().st_size
-    needs, beyond = weigh(reach, native.native_file(native.TABLE), trace)
+    # What the program may start besides is in the image, but it is not what the report is about.
+    reach = reaches[0]
+    needs, beyond = weigh(reach, table, trace)
     return Report(
         program=program.typed,
         path=program.path,
@@ -64,6 +70,19 @@ def _look(program: Program, trace: Counter[str] | None, progress: Progress | Non
         unknown_files=dict(reach.unknown_files),
         paths=dict(reach.paths),
         plans=plans,
-        size=Size(kernel, layout.size, len(segment), len(layout.placed)),
+        size=Size(len(kernel.data), layout.size, len(segment), len(layout.placed)),
+        chosen=_chosen(selection, rows),
         beyond=beyond,
+    )
+
+
+def _chosen(selection: Selection, rows: Sequence[Call]) -> Chosen:
+    components = {row.component for row in rows if row.name in selection.calls}
+    others = {row.component for row in rows if row.has_handler} - components
+    return Chosen(
+        calls=len(selection.calls),
+        of=selection.of,
+        components=tuple(sorted(components)),
+        left_out=tuple(sorted(others)),
+        notes=selection.notes,
     )

@@ -87,6 +87,17 @@ class Size:
 
 
 @dataclass(frozen=True, slots=True)
+class Chosen:
+    """What of the kernel an image holds: so many calls of those that there are, and their components."""
+
+    calls: int
+    of: int
+    components: tuple[str, ...]
+    left_out: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Everything about one program. Without `needs` the program could not be looked at, as the verdict says."""
 
@@ -101,6 +112,7 @@ class Report:
     paths: dict[str, tuple[str, ...]] = field(default_factory=dict)
     plans: PlanSummary | None = None
     size: Size | None = None
+    chosen: Chosen | None = None
     # Calls that the trace has and the analysis has not, with their counts.
     beyond: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from compat.reach.model import Step
-from compat.report.model import Need, Report, Word
+from compat.report.model import Chosen, Need, Report, Word
 from compat.report.verdict import plural
 from compat.syscall_table import COLOURS, LEVELS
 from compat.units import format_size
@@ -77,7 +77,11 @@ def _print_summary(console: Console, report: Report) -> None:
     console.print(f"  {len(report.needs)} system calls can be reached: {_counts(report.levels)}")
     if report.is_compared:
         used = [need for need in report.needs if need.used]
-        console.print(f"  the trace used {len(used)} of them: {_counts(Counter(need.call.level for need in used))}")
+        lacks = [need.call.name for need in used if need.is_uncovered]
+        judged = f"not covered: {', '.join(lacks)}" if lacks else "all covered"
+        console.print(
+            f"  the trace used {len(used)} of them: {_counts(Counter(need.call.level for need in used))}; {judged}"
+        )
     for name, count in report.beyond.items():
         console.print(f"  [red]the trace has {escape(name)} ({count}), which the analysis did not find[/]")
 
@@ -170,6 +174,14 @@ def _print_code(console: Console, report: Report) -> None:
         size = report.size
         parts = f"kernel {format_size(size.kernel)}, {plural(size.files, 'file')} {format_size(size.root)}"
         console.print(f"Image: {format_size(size.total)} ({parts})")
+    if report.chosen:
+        _print_chosen(console, report.chosen)
+
+
+def _print_chosen(console: Console, chosen: Chosen) -> None:
+    left_out = f"; left out: {', '.join(chosen.left_out)}" if chosen.left_out else ""
+    console.print(f"  {chosen.calls} of {chosen.of} calls, of {', '.join(chosen.components)}{left_out}")
+    _print_some(console, list(chosen.notes))
 
 
 def print_matrix(console: Console, reports: Iterable[Report]) -> None:

@@ -42,7 +42,7 @@ RESTARTS = {
     514: ("ERESTARTNOHAND", "To be restarted if no handler"),
     516: ("ERESTART_RESTARTBLOCK", "Interrupted by signal"),
 }
-REALTIME_FIRST = 32
+REALTIME_FIRST, SIGNAL_MAX = 32, 64
 
 
 @cache
@@ -60,8 +60,9 @@ class Family:
     without: str = "(?!)"
     # Bits that are one number and no flags.
     field: int = 0
-    # What nothing is called.
+    # What nothing is called, in all and in the field.
     zero: str = "0"
+    zero_field: str = ""
 
     def members(self) -> Iterable[tuple[str, int]]:
         wanted, unwanted = re.compile(self.pattern), re.compile(self.without)
@@ -95,7 +96,7 @@ def flags_of(family: Family, value: int) -> str:
     value &= 0xFFFFFFFFFFFFFFFF
     words: list[tuple[int, str]] = []
     if family.field:
-        words.append((0, name_of(family, value & family.field)))
+        words.append((0, _names(family).get(value & family.field) or family.zero_field or hex(value & family.field)))
         value &= ~family.field
     for bits, name in _flags(family):
         if bits and value & bits == bits:
@@ -121,6 +122,8 @@ def errno_text(number: int) -> str:
 
 def signal_name(number: int) -> str:
     """`SIGINT`, `SIGRT_3`; strace's names, in which glibc's two signals count as real-time ones."""
+    if number > SIGNAL_MAX:
+        return str(number)
     if number >= REALTIME_FIRST:
         return f"SIGRT_{number - REALTIME_FIRST}" if number > REALTIME_FIRST else "SIGRTMIN"
     try:

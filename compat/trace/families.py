@@ -7,9 +7,10 @@ from compat.trace.constants import Family
 OPEN = Family("O_.*", "O_(ACCMODE|NDELAY)", field=3)
 PROT = Family("PROT_.*", zero="PROT_NONE")
 PKEY = Family("PKEY_DISABLE_.*")
-MAP = Family("MAP_.*", "MAP_(TYPE|FILE|HUGE_.*|UNINITIALIZED)", field=0xF)
+MAP = Family("MAP_.*", "MAP_(TYPE|FILE|HUGE_.*|UNINITIALIZED)", field=0xF, zero_field="MAP_FILE")
 MREMAP = Family("MREMAP_.*")
 MSYNC = Family("MS_(ASYNC|SYNC|INVALIDATE)")
+MLOCK = Family("MLOCK_.*")
 MLOCKALL = Family("MCL_.*")
 MADVISE = Family("MADV_.*", "MADV_(GUARD.*)")
 FADVISE = Family("POSIX_FADV_.*")
@@ -22,6 +23,7 @@ RENAME = Family("RENAME_.*")
 RESOLVE = Family("RESOLVE_.*")
 FCNTL = Family("F_.*", "F_(RDLCK|WRLCK|UNLCK|EXLCK|SHLCK|OWNER_.*|SEAL_.*|OK|.*64|LINUX_SPECIFIC_BASE|OWNER.*)")
 FD_FLAGS = Family("FD_CLOEXEC")
+SEALS = Family("F_SEAL_.*")
 FLOCK = Family("LOCK_.*", "LOCK_(MAND|READ|WRITE|RW)")
 FALLOCATE = Family("FALLOC_FL_.*")
 POLL = Family("POLL[A-Z]+", "POLL(REMOVE|_.*|STANDARD_.*)")
@@ -32,6 +34,8 @@ EVENTFD = Family("EFD_.*")
 TIMERFD = Family("TFD_(CLOEXEC|NONBLOCK)")
 TIMERFD_SET = Family("TFD_TIMER_.*")
 SIGNALFD = Family("SFD_.*")
+WATCH = Family("IN_[A-Z_]+", "IN_(CLASS.*|CLOSE|MOVE|CLOEXEC|NONBLOCK|LOOPBACK.*|ALL_EVENTS|BADCLASS.*)")
+INOTIFY = Family("IN_(CLOEXEC|NONBLOCK)")
 MEMFD = Family("MFD_(CLOEXEC|ALLOW_SEALING|HUGETLB|NOEXEC_SEAL|EXEC)")
 RANDOM = Family("GRND_.*")
 SIGMASK = Family("SIG_(BLOCK|UNBLOCK|SETMASK)")
@@ -85,6 +89,6 @@ CODES = {
     11: Family("SEGV_.*"),
     17: Family("CLD_.*"),
 }
-SI_KERNEL, SI_TIMER = 0x80, -2
-SENDERS = {0: "SI_USER", SI_KERNEL: "SI_KERNEL", -1: "SI_QUEUE", SI_TIMER: "SI_TIMER", -3: "SI_MESGQ"}
+SI_KERNEL, SI_QUEUE, SI_TIMER = 0x80, -1, -2
+SENDERS = {0: "SI_USER", SI_KERNEL: "SI_KERNEL", SI_QUEUE: "SI_QUEUE", SI_TIMER: "SI_TIMER", -3: "SI_MESGQ"}
 SENDERS |= {-4: "SI_ASYNCIO", -5: "SI_SIGIO", -6: "SI_TKILL"}

@@ -82,7 +82,7 @@ def _uname(*fields: bytes) -> str:
 
 
 def _alternate(stack: int, bits: int, size: int) -> str:
-    return f"{{ss_sp={address(stack)}, ss_flags={flags_of(families.SIGSTACK, bits)}, ss_size={size}}}"
+    return f"{{ss_sp={address(stack)}, ss_flags={flags_of(families.SIGSTACK, bits & 0xFFFFFFFF)}, ss_size={size}}}"
 
 
 def _siginfo(data: bytes) -> str:
@@ -99,10 +99,15 @@ def _siginfo(data: bytes) -> str:
         shown = status if code == 1 else signal_name(status)
         parts += [f"si_pid={pid}", f"si_uid={uid}", f"si_status={shown}", "si_utime=0", "si_stime=0"]
     elif code == families.SI_TIMER:
-        parts += [f"si_timerid={pid:#x}", f"si_overrun={uid}"]
+        parts += [f"si_timerid={pid:#x}" if pid else "si_timerid=0", f"si_overrun={uid}", *_value(data)]
     elif code <= 0:
-        parts += [f"si_pid={pid}", f"si_uid={uid}"]
+        parts += [f"si_pid={pid}", f"si_uid={uid}", *(_value(data) if code == families.SI_QUEUE else ())]
     return "{" + ", ".join(parts) + "}"
+
+
+def _value(data: bytes) -> tuple[str, str]:
+    """What the sender added."""
+    return f"si_int={struct.unpack_from('<i', data, 24)[0]}", f"si_ptr={address(struct.unpack_from('<Q', data, 24)[0])}"
 
 
 def _code(number: int, code: int) -> str:
@@ -151,10 +156,10 @@ def _rusage(*fields: int) -> str:
 
 
 STRUCTURES = {
-    "Timespec": Structure("qq", _timespec),
+    "Timespec": Structure("qQ", _timespec),
     "Timeval": Structure("qq", _timeval),
     "Timezone": Structure("ii", lambda west, dst: f"{{tz_minuteswest={west}, tz_dsttime={dst}}}"),
-    "Itimerspec": Structure("4q", _itimerspec),
+    "Itimerspec": Structure("qQqQ", _itimerspec),
     "Itimerval": Structure("4q", _itimerval),
     "Utimbuf": Structure("qq", lambda access, change: f"{{actime={access}, modtime={change}}}"),
     "Stat": Structure("QQQIIIIQqqq", _stat),

@@ -8,6 +8,7 @@ U32 = 0xFFFFFFFF
 AT_FDCWD = -100
 SIGNALS = 64
 _ESCAPES = {0x22: '\\"', 0x5C: "\\\\", 0x09: "\\t", 0x0A: "\\n", 0x0B: "\\v", 0x0C: "\\f", 0x0D: "\\r"}
+_SPECIAL_BITS = {0o4000: "S_ISUID", 0o2000: "S_ISGID", 0o1000: "S_ISVTX"}
 _TYPES = {0o140000: "S_IFSOCK", 0o120000: "S_IFLNK", 0o100000: "S_IFREG", 0o060000: "S_IFBLK"}
 _TYPES |= {0o040000: "S_IFDIR", 0o020000: "S_IFCHR", 0o010000: "S_IFIFO"}
 
@@ -29,8 +30,9 @@ def octal(value: int) -> str:
 def mode(value: int) -> str:
     """`S_IFREG|0644`."""
     kind = _TYPES.get(value & 0o170000)
-    bits = octal(value & 0o7777)
-    return f"{kind}|{bits}" if kind else octal(value)
+    names = [kind] if kind else []
+    names += [name for bit, name in _SPECIAL_BITS.items() if value & bit]
+    return "|".join([*names, octal(value & (0o777 if kind else ~0o7000))])
 
 
 def quoted(data: bytes, *, more: bool = False) -> str:

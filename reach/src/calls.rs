@@ -12,6 +12,7 @@ use crate::module::{Function, Module};
 use crate::pointers::To;
 use crate::returns::Returns;
 use crate::sweep::Kind;
+use crate::uses;
 use crate::values::{Place, Values, values};
 use crate::walk::{Id, Walk};
 
@@ -112,8 +113,9 @@ impl<'a> Calls<'a> {
             .map(|(n, way)| (n & 0xffff_ffff, way));
         answer.constants = numbers.filter(|&(n, _)| n <= MAX_NUMBER).collect();
         // Data between code decodes as anything; what no table vouches for must at least load a number.
-        let vouched = function.listed && function.whole;
-        if !vouched && answer.constants.is_empty() && !self.sets_number(module, at) {
+        let vouched = function.range.vouched && function.whole;
+        let resolved = answer.unresolved.is_empty() && !answer.constants.is_empty();
+        if !vouched && !resolved && !relays && !self.sets_number(module, at) {
             return None;
         }
         let mut details = BTreeSet::new();
@@ -136,7 +138,7 @@ impl<'a> Calls<'a> {
         })
     }
 
-    /// Whether rax is written in the function before the site.
+    /// Whether the function puts a constant or one of its arguments into rax before the site.
     fn sets_number(&mut self, module: &Module, at: Where) -> bool {
         let Some(flow) = self.flow(at.id) else {
             return false;
@@ -145,11 +147,12 @@ impl<'a> Calls<'a> {
             return false;
         };
         let local = values(module, flow, index, Place::Register(Register::RAX));
-        local
-            .outside
-            .iter()
-            .all(|&(_, place)| place != Place::Register(Register::RAX))
-            && local.unknown.is_none()
+        let given = |place: &Place| match *place {
+            Place::Register(register) => uses::is_argument(register),
+            Place::Stack(_) => true,
+        };
+        let some = !local.constants.is_empty() || !local.outside.is_empty();
+        some && local.unknown.is_none() && local.outside.iter().all(|(_, place)| given(place))
     }
 
     fn resolve(&mut self, at: Where, register: Register) -> Answer {
@@ -351,7 +354,7 @@ fn way(asked: &[Question], from: Question) -> Vec<Id> {
 
 fn compat(function: &Function, at: Where) -> Option<Site> {
     let unresolved = BTreeSet::from([(at, "a 32-bit system call (int 0x80 or sysenter)")]);
-    let real = function.listed && function.whole;
+    let real = function.range.vouched && function.whole;
     real.then(|| Site {
         numbers: BTreeMap::new(),
         unresolved,

@@ -15,6 +15,8 @@ const DW_EH_PE_APPLICATION: u8 = 0x70;
 pub struct Range {
     pub start: u64,
     pub end: u64,
+    /// Its table lists code only. Symbols name data between instructions as functions too.
+    pub vouched: bool,
 }
 
 /// The functions that a table vouches for, sorted and disjoint; and whether this is Go's code.
@@ -29,6 +31,7 @@ pub fn listed(image: &Image, symbols: &[&[Symbol]]) -> (Vec<Range>, bool) {
         .filter(|s| s.is_function() && s.defined && s.size > 0);
     let mut ranges = disjoint(image, found);
     let extra = sized.map(|s| Range {
+        vouched: false,
         start: s.value,
         end: s.value.saturating_add(s.size),
     });
@@ -48,26 +51,24 @@ pub fn containing(ranges: &[Range], at: u64) -> Option<usize> {
 /// Executable bytes between the ranges.
 pub fn gaps(image: &Image, ranges: &[Range]) -> Vec<Range> {
     let mut found = Vec::new();
-    for segment in image.segments.iter().filter(|s| s.exec) {
-        let mut at = segment.start;
+    for &(start, end) in &image.code {
+        let mut at = start;
         let first = ranges.partition_point(|r| r.end <= at);
-        for range in ranges
-            .iter()
-            .skip(first)
-            .take_while(|r| r.start < segment.end())
-        {
+        for range in ranges.iter().skip(first).take_while(|r| r.start < end) {
             if range.start > at {
                 found.push(Range {
+                    vouched: false,
                     start: at,
                     end: range.start,
                 });
             }
             at = at.max(range.end);
         }
-        if at < segment.end() {
+        if at < end {
             found.push(Range {
                 start: at,
-                end: segment.end(),
+                end,
+                vouched: false,
             });
         }
     }
@@ -124,6 +125,7 @@ fn frames(image: &Image) -> Vec<Range> {
             start += 1;
         }
         found.push(Range {
+            vouched: true,
             start,
             end: fde.initial_address().wrapping_add(fde.len()).max(start),
         });

@@ -52,7 +52,15 @@ fn table_at(image: &Image, table: u64) -> Option<Vec<Range>> {
     let sorted = starts.len() as u64 == count + 1 && starts.is_sorted();
     let code = starts.first().is_some_and(|&at| image.is_code(at));
     let pairs = starts.iter().zip(starts.iter().skip(1));
-    (sorted && code).then(|| pairs.map(|(&start, &end)| Range { start, end }).collect())
+    (sorted && code).then(|| {
+        pairs
+            .map(|(&start, &end)| Range {
+                start,
+                end,
+                vouched: true,
+            })
+            .collect()
+    })
 }
 
 /// The table says what its offsets count from, until Go 1.26; run-time data do always.

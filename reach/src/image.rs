@@ -53,6 +53,8 @@ pub struct Image {
     pub entry: u64,
     pub fixed: bool,
     pub segments: Vec<Segment>,
+    /// Ranges of instructions, sorted.
+    pub code: Vec<(u64, u64)>,
     pub dynamic: FxHashMap<i64, u64>,
     pub needed: Vec<u64>,
     pub sections: Vec<SectionHeader>,
@@ -96,6 +98,7 @@ impl Image {
             entry: 0,
             fixed: header.e_type == abi::ET_EXEC,
             segments: Vec::new(),
+            code: Vec::new(),
             dynamic: FxHashMap::default(),
             needed: Vec::new(),
             sections,
@@ -108,6 +111,7 @@ impl Image {
         image.load(&phdrs)?;
         image.entry = image.relative(header.e_entry).unwrap_or(0);
         image.read_dynamic(&phdrs);
+        image.code = image.find_code();
         if image.tag(abi::DT_FLAGS) & u64::try_from(abi::DF_TEXTREL).unwrap_or(0) != 0
             || image.dynamic.contains_key(&abi::DT_TEXTREL)
         {
@@ -129,7 +133,42 @@ impl Image {
     }
 
     pub fn is_code(&self, at: u64) -> bool {
-        self.segment(at).is_some_and(|s| s.exec)
+        let index = self.code.partition_point(|&(start, _)| start <= at);
+        let found = index.checked_sub(1).and_then(|i| self.code.get(i));
+        found.is_some_and(|&(_, end)| at < end)
+    }
+
+    /// Where instructions may lie. Older linkers put read-only data into the same segment; sections tell them apart.
+    fn find_code(&self) -> Vec<(u64, u64)> {
+        let flags = u64::from(abi::SHF_EXECINSTR | abi::SHF_ALLOC);
+        let sections = self
+            .sections
+            .iter()
+            .filter(|s| s.sh_flags & flags == flags && s.sh_type != abi::SHT_NOBITS);
+        let mut found: Vec<(u64, u64)> = sections
+            .filter_map(|s| {
+                let start = self.relative(s.sh_addr)?;
+                let segment = self.segment(start).filter(|s| s.exec)?;
+                Some((start, start.saturating_add(s.sh_size).min(segment.end())))
+            })
+            .collect();
+        if !found
+            .iter()
+            .any(|&(start, end)| start <= self.entry && self.entry < end)
+            && self.interpreted
+        {
+            found.clear();
+        }
+        if found.is_empty() {
+            found = self
+                .segments
+                .iter()
+                .filter(|s| s.exec)
+                .map(|s| (s.start, s.end()))
+                .collect();
+        }
+        found.sort_unstable();
+        found
     }
 
     /// Up to `size` bytes, fewer where the file's bytes end.
@@ -272,6 +311,10 @@ impl Image {
 }
 
 fn parse_header(bytes: &[u8]) -> Result<FileHeader<LittleEndian>> {
+    // The parser takes the identification to be whole.
+    if (bytes.len() as u64) < EHDR_SIZE {
+        return Err(Refusal::NotElf);
+    }
     let ident = parse_ident::<LittleEndian>(bytes).map_err(|_| Refusal::NotElf)?;
     let tail = bytes.get(abi::EI_NIDENT..).ok_or(Refusal::NotElf)?;
     if ident.1 != Class::ELF64 {

@@ -64,6 +64,11 @@ impl Program {
         program
     }
 
+    /// Whether a module is loaded before the program starts.
+    pub fn is_linked(&self, module: usize) -> bool {
+        self.global.contains(&module)
+    }
+
     /// What a module's dynamic symbol binds to.
     pub fn bind(&self, module: usize, index: u32) -> Option<Definition> {
         let symbol = self.modules.get(module)?.symbols.get(index as usize)?;

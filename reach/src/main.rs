@@ -8,6 +8,8 @@ mod flow;
 mod functions;
 mod gates;
 mod gopclntab;
+#[cfg(test)]
+mod hostile;
 mod image;
 mod link;
 mod module;
@@ -36,7 +38,9 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let report = analyse(&request);
+    // Nobody may be listening.
+    let tell = |done| drop(writeln!(io::stderr(), "{done} {}", request.files.len()));
+    let report = analyse(&request, tell);
     match serde_json::to_writer(io::stdout().lock(), &report) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -46,7 +50,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn analyse(request: &Request) -> Report {
+/// What the files hold; `tell` hears how many are done.
+fn analyse(request: &Request, tell: impl Fn(usize)) -> Report {
     let mut report = Report::default();
     let mut modules = Vec::new();
     let mut interpreter = None;
@@ -67,8 +72,7 @@ fn analyse(request: &Request) -> Report {
                 }
             }
         }
-        // Nobody may be listening.
-        let _ = writeln!(io::stderr(), "{} {}", number + 1, request.files.len());
+        tell(number + 1);
     }
     report.fill(&Program::new(modules, interpreter));
     report

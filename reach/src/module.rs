@@ -18,7 +18,7 @@ const CHUNK: usize = 1024;
 pub struct Function {
     pub range: Range,
     pub refs: std::ops::Range<usize>,
-    /// A table vouches for it.
+    /// A table or a sized symbol names it.
     pub listed: bool,
     /// All its bytes decode.
     pub whole: bool,
@@ -41,6 +41,8 @@ pub struct Module {
     pub boundaries: Vec<u32>,
     /// Data objects whose size a symbol states: start and end, sorted.
     objects: Vec<(u64, u64)>,
+    /// Of several names of one function the plainest.
+    function_names: FxHashMap<u64, Box<str>>,
     /// Branches between functions, by target. What runs on into the target counts as there.
     pub branches: Vec<(u32, u32)>,
     /// Calls and jumps through pointers, by pointer.
@@ -60,6 +62,7 @@ impl Module {
         let soname = image.dynamic.get(&abi::DT_SONAME).and_then(|&at| text(at));
         let needed = image.needed.iter().filter_map(|&at| text(at)).collect();
         let (listed, go) = functions::listed(&image, &[&symbols, &names]);
+        let function_names = function_names(&symbols, &names);
         let mut module = Module {
             path: path.to_owned(),
             symbols,
@@ -71,6 +74,7 @@ impl Module {
             stubs: FxHashMap::default(),
             boundaries: Vec::new(),
             objects: Vec::new(),
+            function_names,
             branches: Vec::new(),
             slot_branches: Vec::new(),
             soname,
@@ -121,14 +125,8 @@ impl Module {
 
     /// What the function is called: its symbol, or `sub_` and its file offset.
     pub fn name_of(&self, at: u64) -> String {
-        let named = self.names.iter().chain(&self.symbols);
-        let here =
-            |s: &&Symbol| s.defined && s.is_function() && s.value == at && !s.name.is_empty();
-        match named
-            .filter(here)
-            .min_by_key(|s| (s.local, s.name.starts_with('_'), s.name.len()))
-        {
-            Some(symbol) => symbol.name.to_string(),
+        match self.function_names.get(&at) {
+            Some(name) => name.to_string(),
             None => format!("sub_{:x}", self.image.file_offset(at)),
         }
     }
@@ -220,10 +218,15 @@ impl Module {
             let mut start = gap.start;
             let first = starts.partition_point(|&s| s <= gap.start);
             for &next in starts.iter().skip(first).take_while(|&&s| s < gap.end) {
-                found.push(Range { start, end: next });
+                found.push(Range {
+                    start,
+                    end: next,
+                    vouched: false,
+                });
                 start = next;
             }
             found.push(Range {
+                vouched: false,
                 start,
                 end: gap.end,
             });
@@ -298,6 +301,25 @@ fn sweep_all(sweeper: &Sweeper, ranges: &[Range]) -> Vec<Swept> {
         .par_iter()
         .with_min_len(CHUNK)
         .map(|&range| sweeper.sweep(range))
+        .collect()
+}
+
+fn function_names(symbols: &[Symbol], names: &[Symbol]) -> FxHashMap<u64, Box<str>> {
+    let mut found: FxHashMap<u64, &Symbol> = FxHashMap::default();
+    let rank = |s: &Symbol| (s.local, s.name.starts_with('_'), s.name.len());
+    let named = names
+        .iter()
+        .chain(symbols)
+        .filter(|s| s.defined && s.is_function() && !s.name.is_empty());
+    for symbol in named {
+        let best = found.entry(symbol.value).or_insert(symbol);
+        if rank(symbol) < rank(best) {
+            *best = symbol;
+        }
+    }
+    found
+        .into_iter()
+        .map(|(at, symbol)| (at, symbol.name.clone()))
         .collect()
 }
 

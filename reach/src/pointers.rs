@@ -27,6 +27,8 @@ pub enum To {
 pub struct Pointer {
     pub at: u64,
     pub to: To,
+    /// An entry of the linkage table: only instructions that name it use it.
+    pub linkage: bool,
 }
 
 /// All pointers, sorted by where they lie.
@@ -84,7 +86,8 @@ fn rela(image: &Image, bytes: &[u8], found: &mut Vec<Pointer>) {
             (abi::R_X86_64_COPY, _) => To::Copy(row.r_sym),
             _ => continue,
         };
-        found.push(Pointer { at, to });
+        let linkage = matches!(row.r_type, abi::R_X86_64_GLOB_DAT | abi::R_X86_64_JUMP_SLOT);
+        found.push(Pointer { at, to, linkage });
     }
 }
 
@@ -98,6 +101,7 @@ fn relr(image: &Image, found: &mut Vec<Pointer>) {
             found.push(Pointer {
                 at,
                 to: To::Address(value),
+                linkage: false,
             });
         }
     };
@@ -137,6 +141,7 @@ fn words(image: &Image, found: &mut Vec<Pointer>) {
                 found.push(Pointer {
                     at,
                     to: To::Address(value),
+                    linkage: false,
                 });
             }
         }

@@ -73,11 +73,7 @@ impl Report {
         }
         for (nr, sites) in by_number {
             let sure = sites.iter().find(|(_, way)| walk.is_certain(way));
-            let best = sure.or_else(|| {
-                sites
-                    .iter()
-                    .min_by_key(|(_, way)| whole_way(walk, way).len())
-            });
+            let best = sure.or_else(|| sites.iter().min_by_key(|(_, way)| interest(walk, way)));
             let path = best
                 .map(|(_, way)| named(program, &whole_way(walk, way)))
                 .unwrap_or_default();
@@ -121,6 +117,12 @@ impl Report {
 }
 
 /// The functions from a root to the first of a chain of callers, and on to its end.
+/// What tells most of a program is how it gets there itself, if it does: the dynamic linker's way is nobody's choice.
+fn interest(walk: &Walk, way: &[Id]) -> (bool, usize) {
+    let way = whole_way(walk, way);
+    (way.first().is_some_and(|id| id.module != 0), way.len())
+}
+
 fn whole_way(walk: &Walk, way: &[Id]) -> Vec<Id> {
     let mut path: Vec<Id> = way.iter().rev().copied().collect();
     while let Some(from) = path

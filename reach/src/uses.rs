@@ -87,7 +87,8 @@ fn touches(
     })
 }
 
-fn is_argument(register: Register) -> bool {
+/// Whether C hands over an argument in the register.
+pub fn is_argument(register: Register) -> bool {
     use Register::{R8, R9, RCX, RDI, RDX, RSI};
     matches!(register, RDI | RSI | RDX | RCX | R8 | R9)
 }

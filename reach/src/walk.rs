@@ -145,9 +145,10 @@ impl<'a> Walk<'a> {
         let Some(module) = self.program.modules.get(number) else {
             return;
         };
+        // Whether the program opens a plug-in is its own affair.
         let from = From {
             id: None,
-            certain: true,
+            certain: self.program.is_linked(number),
         };
         for tag in [abi::DT_INIT, abi::DT_FINI] {
             if let Some(at) = module.image.table(tag) {
@@ -190,49 +191,55 @@ impl<'a> Walk<'a> {
             id: Some(id),
             certain,
         };
+        let mut flow = None;
         for found in module.refs_of(function) {
-            if found.kind == Kind::Load && self.calls_loaded(id, module, function, *found, from) {
-                continue;
+            if found.kind == Kind::Load && self.loads_function(id, module, *found) {
+                let flow = flow.get_or_insert_with(|| Flow::decode(&module.image, function.range));
+                let calls = flow
+                    .as_ref()
+                    .and_then(|flow| uses::only_calls(flow, u64::from(found.ip)));
+                if let Some(calls) = calls {
+                    self.called_from_register(id, module, *found, from, calls);
+                    continue;
+                }
             }
             self.follow(id.module as usize, module, *found, from);
         }
     }
 
+    /// Whether an instruction loads the address of a function that has a symbol.
+    fn loads_function(&self, id: Id, module: &Module, found: Ref) -> bool {
+        let slot = u64::from(found.target);
+        let pointer = module
+            .pointers_in(slot, slot + 8)
+            .first()
+            .filter(|_| found.size == 8);
+        pointer.is_some_and(|p| match p.to {
+            To::Symbol(index, _) => self
+                .program
+                .bind(id.module as usize, index)
+                .is_some_and(|d| d.function),
+            _ => false,
+        })
+    }
+
     /// A function's address that is only loaded to be called at once is not taken.
-    fn calls_loaded(
+    fn called_from_register(
         &mut self,
         id: Id,
         module: &Module,
-        function: &Function,
         found: Ref,
         from: From,
-    ) -> bool {
-        let number = id.module as usize;
-        let slot = u64::from(found.target);
-        let imported = module
-            .pointers_in(slot, slot + 8)
-            .first()
-            .is_some_and(|p| match p.to {
-                To::Symbol(index, _) => {
-                    self.program.bind(number, index).is_some_and(|d| d.function)
-                }
-                _ => false,
-            });
-        if found.size != 8 || !imported {
-            return false;
-        }
-        let flow = Flow::decode(&module.image, function.range);
-        let Some(calls) = flow.and_then(|flow| uses::only_calls(&flow, u64::from(found.ip))) else {
-            return false;
-        };
+        calls: Vec<u64>,
+    ) {
         if !calls.is_empty() {
+            let (number, slot) = (id.module as usize, u64::from(found.target));
             self.slot(number, module, slot, from, false);
             self.register_calls
                 .entry((number, slot))
                 .or_default()
                 .extend(calls);
         }
-        true
     }
 
     fn follow(&mut self, number: usize, module: &Module, found: Ref, from: From) {
@@ -371,7 +378,11 @@ impl<'a> Walk<'a> {
                     certain: false,
                     ..from
                 };
-                for pointer in module.pointers_in(u64::from(first), u64::from(next)) {
+                for pointer in module
+                    .pointers_in(u64::from(first), u64::from(next))
+                    .iter()
+                    .filter(|p| !p.linkage)
+                {
                     self.pointer(number, *pointer, inner);
                 }
             }

@@ -36,10 +36,10 @@ fn pointer(row: &Row, args: &[(&str, &str)], at: usize) -> Option<String> {
         "Path" => ("In", "Data::Text".to_owned()),
         "Buffer" | "OutBuffer" => {
             let count = length(args, at, &BYTES);
-            let kind = if SMALL.contains(&name) {
-                "Small"
-            } else {
-                "Bytes"
+            let kind = match name {
+                "dirp" => "Whole",
+                _ if SMALL.contains(&name) => "Small",
+                _ => "Bytes",
             };
             let flow = if ty == "Buffer" { "In" } else { "Out" };
             (flow, format!("Data::{kind}({count})"))

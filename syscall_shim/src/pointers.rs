@@ -44,6 +44,8 @@ pub enum Data {
     Bytes(Count),
     /// So many bytes, which are few or all of interest.
     Small(Count),
+    /// So many bytes, of which parts say nothing.
+    Whole(Count),
     /// Structures of this size.
     Structs(u16, Count),
     /// `struct iovec`, and the buffers behind them.
@@ -125,6 +127,7 @@ mod tests {
             for pointer in *pointers {
                 let (Data::Bytes(count)
                 | Data::Small(count)
+                | Data::Whole(count)
                 | Data::Structs(_, count)
                 | Data::Vectors(count)
                 | Data::Messages(_, count)) = pointer.data

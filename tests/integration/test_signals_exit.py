@@ -68,6 +68,15 @@ def wait_for_line(process: subprocess.Popen[bytes], wanted: bytes, seconds: floa
         timer.cancel()
 
 
+def test_what_the_program_says_comes_before_what_is_said_of_it(guest: Guest) -> None:
+    """Several writes, then a crash, which the kernel reports by another way than the program's output takes."""
+    python = require(PYTHON, "python3.11")
+    words = "import os; [os.write(2, b'last words\\n') for _ in range(20)]; import ctypes; ctypes.string_at(0)"
+    outcome = guest.run(Command([python, "-c", words]))
+    assert outcome.status == 139
+    assert outcome.stderr.startswith(b"last words\n" * 20 + b"compat: thread 1 ended by SIGSEGV"), outcome.stderr
+
+
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1"])
 def test_signal_reaches_a_handler(name: str, guest: Guest) -> None:
     python = require(PYTHON, "python3.11")

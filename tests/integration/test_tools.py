@@ -176,3 +176,11 @@ def test_program_found_in_path(same: Same) -> None:
 def test_inotifywait_sees_nothing_in_time(same: Same) -> None:
     inotifywait = require("/usr/bin/inotifywait", "inotify-tools")
     same(Command([inotifywait, "-t", "1", "-e", "create,delete", "/usr/lib"]), status=2)
+
+
+@pytest.mark.parametrize("engine", ["libaio", "io_uring", "splice", "vsync"])
+def test_fio_verifies_what_it_wrote(engine: str, same: Same, tmp_path: Path) -> None:
+    fio = require("/usr/bin/fio", "fio")
+    job = ["--name=job", "--thread", "--rw=randwrite", "--bs=4k", "--size=1m", "--iodepth=8", "--verify=crc32c"]
+    place = [f"--filename=/tmp/compat-fio-{tmp_path.name}", "--unlink=1", "--verify_state_save=0", "--output=/dev/null"]
+    same(Command([fio, f"--ioengine={engine}", *job, *place], memory="512M"))

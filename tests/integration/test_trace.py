@@ -14,6 +14,7 @@ import jsonschema
 import pytest
 from compat.diff.align import compare
 from compat.diff.strace import read_trace
+from compat.profile import read_profile
 
 from tests.integration.harness import ENVIRONMENT, Guest, Outcome, compat_command, kill_group, require, run
 
@@ -49,6 +50,7 @@ def test_the_guest_s_trace_is_what_strace_sees_of_linux(kvm: Guest, traced: Path
     assert (native.status, guest.status) == (KILLED, KILLED)
     assert native.stdout == guest.stdout == b"0\n"
     assert guest.stderr == b""
+    assert read_profile(ours)["umask"] == 1
     traces = [read_trace(path.read_text().splitlines()) for path in (theirs, ours)]
     assert [(trace.end, trace.strange, len(trace.threads)) for trace in traces] == [("SIGKILL", 0, 2)] * 2
     assert [(one.kind, one.native, one.guest) for one in compare(*traces)] == []
@@ -76,6 +78,7 @@ def test_json_lines_fit_the_schema(kvm: Guest, traced: Path, tmp_path: Path) -> 
     assert "writev" in {call["call"] for call in calls} <= {"access", "newfstatat", "openat", "writev", "statfs"}
     assert lines[1]["program"].endswith("/traced")
     assert lines[-1]["signal"] == "SIGKILL"
+    assert read_profile(output)["writev"] == 1
 
 
 def test_nothing_is_lost_when_the_ring_is_too_small(kvm: Guest) -> None:
@@ -86,6 +89,14 @@ def test_nothing_is_lost_when_the_ring_is_too_small(kvm: Guest) -> None:
     assert outcome.status == 0
     assert int(rows["read"][3]) == 20000
     assert int(rows["write"][3]) >= 20000
+
+
+def test_several_cpus_write_one_trace(kvm: Guest, traced: Path, tmp_path: Path) -> None:
+    output = tmp_path / "trace"
+    assert compat(kvm, "trace", "--cpus", "2", "-o", output, traced).status == KILLED
+    trace = read_trace(output.read_text().splitlines())
+    assert (trace.end, trace.strange, len(trace.threads)) == ("SIGKILL", 0, 2)
+    assert [call.name for call in trace.threads[2]].count("getppid") == 1
 
 
 def test_filters_summaries_and_the_exit_status(kvm: Guest) -> None:

@@ -32,14 +32,19 @@ TEST_SECONDS = 120
 # A test that ends the interpreter costs a start. After so many the rest of the module is given up.
 STARTS = 40
 REASONS = {
-    "needs fork(2)": re.compile(r"\[Errno 38\] Function not implemented|does not support pidfds?|support pidfd_open"),
+    "needs fork(2)": re.compile(
+        r"\[Errno 38\] Function not implemented|does not support pidfds?|support pidfd_open"
+        r"|not implemented: clone|, in test_\w*fork"
+    ),
+    "needs fork(2): a process that has the test's files, environment or number": re.compile(
+        r"(?s)assert_python_ok.*(FileNotFound|ModuleNotFound)Error|, in test_(getppid|putenv_unsetenv)"
+    ),
     "needs fork(2): talks to a process while it runs": re.compile(r"child_guests\.py\", line \d+ in (run|fill)"),
     "needs a program, and so fork(2)": re.compile(
         r"requires a shell|Need the \w+ command|working\.$|find_library|libc not available|could not find libc"
         r"|find C library|needed for test, not available|lib_glu? not available"
     ),
     "no pseudo-terminals": re.compile(r"os\.openpty\(\)"),
-    "no extended attributes of users": re.compile(r"no non-broken extended attribute support"),
     "the clock cannot be set": re.compile(r"^skipped: \[Errno 1\] Operation not permitted"),
 }
 

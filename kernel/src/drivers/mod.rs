@@ -29,6 +29,11 @@ pub fn poll() {
     network::poll();
 }
 
+/// So that what the program wrote comes before what the kernel says of it: they take different ways.
+pub fn settle_output() {
+    console::settle();
+}
+
 /// Ends the machine with the program's exit status, once all output has reached the monitor.
 pub fn shutdown(status: u8) -> ! {
     let line = format!("exit {status}\n");

@@ -1,6 +1,7 @@
 //! Out of memory: who holds what.
 
 use super::{maps, source};
+use crate::drivers;
 use crate::mm::frame;
 use crate::task::Process;
 use crate::task::thread::Thread;
@@ -12,6 +13,7 @@ const NAMED: usize = 5;
 
 /// Says on standard error that the program cannot go on, and where the memory is.
 pub fn report(process: &Process) {
+    drivers::settle_output();
     let (has, more) = frame::advice();
     say!(
         "out of memory: the program touched more than the {has} MiB there are; give it more with -m, for example -m {more}M"

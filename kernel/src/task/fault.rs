@@ -152,6 +152,7 @@ pub fn die(signal: Signal, frame: &Frame, info: &Siginfo) -> ! {
             | Signal::SIGSYS
     );
     if is_crash {
+        crate::drivers::settle_output();
         report(signal, frame, info);
     }
     crate::trace::process_killed(signal);

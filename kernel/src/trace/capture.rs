@@ -101,6 +101,10 @@ impl Copier<'_> {
                 let len = self.count(record, count).min(SMALL);
                 record.snippet(address, self.filled(flow, len));
             }
+            Data::Whole(count) => {
+                let len = self.count(record, count);
+                record.snippet(address, self.filled(flow, len));
+            }
             Data::Structs(size, count) => {
                 let many = self.count(record, count);
                 let many = match count {

@@ -190,6 +190,22 @@ pub trait Inode: Any + Send + Sync {
         Err(Errno::EINVAL)
     }
 
+    // Extended attributes. The caller has checked names and permissions.
+
+    /// The value of an attribute; `ENODATA` if there is none.
+    fn xattr(&self, _name: &[u8]) -> Result<Vec<u8>> {
+        Err(Errno::EOPNOTSUPP)
+    }
+
+    /// Sets or (without a value) removes an attribute; `flags` are those of setxattr(2).
+    fn set_xattr(&self, _name: &[u8], _value: Option<&[u8]>, _flags: u32) -> Result<()> {
+        Err(Errno::EOPNOTSUPP)
+    }
+
+    fn xattr_names(&self) -> Vec<Vec<u8>> {
+        Vec::new()
+    }
+
     // Symbolic links.
 
     /// The text of the link.

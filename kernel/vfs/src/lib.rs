@@ -38,11 +38,13 @@ mod procfs;
 mod pseudo;
 mod ringmem;
 mod sysfs;
+pub mod sysv;
 mod timerfd;
 pub mod tty;
 mod types;
 mod wait;
 mod walk;
+mod xattr;
 
 pub use at::{At, OpenHow};
 pub use bytes::ByteQueue;

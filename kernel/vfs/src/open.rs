@@ -166,7 +166,7 @@ fn unnamed(at: &At<'_>, path: &[u8], flags: u32, how: &OpenHow) -> Result<Arc<Fi
             inode,
         },
         None,
-        flags & !O_TMPFILE,
+        flags,
     ))
 }
 

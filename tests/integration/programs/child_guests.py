@@ -16,6 +16,7 @@ import subprocess
 import sys
 
 KNOWN = {"stdin", "stdout", "stderr", "env", "cwd", "text", "universal_newlines", "encoding", "bufsize", "close_fds"}
+STREAMS = {None, subprocess.PIPE, subprocess.STDOUT, subprocess.DEVNULL}
 # Signals that a shell's status stands for, as compat's does.
 SIGNALLED = 128
 
@@ -30,18 +31,14 @@ class Child:
     server = ("", 0)
 
     def __init__(self, args, **options):
-        self.args = args
+        self.args = args if isinstance(args, str) else list(args)
         self.returncode = None
-        self.options = options
-        if isinstance(args, str) or args[0] != sys.executable:
+        self.options = {name: value for name, value in options.items() if value}
+        if self.args[0] != sys.executable:
             raise unsupported("a program")
-        if any(os.path.exists(word) for word in args[1:]) or options.keys() - KNOWN:
+        streams = {options.get(name) for name in ("stdin", "stdout", "stderr")}
+        if any(map(os.path.exists, self.args[1:])) or self.options.keys() - KNOWN or streams - STREAMS:
             raise unsupported("a child that shares files or descriptors")
-        if any(
-            options.get(name) not in (None, subprocess.PIPE, subprocess.STDOUT, subprocess.DEVNULL)
-            for name in ("stdin", "stdout", "stderr")
-        ):
-            raise unsupported("a child that shares descriptors")
         self.text = options.get("text") or options.get("universal_newlines") or options.get("encoding")
         self.stdin = io.BytesIO() if options.get("stdin") == subprocess.PIPE else None
         self.stdout = Output(self, "out") if options.get("stdout") == subprocess.PIPE else None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from compat.plans import PlanSummary
 from compat.reach.model import CallUse, Certainty, Detail, Reach, Step, Unresolved
-from compat.report.model import Report, Size
+from compat.report.model import Chosen, Report, Size
 from compat.report.verdict import judge
 from compat.report.weigh import weigh
 
@@ -70,5 +70,6 @@ def report(*, trace: Counter[str] | None = None, analysis: Reach | None = None) 
             left_by_reason=Counter({"rt_sigreturn": 2}),
         ),
         size=Size(1 << 20, 3 << 20, 4096, 17),
+        chosen=Chosen(5, 200, ("files", "processes"), ("sockets",), ("a note",)),
         beyond=beyond,
     )

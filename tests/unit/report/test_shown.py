@@ -41,6 +41,7 @@ def test_text_names_what_is_missing_and_the_way_to_it() -> None:
     assert "at one place the number of the call is not known" in told
     assert "9 sites in 2 files, 7 become jumps, 2 left to the slower trap" in told
     assert "Image: 4.0 MiB" in told
+    assert "5 of 200 calls, of files, processes; left out: sockets" in told
     # Covered calls have their names only, unless all is asked for.
     assert "say > " not in told
     assert "say > libc.so.6: write" in text(report(), everything=True)
@@ -48,8 +49,9 @@ def test_text_names_what_is_missing_and_the_way_to_it() -> None:
 
 def test_a_trace_marks_what_was_used() -> None:
     told = text(report(trace=Counter({"read": 5, "execve": 1, "uname": 2})))
-    assert "the trace used 2 of them" in told
+    assert "the trace used 2 of them: 1 full, 1 missing; not covered: execve" in told
     assert "the trace has uname (2), which the analysis did not find" in told
+    assert "the trace used 1 of them: 1 full; all covered" in text(report(trace=Counter(read=1)))
     numbers = {need.call.name: need.used for need in report(trace=Counter(read=5)).needs}
     assert numbers["read"] == 5
     assert numbers["write"] == 0
@@ -125,7 +127,16 @@ def test_the_page_is_whole_and_needs_nothing_else() -> None:
 
 def test_the_page_says_everything_without_scripts() -> None:
     page = Page(render([report()]))
-    for word in ("probably runs", "execve", "F_NOTIFY", "over-approximate", "start other processes", "loop", "Image"):
+    for word in (
+        "probably runs",
+        "execve",
+        "F_NOTIFY",
+        "over-approximate",
+        "start other processes",
+        "loop",
+        "Image",
+        "sockets",
+    ):
         assert word in page.text
 
 

@@ -31,6 +31,7 @@ def call(
 
 
 AT_FDCWD = -100
+STAT = (1, 2, 1, 0o104755, 0, 0, 0, 0, 17, 4096, 8)
 
 
 @pytest.mark.parametrize(
@@ -98,6 +99,27 @@ AT_FDCWD = -100
             ),
             "getsockname(3, {sa_family=AF_UNIX}, [128 => 2]) = 0",
         ),
+        (
+            call("mremap", [0x70000000, 4096, 8192, 1, 5], 0x70001000),
+            "mremap(0x70000000, 4096, 8192, MREMAP_MAYMOVE) = 0x70001000",
+        ),
+        (call("mknod", [PATH, 0o10600, 0], 0, {PATH: b"f\0"}), 'mknod("f", S_IFIFO|0600) = 0'),
+        (
+            call("stat", [PATH, BUFFER], 0, {PATH: b"f\0"}, after={BUFFER: struct.pack("<QQQIIIIQqqq", *STAT)}),
+            'stat("f", {st_mode=S_IFREG|S_ISUID|0755, st_size=17, ...}) = 0',
+        ),
+        (
+            call(
+                "sendfile",
+                [1, 3, BUFFER, 10],
+                10,
+                {BUFFER: struct.pack("<q", 5)},
+                after={BUFFER: struct.pack("<q", 15)},
+            ),
+            "sendfile(1, 3, [5] => [15], 10) = 10",
+        ),
+        (call("fcntl", [3, 1034, 0], 3), "fcntl(3, F_GET_SEALS) = 0x3 (seals F_SEAL_SEAL|F_SEAL_SHRINK)"),
+        (call("kill", [1, 65], -22), "kill(1, 65) = -1 EINVAL (Invalid argument)"),
         (call("futex", [0x7000_0000, 129, 1], 0), "futex(0x70000000, FUTEX_WAKE_PRIVATE, 1) = 0"),
     ],
 )

@@ -287,7 +287,8 @@ impl Stream for LoopStream {
         let first = segment(own, peer, 0);
         let mut source = Tee::new(source, self.is_watched());
         if peer.closed || (peer.deaf && peer.finished) {
-            // Nobody reads it: the bytes leave and a reset comes back.
+            // Nobody reads it: the bytes leave, as many as the buffers take, and a reset comes back.
+            let wanted = wanted.min(peer.inbound.limit());
             source.skip(wanted)?;
             own.break_with(Errno::EPIPE);
             if !peer.closed {

@@ -118,10 +118,16 @@ pub fn socket(receive: usize, send: usize) -> Socket<'static> {
     socket
 }
 
+/// A socket, alone in a set. There is room for one: a vector that grows by itself would begin with four, of almost a KiB each.
+pub fn alone(receive: usize, send: usize) -> (SocketSet<'static>, SocketHandle) {
+    let mut set = SocketSet::new(Vec::with_capacity(1));
+    let handle = set.add(socket(receive, send));
+    (set, handle)
+}
+
 impl Connection {
     pub fn new(pair: Pair, owner: Owner, events: Arc<WaitList>, now: u64) -> Self {
-        let mut set = SocketSet::new(Vec::new());
-        let handle = set.add(socket(FIRST_RECEIVE, FIRST_SEND));
+        let (set, handle) = alone(FIRST_RECEIVE, FIRST_SEND);
         let mut path = Path::default();
         (path.own_scale, path.heard) = (super::grow::SCALE, now);
         Self {
@@ -278,8 +284,7 @@ impl Connection {
 
     /// After the end: no reset leaves for the peer, since nobody is there.
     pub fn forget_peer(&mut self) {
-        let mut set = SocketSet::new(Vec::new());
-        let handle = set.add(socket(1, 1));
+        let (set, handle) = alone(1, 1);
         self.replace(set, handle);
     }
 

@@ -216,18 +216,27 @@ impl State {
         remote: SocketAddr,
         errno: Errno,
     ) {
-        let place = match protocol {
-            UDP => Place::Udp(local.1),
-            ICMP | ICMPV6 => Place::Echo(local.1),
-            other => Place::Raw(other),
-        };
-        for receiver in self.datagrams.receivers(place, local.0, false) {
+        for receiver in self.senders(protocol, local) {
             self.notices.push(Notice::Error {
                 receiver,
                 errno,
                 remote,
             });
         }
+    }
+
+    /// The sockets that may have sent a datagram from there.
+    fn senders(&self, protocol: u8, local: (IpAddr, u16)) -> Vec<Weak<dyn DatagramReceiver>> {
+        let place = match protocol {
+            UDP => Place::Udp(local.1),
+            ICMP | ICMPV6 => Place::Echo(local.1),
+            other => Place::Raw(other),
+        };
+        self.datagrams.receivers(place, local.0, false)
+    }
+
+    pub fn has_senders(&self, protocol: u8, local: (IpAddr, u16)) -> bool {
+        !self.senders(protocol, local).is_empty()
     }
 
     /// Tells those who found the card full that it is not any more.
@@ -304,7 +313,7 @@ impl State {
         bytes: &[u8],
     ) {
         let start = header_length(own);
-        if start + bytes.len() > self.output.link.mtu() {
+        if start + bytes.len() > self.output.mtu_to(to) {
             return self.send_fragments(own, to, protocol, hop_limit, bytes);
         }
         // On the way it may be cut.
@@ -336,7 +345,7 @@ impl State {
             checksum::fill(&mut whole, &header);
         }
         let extra = if own.is_ipv4() { 0 } else { 8 };
-        let room = (self.output.link.mtu() - start - extra) & !7;
+        let room = (self.output.mtu_to(to) - start - extra) & !7;
         let id = self.random() as u32;
         let all = whole.get(start..).unwrap_or(&[]);
         let mut offset = 0;

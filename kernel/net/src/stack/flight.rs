@@ -377,6 +377,17 @@ impl Flight {
         }
     }
 
+    /// What is larger than `mss` cannot have come through, and goes in smaller parts. That says nothing about how full the way is.
+    pub fn shrink(&mut self, mss: u32) {
+        self.congestion.mss = self.congestion.mss.min(mss);
+        for index in 0..self.pieces.len() {
+            if self.pieces.get(index).is_some_and(|one| one.length() > mss) {
+                self.mark_lost(index);
+                self.is_urgent = true;
+            }
+        }
+    }
+
     fn mark_lost(&mut self, index: usize) {
         if let Some(piece) = self.pieces.get_mut(index)
             && piece.fate == Fate::Flying

@@ -5,7 +5,7 @@
 //! nothing is under way in either direction, a new socket takes the old one's place: it is led through a handshake on a bench, an
 //! interface that no card belongs to, to the state in which the old one was. Its sequence numbers are others; `Path`
 //! translates them, and the scale of its windows, from then on.
-use super::connection::{Connection, FIRST_RECEIVE, FIRST_SEND, socket};
+use super::connection::{Connection, FIRST_RECEIVE, FIRST_SEND, alone};
 use super::ether::instant;
 use super::output::Output;
 use super::packet::Header;
@@ -328,8 +328,7 @@ impl Grower {
     ) -> Option<(SocketSet<'static>, SocketHandle, u32)> {
         let old = connection.peek_tcp();
         let has_ended = connection.has_ended;
-        let mut set = SocketSet::new(Vec::new());
-        let handle = set.add(socket(receive, send));
+        let (set, handle) = alone(receive, send);
         let expected = connection.expected();
         let mut one = Apprentice {
             bench: &mut self.bench,

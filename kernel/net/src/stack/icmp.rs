@@ -18,10 +18,10 @@ const REPLY_V6: u8 = 129;
 const PER_SECOND: u32 = 1000;
 
 /// What an error message quotes of the packet that caused it.
-struct Quoted {
-    protocol: u8,
-    local: (IpAddr, u16),
-    remote: (IpAddr, u16),
+pub struct Quoted {
+    pub protocol: u8,
+    pub local: (IpAddr, u16),
+    pub remote: (IpAddr, u16),
 }
 
 /// Which errno a message stands for, as Linux has it; but for two that RFC 1812 forbids (host unknown to be down, isolated), which
@@ -41,7 +41,7 @@ fn errno(is_v6: bool, kind: u8, code: u8) -> Option<Errno> {
 }
 
 impl Quoted {
-    fn parse(bytes: &[u8]) -> Option<Self> {
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
         let address = |at: usize| -> Option<IpAddr> {
             Some(Ipv4Addr::from(packet::read_u32(bytes, at)?).into())
         };
@@ -89,9 +89,18 @@ impl State {
             (false, REQUEST) | (true, REQUEST_V6) => return self.answer_echo(message, header),
             _ => {}
         }
+        let quoted = message.get(HEADER..).unwrap_or(&[]);
+        let too_big = match (is_v6, *kind, *code) {
+            (false, 3, 4) => read_u16(message, 6).map(usize::from),
+            (true, 2, _) => packet::read_u32(message, 4).map(|mtu| mtu as usize),
+            _ => None,
+        };
+        if let Some(mtu) = too_big {
+            self.packet_too_big(quoted, mtu);
+        }
         match errno(is_v6, *kind, *code) {
             None => self.output.counters.received_dropped += 1,
-            Some(errno) => self.report(message.get(HEADER..).unwrap_or(&[]), errno),
+            Some(errno) => self.report(quoted, errno),
         }
     }
 

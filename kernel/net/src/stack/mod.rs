@@ -30,6 +30,7 @@ mod options;
 mod output;
 pub(crate) mod packet;
 mod path;
+mod path_mtu;
 mod reassembly;
 mod segment;
 #[cfg(any(test, feature = "fuzz"))]

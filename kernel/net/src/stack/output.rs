@@ -5,6 +5,7 @@ use super::link::{Link, Offload, Segmentation};
 use super::neighbours::{self, Answer, Neighbours, Waiting};
 use super::packet::{self, ETHERNET_HEADER, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Header, TCP};
 use super::path::Path;
+use super::path_mtu::PathMtus;
 use super::tap::Taps;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -39,6 +40,7 @@ pub struct Output {
     pub neighbours: Neighbours,
     pub counters: Counters,
     pub taps: Taps,
+    pub path_mtus: PathMtus,
     /// Monotonic time in nanoseconds, of this turn.
     pub now: u64,
     /// IP packets whose neighbour does not answer.
@@ -55,6 +57,7 @@ impl Output {
             neighbours: Neighbours::default(),
             counters: Counters::default(),
             taps: Taps::default(),
+            path_mtus: PathMtus::default(),
             now: 0,
             undeliverable: Vec::new(),
             frame: Vec::new(),
@@ -80,8 +83,14 @@ impl Output {
                 let again = path.outgoing(ip, &header, self.now);
                 self.counters.retransmitted += u64::from(again);
             }
-            let offload = self.finish(ip, &header, segment);
-            self.route(&mut frame, &header, offload);
+            let limit = self.segment_limit(ip, &header);
+            match limit.filter(|_| !self.cuts(&header)) {
+                Some(size) => self.send_cut(&frame, &header, size),
+                None => {
+                    let offload = self.finish(ip, &header, limit.or(segment));
+                    self.route(&mut frame, &header, offload);
+                }
+            }
         } else {
             self.counters.sent_errors += 1;
         }
@@ -89,8 +98,18 @@ impl Output {
         result
     }
 
+    /// Whether the card cuts segments of this version.
+    fn cuts(&self, header: &Header) -> bool {
+        let features = self.link.features();
+        if header.is_v6() {
+            features.segment_v6
+        } else {
+            features.segment_v4
+        }
+    }
+
     /// Completes the checksum, or leaves it to the card.
-    fn finish(&self, ip: &mut [u8], header: &Header, segment: Option<u16>) -> Offload {
+    pub fn finish(&self, ip: &mut [u8], header: &Header, segment: Option<u16>) -> Offload {
         let Some(at) = checksum::offset(header.protocol).filter(|_| header.fragment.is_none())
         else {
             return Offload::default();
@@ -116,7 +135,7 @@ impl Output {
     }
 
     /// Sends a frame with a finished IP packet in it, or keeps it until its neighbour is known.
-    fn route(&mut self, frame: &mut [u8], header: &Header, offload: Offload) {
+    pub fn route(&mut self, frame: &mut [u8], header: &Header, offload: Offload) {
         let ethertype = if header.is_v6() {
             ETHERTYPE_IPV6
         } else {

@@ -193,6 +193,18 @@ pub fn write_header(
     }
 }
 
+/// Sets the length of a packet that is cut, as its header has it.
+pub fn set_length(packet: &mut [u8]) {
+    let length = packet.len();
+    if packet.first().is_some_and(|byte| byte >> 4 == 6) {
+        let payload = length.saturating_sub(IPV6_HEADER) as u16;
+        write(packet, 4, &payload.to_be_bytes());
+    } else {
+        write(packet, 2, &(length as u16).to_be_bytes());
+        super::checksum::fill_ipv4(packet);
+    }
+}
+
 pub fn header_length(address: IpAddr) -> usize {
     match address {
         IpAddr::V4(_) => IPV4_HEADER,

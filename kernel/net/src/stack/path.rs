@@ -154,7 +154,7 @@ impl Path {
         self.translate_outgoing(ip, header, &segment);
         self.mark(ip);
         if !header.is_v6() {
-            // smoltcp cannot make its segments smaller later on, so routers with a smaller MTU may cut them.
+            // Many routers that drop large packets never say so; over IPv4 they may cut them instead.
             write(ip, 6, &[0, 0]);
             write(
                 ip,

@@ -103,7 +103,7 @@ fn fill_held(
     source: &mut dyn Source,
     around: &Around<'_>,
 ) -> Result<usize> {
-    let size = connection.segment_size(around.output.link.mtu());
+    let size = connection.segment_size(around.output.mtu_to(connection.pair.remote.0));
     let room = size.saturating_sub(connection.held());
     let mut bytes = alloc::vec![0; room.min(source.remaining())];
     source.take(&mut bytes)?;

@@ -252,6 +252,14 @@ fn spin_until(is_done: impl Fn() -> bool) -> bool {
     })
 }
 
+/// How long the program's output is waited for before something is said of the program.
+const SETTLING: u64 = time::SECOND / 5;
+
+/// Gives the device time to take what was sent, while the machine goes on.
+pub fn settle() {
+    look_until(SETTLING, || PORTS.iter().all(Port::is_drained));
+}
+
 /// Waits until the device has taken all that was sent. At the end of the machine: nobody hears the timer any more.
 pub fn flush() {
     let drained = || PORTS.iter().all(Port::is_drained);

@@ -195,6 +195,20 @@ impl Inode for Node {
         self.data().map_err(|_| Errno::EINVAL)?.add_seals(seals)
     }
 
+    fn xattr(&self, name: &[u8]) -> Result<Vec<u8>> {
+        self.fs.xattrs.get(self.ino, name)
+    }
+
+    fn set_xattr(&self, name: &[u8], value: Option<&[u8]>, flags: u32) -> Result<()> {
+        self.fs.xattrs.set(self.ino, name, value, flags)?;
+        self.attr.lock().ctime = self.fs.now();
+        Ok(())
+    }
+
+    fn xattr_names(&self) -> Vec<Vec<u8>> {
+        self.fs.xattrs.names(self.ino)
+    }
+
     fn readlink(&self) -> Result<Vec<u8>> {
         match &self.body {
             Body::Symlink(text) => Ok(text.to_vec()),

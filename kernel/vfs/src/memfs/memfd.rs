@@ -78,6 +78,15 @@ impl MemfdStore {
         Ok(node)
     }
 
+    /// A file `name` for memory that has a number of its own, as System V's segments do.
+    pub(crate) fn shared_file(&self, name: &[u8], flags: u32) -> Result<Arc<File>> {
+        let place = Place {
+            mount: self.mount.clone(),
+            inode: self.node(name, 0o777, 0, 0, F_SEAL_SEAL)?,
+        };
+        Ok(File::new(place, None, flags))
+    }
+
     fn node(&self, name: &[u8], mode: u32, uid: u32, gid: u32, seals: u32) -> Result<InodeRef> {
         let node = Node::fresh(&self.fs, FileType::Regular, mode, uid, gid, Body::file());
         node.data()?.set_seals(seals);

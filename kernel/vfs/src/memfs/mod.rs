@@ -20,6 +20,7 @@ use crate::erofs::{Erofs, ErofsError};
 use crate::host::Host;
 use crate::inode::InodeRef;
 use crate::types::{FileType, StatFs, Timestamp};
+use crate::xattr::XattrStore;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use hashbrown::{HashMap, HashSet};
@@ -47,6 +48,7 @@ pub struct MemFs {
     linked: Mutex<HashMap<u64, Arc<Node>, FxBuildHasher>>,
     /// Directories of the image that are in use. A sound image leads to each by one entry.
     directories: Mutex<HashSet<u64, FxBuildHasher>>,
+    xattrs: XattrStore,
     /// Held while directories move, so that none moves below itself.
     moving: Mutex<()>,
 }
@@ -71,6 +73,7 @@ impl MemFs {
             inodes: AtomicU64::new(image.map_or(0, |image| image.inode_count())),
             linked: Mutex::new(HashMap::with_hasher(FxBuildHasher)),
             directories: Mutex::new(image.map(|image| image.root()).into_iter().collect()),
+            xattrs: XattrStore::default(),
             moving: Mutex::new(()),
         })
     }

@@ -223,6 +223,7 @@ impl Drop for Node {
             data.release(&self.fs);
         }
         self.fs.inodes.fetch_sub(1, Relaxed);
+        self.fs.xattrs.forget(self.ino);
         crate::notify::gone((self.fs.dev, self.ino));
     }
 }

@@ -18,7 +18,7 @@ pub(crate) use status::put_cpu_list;
 use crate::host::Host;
 use crate::inode::InodeRef;
 use crate::pseudo::{
-    Context, Directory, Dynamic, Entry, Kind, PseudoFs, Show, dir, mount, put, text,
+    Context, Directory, Dynamic, Entry, Kind, PseudoFs, Show, dir, fixed, mount, put, text,
 };
 use crate::types::FileType;
 use alloc::sync::Arc;
@@ -86,11 +86,18 @@ static ROOT: Directory = Directory {
         text("stat", machine::stat),
         text("swaps", machine::swaps),
         dir("sys", &sys::ROOT),
+        dir("sysvipc", &SYSVIPC),
         text("uptime", machine::uptime),
         text("version", machine::version),
     ],
     dynamic: Some(&PROCESSES),
 };
+
+static SYSVIPC: Directory = fixed(&[
+    text("msg", crate::sysv::list_msg),
+    text("sem", crate::sysv::list_sem),
+    text("shm", crate::sysv::list_shm),
+]);
 
 /// A link that is simply a path.
 const fn plain_link(name: &'static str, show: Show) -> Entry {

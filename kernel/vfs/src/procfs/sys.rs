@@ -33,6 +33,9 @@ static KERNEL: Directory = fixed(&[
         kind: Kind::Stored(hostname, set_hostname),
     },
     setting!("kptr_restrict", 1),
+    setting!("msgmax", 8192),
+    text("msgmnb", |_, out| number(out, crate::sysv::MSGMNB)),
+    text("msgmni", |_, out| number(out, crate::sysv::IPCMNI)),
     setting!("ngroups_max", 65536),
     text("osrelease", |context, out| {
         line(out, &context.source.uname().release)
@@ -46,9 +49,10 @@ static KERNEL: Directory = fixed(&[
     setting!("pid_max", 4194304),
     dir("random", &RANDOM),
     setting!("randomize_va_space", 2),
+    setting!("sem", "32000\t1024000000\t500\t32000"),
     setting!("shmall", 18446744073692774399_u64),
     setting!("shmmax", 18446744073692774399_u64),
-    setting!("shmmni", 4096),
+    text("shmmni", |_, out| number(out, crate::sysv::SHMMNI)),
     setting!("threads-max", 65536),
     text("version", |context, out| {
         line(out, &context.source.uname().version)

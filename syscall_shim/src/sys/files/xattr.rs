@@ -1,43 +1,102 @@
-//! Extended attributes, which no file system here keeps. What is wrong with the arguments is still said first.
+//! Extended attributes, xattr(7).
 use super::AT_FDCWD;
 use super::at::with_place;
 use crate::kernel::Kernel;
 use crate::user::UserPath;
 use crate::{Buffer, Fd, Path};
-use linux_abi::raw::general::{XATTR_CREATE, XATTR_NAME_MAX, XATTR_REPLACE, XATTR_SIZE_MAX};
+use alloc::vec;
+use alloc::vec::Vec;
+use linux_abi::raw::general::{
+    XATTR_CREATE, XATTR_LIST_MAX, XATTR_NAME_MAX, XATTR_REPLACE, XATTR_SIZE_MAX,
+};
 use linux_abi::{Errno, SysResult};
-use vfs::LookupFlags;
+use vfs::{Credentials, LookupFlags, Place};
 
-fn check_name<K: Kernel>(k: &K, name: UserPath) -> Result<(), Errno> {
+const FOLLOW: LookupFlags = LookupFlags::FOLLOW;
+const NOFOLLOW: LookupFlags = LookupFlags::empty();
+
+fn read_name<K: Kernel>(k: &K, name: UserPath) -> Result<Vec<u8>, Errno> {
     match name.read(k, XATTR_NAME_MAX as usize + 1) {
         Ok(name) if name.is_empty() => Err(Errno::ERANGE),
         Err(Errno::ENAMETOOLONG) => Err(Errno::ERANGE),
-        name => name.map(drop),
+        name => name,
     }
 }
 
-fn check_set<K: Kernel>(k: &K, name: UserPath, size: usize, flags: u32) -> Result<(), Errno> {
-    if flags & !(XATTR_CREATE | XATTR_REPLACE) != 0 {
-        return Err(Errno::EINVAL);
+/// Runs `act` on what a descriptor stands for; one opened with `O_PATH` is good for nothing here.
+fn with_file<K: Kernel>(
+    k: &K,
+    fd: Fd,
+    act: impl FnOnce(&Place, &Credentials) -> SysResult,
+) -> SysResult {
+    let file = k.files().get(fd)?;
+    if file.is_path() {
+        return Err(Errno::EBADF);
     }
-    check_name(k, name)?;
-    if size > XATTR_SIZE_MAX as usize {
-        Err(Errno::E2BIG)
-    } else {
-        Ok(())
+    act(file.place(), &k.process().file_credentials())
+}
+
+/// An attribute that is to be set.
+struct New {
+    name: Vec<u8>,
+    value: Vec<u8>,
+    flags: u32,
+}
+
+impl New {
+    fn read<K: Kernel>(
+        k: &K,
+        name: UserPath,
+        value: Buffer,
+        size: usize,
+        flags: u32,
+    ) -> Result<Self, Errno> {
+        if flags & !(XATTR_CREATE | XATTR_REPLACE) != 0 {
+            return Err(Errno::EINVAL);
+        }
+        let name = read_name(k, name)?;
+        if size > XATTR_SIZE_MAX as usize {
+            return Err(Errno::E2BIG);
+        }
+        let mut bytes = vec![0; size];
+        value.read_slice(k, &mut bytes)?;
+        Ok(Self {
+            name,
+            value: bytes,
+            flags,
+        })
+    }
+
+    fn set(&self, place: &Place, cred: &Credentials) -> SysResult {
+        place
+            .set_xattr(cred, &self.name, &self.value, self.flags)
+            .map(|()| 0)
     }
 }
 
-fn exists<K: Kernel>(k: &K, path: Path, lookup: LookupFlags) -> Result<(), Errno> {
-    with_place(k, AT_FDCWD, path, lookup, |_, _| Ok(()))
+/// Stores an answer; a buffer of no size only asks how long it is.
+fn store<K: Kernel>(k: &K, answer: &[u8], buffer: Buffer, size: usize) -> SysResult {
+    if size == 0 {
+        return Ok(answer.len());
+    }
+    if answer.len() > size {
+        return Err(Errno::ERANGE);
+    }
+    buffer.write_slice(k, answer)?;
+    Ok(answer.len())
 }
 
-fn is_open<K: Kernel>(k: &K, fd: Fd) -> Result<(), Errno> {
-    if k.files().get(fd)?.is_path() {
-        Err(Errno::EBADF)
-    } else {
-        Ok(())
+fn list<K: Kernel>(
+    k: &K,
+    (place, cred): (&Place, &Credentials),
+    buffer: Buffer,
+    size: usize,
+) -> SysResult {
+    let names = place.list_xattrs(cred);
+    if names.len() > XATTR_LIST_MAX as usize {
+        return Err(Errno::E2BIG);
     }
+    store(k, &names, buffer, size)
 }
 
 /// setxattr(2)
@@ -45,13 +104,14 @@ pub fn setxattr<K: Kernel>(
     k: &K,
     path: Path,
     name: Path,
-    _value: Buffer,
+    value: Buffer,
     size: usize,
     flags: u32,
 ) -> SysResult {
-    check_set(k, name, size, flags)?;
-    exists(k, path, LookupFlags::FOLLOW)?;
-    Err(Errno::EOPNOTSUPP)
+    let new = New::read(k, name, value, size, flags)?;
+    with_place(k, AT_FDCWD, path, FOLLOW, |place, cred| {
+        new.set(place, cred)
+    })
 }
 
 /// lsetxattr(2)
@@ -59,13 +119,14 @@ pub fn lsetxattr<K: Kernel>(
     k: &K,
     path: Path,
     name: Path,
-    _value: Buffer,
+    value: Buffer,
     size: usize,
     flags: u32,
 ) -> SysResult {
-    check_set(k, name, size, flags)?;
-    exists(k, path, LookupFlags::empty())?;
-    Err(Errno::EOPNOTSUPP)
+    let new = New::read(k, name, value, size, flags)?;
+    with_place(k, AT_FDCWD, path, NOFOLLOW, |place, cred| {
+        new.set(place, cred)
+    })
 }
 
 /// fsetxattr(2)
@@ -73,26 +134,21 @@ pub fn fsetxattr<K: Kernel>(
     k: &K,
     fd: Fd,
     name: Path,
-    _value: Buffer,
+    value: Buffer,
     size: usize,
     flags: u32,
 ) -> SysResult {
-    is_open(k, fd)?;
-    check_set(k, name, size, flags)?;
-    Err(Errno::EOPNOTSUPP)
+    with_file(k, fd, |place, cred| {
+        New::read(k, name, value, size, flags)?.set(place, cred)
+    })
 }
 
 /// getxattr(2)
-pub fn getxattr<K: Kernel>(
-    k: &K,
-    path: Path,
-    name: Path,
-    _value: Buffer,
-    _size: usize,
-) -> SysResult {
-    exists(k, path, LookupFlags::FOLLOW)?;
-    check_name(k, name)?;
-    Err(Errno::EOPNOTSUPP)
+pub fn getxattr<K: Kernel>(k: &K, path: Path, name: Path, value: Buffer, size: usize) -> SysResult {
+    with_place(k, AT_FDCWD, path, FOLLOW, |place, cred| {
+        let found = place.xattr(cred, &read_name(k, name)?)?;
+        store(k, &found, value, size)
+    })
 }
 
 /// lgetxattr(2)
@@ -100,50 +156,61 @@ pub fn lgetxattr<K: Kernel>(
     k: &K,
     path: Path,
     name: Path,
-    _value: Buffer,
-    _size: usize,
+    value: Buffer,
+    size: usize,
 ) -> SysResult {
-    exists(k, path, LookupFlags::empty())?;
-    check_name(k, name)?;
-    Err(Errno::EOPNOTSUPP)
+    with_place(k, AT_FDCWD, path, NOFOLLOW, |place, cred| {
+        let found = place.xattr(cred, &read_name(k, name)?)?;
+        store(k, &found, value, size)
+    })
 }
 
 /// fgetxattr(2)
-pub fn fgetxattr<K: Kernel>(k: &K, fd: Fd, name: Path, _value: Buffer, _size: usize) -> SysResult {
-    is_open(k, fd)?;
-    check_name(k, name)?;
-    Err(Errno::EOPNOTSUPP)
+pub fn fgetxattr<K: Kernel>(k: &K, fd: Fd, name: Path, value: Buffer, size: usize) -> SysResult {
+    with_file(k, fd, |place, cred| {
+        let found = place.xattr(cred, &read_name(k, name)?)?;
+        store(k, &found, value, size)
+    })
 }
 
-/// listxattr(2): no file has any.
-pub fn listxattr<K: Kernel>(k: &K, path: Path, _list: Buffer, _size: usize) -> SysResult {
-    exists(k, path, LookupFlags::FOLLOW)?;
-    Ok(0)
+/// listxattr(2)
+pub fn listxattr<K: Kernel>(k: &K, path: Path, buffer: Buffer, size: usize) -> SysResult {
+    with_place(k, AT_FDCWD, path, FOLLOW, |place, cred| {
+        list(k, (place, cred), buffer, size)
+    })
 }
 
 /// llistxattr(2)
-pub fn llistxattr<K: Kernel>(k: &K, path: Path, _list: Buffer, _size: usize) -> SysResult {
-    exists(k, path, LookupFlags::empty())?;
-    Ok(0)
+pub fn llistxattr<K: Kernel>(k: &K, path: Path, buffer: Buffer, size: usize) -> SysResult {
+    with_place(k, AT_FDCWD, path, NOFOLLOW, |place, cred| {
+        list(k, (place, cred), buffer, size)
+    })
 }
 
 /// flistxattr(2)
-pub fn flistxattr<K: Kernel>(k: &K, fd: Fd, _list: Buffer, _size: usize) -> SysResult {
-    is_open(k, fd)?;
-    Ok(0)
+pub fn flistxattr<K: Kernel>(k: &K, fd: Fd, buffer: Buffer, size: usize) -> SysResult {
+    with_file(k, fd, |place, cred| list(k, (place, cred), buffer, size))
+}
+
+fn remove<K: Kernel>(k: &K, name: Path, place: &Place, cred: &Credentials) -> SysResult {
+    place.remove_xattr(cred, &read_name(k, name)?).map(|()| 0)
 }
 
 /// removexattr(2)
 pub fn removexattr<K: Kernel>(k: &K, path: Path, name: Path) -> SysResult {
-    getxattr(k, path, name, Buffer::new(0), 0)
+    with_place(k, AT_FDCWD, path, FOLLOW, |place, cred| {
+        remove(k, name, place, cred)
+    })
 }
 
 /// lremovexattr(2)
 pub fn lremovexattr<K: Kernel>(k: &K, path: Path, name: Path) -> SysResult {
-    lgetxattr(k, path, name, Buffer::new(0), 0)
+    with_place(k, AT_FDCWD, path, NOFOLLOW, |place, cred| {
+        remove(k, name, place, cred)
+    })
 }
 
 /// fremovexattr(2)
 pub fn fremovexattr<K: Kernel>(k: &K, fd: Fd, name: Path) -> SysResult {
-    fgetxattr(k, fd, name, Buffer::new(0), 0)
+    with_file(k, fd, |place, cred| remove(k, name, place, cred))
 }

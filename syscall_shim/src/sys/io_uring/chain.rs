@@ -52,17 +52,20 @@ impl Uring {
                     self.post_more(&request, res);
                     return self.park(k, &request, chain);
                 }
-                Step::Wait => return self.park(k, &request, chain),
+                Step::Wait => {
+                    self.park(k, &request, chain);
+                    // Its file may have become ready before it was watched.
+                    return request.set_ready();
+                }
             }
         }
     }
 
-    /// Lets a request wait. It is tried again at once: its file may have become ready before it was watched.
+    /// Lets a request wait.
     fn park<K: Kernel>(&self, k: &K, request: &Arc<Request>, rest: Chain) {
         *request.rest.lock() = rest;
         self.state.lock().pending.push(request.clone());
         request.watch(&k.host());
-        request.set_ready();
     }
 
     fn post_more(&self, request: &Request, res: i32) {

@@ -4,4 +4,5 @@ mod dhcp;
 mod ends;
 mod listening;
 mod malformed;
+mod path_mtu;
 mod transfer;

@@ -16,6 +16,17 @@ fn piece(at: usize, length: usize) -> Vec<u8> {
 
 /// Sends `total` bytes one way and ends. Answers how long it took.
 fn transfer(world: &World, from: &Arc<dyn Stream>, to: &Arc<dyn Stream>, total: usize) -> u64 {
+    transfer_with(world, from, to, total, &|| ())
+}
+
+/// The same, with something that is done again and again meanwhile.
+pub(super) fn transfer_with(
+    world: &World,
+    from: &Arc<dyn Stream>,
+    to: &Arc<dyn Stream>,
+    total: usize,
+    meanwhile: &dyn Fn(),
+) -> u64 {
     const PIECE: usize = 32 * 1024;
     let began = world.now();
     let (mut sent, mut got) = (0, 0);
@@ -46,6 +57,7 @@ fn transfer(world: &World, from: &Arc<dyn Stream>, to: &Arc<dyn Stream>, total: 
             }
             Err(errno) => {
                 assert_eq!(errno, Errno::EAGAIN);
+                meanwhile();
                 assert!(world.step(until), "stuck at {got} of {sent}");
             }
         }

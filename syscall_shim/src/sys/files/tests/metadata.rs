@@ -199,32 +199,50 @@ fn times_are_set() {
 }
 
 #[test]
-fn there_are_no_extended_attributes() {
+fn extended_attributes_are_kept_with_the_file() {
     let k = Mock::new();
     let fd = k.open("/f", raw::O_CREAT) as u64;
-    let (path, name, buf) = (k.text("/f"), k.text("user.x"), k.alloc(8));
-    assert_eq!(
-        k.call("setxattr", [path, name, buf, 1, 0]),
-        Err(Errno::EOPNOTSUPP)
-    );
-    assert_eq!(
-        k.call("setxattr", [path, name, buf, 1, 4]),
-        Err(Errno::EINVAL)
-    );
+    let (path, name, buf) = (k.text("/f"), k.text("user.x"), k.bytes(b"value..."));
+    let set = |flags: u32| k.call("setxattr", [path, name, buf, 5, u64::from(flags)]);
+    assert_eq!(set(raw::XATTR_REPLACE), Err(Errno::ENODATA));
+    assert_eq!(set(4), Err(Errno::EINVAL));
+    assert_eq!(set(raw::XATTR_CREATE), Ok(0));
+    assert_eq!(set(raw::XATTR_CREATE), Err(Errno::EEXIST));
     assert_eq!(
         k.call("fsetxattr", [fd, name, buf, 70000, 0]),
         Err(Errno::E2BIG)
     );
+    let get = |name: &str, size| k.call("fgetxattr", [fd, k.text(name), buf, size]);
+    assert_eq!(get("user.x", 8), Ok(5));
+    assert_eq!(get("user.x", 0), Ok(5));
+    assert_eq!(get("user.x", 4), Err(Errno::ERANGE));
+    assert_eq!(get("user.y", 8), Err(Errno::ENODATA));
+    assert_eq!(get("other.x", 8), Err(Errno::EOPNOTSUPP));
+    assert_eq!(get("user.", 8), Err(Errno::EINVAL));
+    assert_eq!(get("", 8), Err(Errno::ERANGE));
     assert_eq!(
         k.call("getxattr", [k.text("/none"), name, buf, 8]),
         Err(Errno::ENOENT)
     );
-    assert_eq!(
-        k.call("lgetxattr", [path, k.text(""), buf, 8]),
-        Err(Errno::ERANGE)
-    );
     assert_eq!(k.call("fgetxattr", [99, name, buf, 8]), Err(Errno::EBADF));
-    assert_eq!(k.call("listxattr", [path, buf, 8]), Ok(0));
-    assert_eq!(k.call("flistxattr", [fd, 0, 0]), Ok(0));
-    assert_eq!(k.call("removexattr", [path, name]), Err(Errno::EOPNOTSUPP));
+    let names = k.alloc(16);
+    assert_eq!(k.call("listxattr", [path, names, 16]), Ok(7));
+    assert_eq!(k.load_bytes(names, 7), b"user.x\0");
+    assert_eq!(k.call("flistxattr", [fd, 0, 0]), Ok(7));
+    k.call("symlink", [path, k.text("/link")]).unwrap();
+    let link = k.text("/link");
+    assert_eq!(k.call("getxattr", [link, name, buf, 8]), Ok(5));
+    assert_eq!(k.call("llistxattr", [link, names, 16]), Ok(0));
+    assert_eq!(
+        k.call("lgetxattr", [link, name, buf, 8]),
+        Err(Errno::ENODATA)
+    );
+    assert_eq!(
+        k.call("lsetxattr", [link, name, buf, 5, 0]),
+        Err(Errno::EPERM)
+    );
+    assert_eq!(k.call("lremovexattr", [link, name]), Err(Errno::EPERM));
+    assert_eq!(k.call("fremovexattr", [fd, name]), Ok(0));
+    assert_eq!(k.call("removexattr", [path, name]), Err(Errno::ENODATA));
+    assert_eq!(k.call("listxattr", [path, names, 16]), Ok(0));
 }

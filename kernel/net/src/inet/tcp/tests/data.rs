@@ -109,6 +109,17 @@ fn a_full_queue_makes_the_writer_wait() {
 }
 
 #[test]
+fn a_closed_peer_takes_no_more_than_the_buffers_hold() {
+    let world = alone();
+    let (client, server) = world.pair();
+    client.set(SOL_SOCKET, SO_SNDBUF, 4096).unwrap();
+    server.set(SOL_SOCKET, SO_RCVBUF, 4096).unwrap();
+    drop(server);
+    assert_eq!(client.send(&[7; 64 * 1024]), Ok(8192));
+    assert_eq!(client.send(b"x"), Err(Errno::EPIPE));
+}
+
+#[test]
 fn flags_of_messages() {
     let world = alone();
     let (client, server) = world.pair();
