@@ -28,6 +28,8 @@ class Tag(IntEnum):
     UMASK = 10
     CLEAR_ENV = 11
     NET = 12
+    # The monitor adds it.
+    TRACE = 16
 
 
 class Stream(IntEnum):

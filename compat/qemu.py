@@ -95,13 +95,13 @@ def _unnamed(name: str, content: bytes = b"") -> BinaryIO:
 
 
 def _machine(request: RunRequest, config: str) -> list[str]:
-    realtime = f"compat.realtime=0:{time.time_ns()}"
+    command_line = f"compat.realtime=0:{time.time_ns()} compat.cpus={request.cpus}"
     memory = (request.memory or DEFAULT_MEMORY) + _image_end(request.image)
     return [
         "-M", "microvm,acpi=off,rtc=on,pic=off,isa-serial=off", "-bios", "qboot.rom",
         "-accel", "tcg", "-cpu", "max", "-smp", str(request.cpus), "-m", f"{-(-memory // MEBIBYTE)}M",
         "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
-        "-kernel", str(request.image), "-initrd", config, "-append", realtime,
+        "-kernel", str(request.image), "-initrd", config, "-append", command_line,
     ]  # fmt: skip
 
 

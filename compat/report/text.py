@@ -77,7 +77,11 @@ def _print_summary(console: Console, report: Report) -> None:
     console.print(f"  {len(report.needs)} system calls can be reached: {_counts(report.levels)}")
     if report.is_compared:
         used = [need for need in report.needs if need.used]
-        console.print(f"  the trace used {len(used)} of them: {_counts(Counter(need.call.level for need in used))}")
+        lacks = [need.call.name for need in used if need.is_uncovered]
+        judged = f"not covered: {', '.join(lacks)}" if lacks else "all covered"
+        console.print(
+            f"  the trace used {len(used)} of them: {_counts(Counter(need.call.level for need in used))}; {judged}"
+        )
     for name, count in report.beyond.items():
         console.print(f"  [red]the trace has {escape(name)} ({count}), which the analysis did not find[/]")
 

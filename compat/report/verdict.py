@@ -25,6 +25,9 @@ from compat.report.model import Need, Reason, Verdict, Word
 
 # Entry and main.
 NEAR = 2
+# A program that forks, but certainly starts no other program, goes into the background if it is told to.
+FORKS = frozenset({"fork", "vfork", "clone"})
+EXECS = frozenset({"execve", "execveat"})
 C_LIBRARY = re.compile(r"(ld-linux-x86-64|ld-musl-x86_64|libc|libc\.musl-x86_64)\.so(\.\d+)*")
 
 
@@ -37,13 +40,17 @@ class Blocker:
     essential: str
 
     @property
+    def is_certain(self) -> bool:
+        return self.need.certainty is Certainty.CERTAIN
+
+    @property
     def is_near(self) -> bool:
-        return self.need.certainty is Certainty.CERTAIN and is_near(self.need.path)
+        return self.is_certain and is_near(self.need.path)
 
     @property
     def order(self) -> tuple[bool, bool, int]:
         """What to tell first: what is sure, then other processes, which programs miss most, then what is near."""
-        return self.need.certainty is not Certainty.CERTAIN, "process" not in self.essential, len(self.need.path)
+        return not self.is_certain, "process" not in self.essential, len(self.need.path)
 
 
 def is_near(path: Sequence[Step]) -> bool:
@@ -60,7 +67,8 @@ def is_c_library(file: str) -> bool:
 def judge(needs: Iterable[Need], reach: Reach) -> Verdict:
     """The verdict over all that a program reaches."""
     blockers = [blocker for need in needs if _is_of_program(need) for blocker in _blockers(need)]
-    near = [blocker for blocker in blockers if blocker.is_near]
+    starts = any(blocker.need.call.name in EXECS and blocker.is_certain for blocker in blockers)
+    near = [blocker for blocker in blockers if blocker.is_near and (starts or blocker.need.call.name not in FORKS)]
     if near:
         return Verdict(Word.FAILS, tuple(_reasons(near)))
     reasons = [*_reasons(blockers), *_doubts(reach)]

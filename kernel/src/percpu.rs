@@ -48,8 +48,10 @@ pub struct PerCpu {
     pub flush_done: AtomicU64,
     /// What CR3 holds, if it is a program's root.
     pub root: AtomicU64,
-    /// The CPU has nothing to run, so it touches no memory of a program's; it looks at `flush_wanted` afterwards.
+    /// The CPU has nothing to run.
     pub idle: AtomicBool,
+    /// The CPU touches no memory of a program's, and looks at `flush_wanted` before it does.
+    pub quiet: AtomicBool,
     /// An interrupt from another CPU is on its way, or has not been looked at.
     pub called: AtomicBool,
     /// Whom the local APIC's command register names, or none.
@@ -101,6 +103,7 @@ impl PerCpu {
             flush_done: AtomicU64::new(0),
             root: AtomicU64::new(0),
             idle: AtomicBool::new(false),
+            quiet: AtomicBool::new(false),
             called: AtomicBool::new(false),
             destination: AtomicU32::new(u32::MAX),
             current: AtomicPtr::new(core::ptr::null_mut()),

@@ -116,7 +116,7 @@ impl Network {
                 Arc::clone(counters),
                 verdict,
                 Arc::clone(bell),
-                cpus,
+                hostnet::Service::choose(cpus),
                 prepare(seccomp::socket_filter()?),
             ),
             Self::Card(device) => {

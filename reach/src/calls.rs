@@ -20,6 +20,9 @@ use crate::walk::{Id, Walk};
 const MAX_NUMBER: u64 = 1023;
 const MAX_VISITS: usize = 20_000;
 
+const GO_PER_THREAD: &str = "runtime.runPerThreadSyscall";
+const GO_ALL_THREADS: &str = "syscall.runtime_doAllThreadsSyscall";
+
 /// A place in the code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Where {
@@ -193,7 +196,16 @@ impl<'a> Calls<'a> {
                 }
             }
             if let Some(why) = found.unknown {
-                answer.unresolved.insert((at, why));
+                if self.asks_all_threads(at) {
+                    let question = |at| Question {
+                        at,
+                        place: Place::Register(Register::RAX),
+                        asker: Some(next - 1),
+                    };
+                    asked.extend(self.asked_of_all_threads(at.id).map(question));
+                } else {
+                    answer.unresolved.insert((at, why));
+                }
             }
             for (entry, place) in found.outside {
                 for at in self.callers(at, entry, &mut answer) {
@@ -206,6 +218,25 @@ impl<'a> Calls<'a> {
             }
         }
         answer
+    }
+
+    /// Go makes all threads call what one of them left in a variable.
+    fn asks_all_threads(&self, at: Where) -> bool {
+        let go = self.walk.function(at.id).filter(|(module, _)| module.go);
+        let names = [GO_PER_THREAD, GO_ALL_THREADS];
+        go.is_some_and(|(module, function)| {
+            names.contains(&module.name_of(function.range.start).as_str())
+        })
+    }
+
+    /// Whoever wants that gives the number to this function. Go's linker leaves it out where nobody does.
+    fn asked_of_all_threads(&self, id: Id) -> Option<Where> {
+        let (module, _) = self.walk.function(id)?;
+        let ip = module.function_named(GO_ALL_THREADS)?;
+        Some(Where {
+            id: self.walk.at(id.module as usize, ip)?,
+            ip,
+        })
     }
 
     /// What is known within one function. Calls that never return are looked for only where it matters.

@@ -19,12 +19,17 @@ pub struct Range {
     pub vouched: bool,
 }
 
-/// The functions that a table vouches for, sorted and disjoint; and whether this is Go's code.
-pub fn listed(image: &Image, symbols: &[&[Symbol]]) -> (Vec<Range>, bool) {
+/// Names of Go's functions, by address.
+pub type GoNames = Vec<(u64, Box<str>)>;
+
+/// The functions that a table or a symbol names, sorted and disjoint; and Go's own names if this is Go's code.
+pub fn listed(image: &Image, symbols: &[&[Symbol]]) -> (Vec<Range>, Option<GoNames>) {
     let mut found = frames(image);
-    let go = gopclntab::functions(image);
-    let is_go = !go.is_empty();
-    found.extend(go);
+    let go = gopclntab::find(image);
+    let names = go.map(|table| {
+        found.extend(table.functions);
+        table.names
+    });
     let sized = symbols
         .iter()
         .flat_map(|t| t.iter())
@@ -39,7 +44,7 @@ pub fn listed(image: &Image, symbols: &[&[Symbol]]) -> (Vec<Range>, bool) {
         .filter(|r| containing(&ranges, r.start).is_none())
         .collect();
     outside.append(&mut ranges);
-    (disjoint(image, outside), is_go)
+    (disjoint(image, outside), names)
 }
 
 /// Index of the range that holds an address.

@@ -8,30 +8,32 @@ const GO_1_16: u32 = 0xffff_fffa;
 /// The magic's common bytes, zeros, instruction size 1, pointer size 8.
 const COMMON: [u8; 7] = [0xff, 0xff, 0xff, 0, 0, 1, 8];
 const MAX_FUNCTIONS: u64 = 1 << 24;
+const MAX_NAME: u64 = 512;
 /// Words of runtime.moduledata after the address of the table: limits of the code, and what offsets count from.
 const MIN_PC: u64 = 20;
 const MAX_PC: u64 = 21;
 const TEXT: u64 = 22;
 
-pub fn functions(image: &Image) -> Vec<Range> {
-    for segment in &image.segments {
-        for hit in memchr::memmem::find_iter(&segment.bytes, &COMMON) {
-            let Some(table) = (segment.start + hit as u64).checked_sub(1) else {
-                continue;
-            };
-            if let Some(found) = table_at(image, table) {
-                return found;
-            }
-        }
-    }
-    Vec::new()
+/// What the table of a Go program says; `names` only since Go 1.18.
+pub struct Table {
+    pub functions: Vec<Range>,
+    pub names: Vec<(u64, Box<str>)>,
 }
 
-fn table_at(image: &Image, table: u64) -> Option<Vec<Range>> {
+pub fn find(image: &Image) -> Option<Table> {
+    image.segments.iter().find_map(|segment| {
+        let hits = memchr::memmem::find_iter(&segment.bytes, &COMMON);
+        let tables = hits.filter_map(|hit| (segment.start + hit as u64).checked_sub(1));
+        tables.into_iter().find_map(|table| table_at(image, table))
+    })
+}
+
+fn table_at(image: &Image, table: u64) -> Option<Table> {
     let magic = image.half(table).filter(|m| MAGICS.contains(m))?;
     let count = image
         .word(table + 8)
         .filter(|n| (1..MAX_FUNCTIONS).contains(n))?;
+    let mut names = Vec::new();
     let starts: Vec<u64> = if magic == GO_1_16 {
         let rows = image.read(
             table.checked_add(image.word(table + 48)?)?,
@@ -41,26 +43,47 @@ fn table_at(image: &Image, table: u64) -> Option<Vec<Range>> {
             .filter_map(|row| image.relative(le(row.get(..8)?)))
             .collect()
     } else {
-        let rows = image.read(table.checked_add(image.word(table + 64)?)?, (count + 1) * 8);
+        let functions = table.checked_add(image.word(table + 64)?)?;
+        let strings = table.checked_add(image.word(table + 32)?)?;
+        let rows = image.read(functions, (count + 1) * 8);
         let offsets: Vec<u64> = rows
             .chunks(8)
             .filter_map(|row| Some(le(row.get(..4)?)))
             .collect();
         let text = text_start(image, table, *offsets.first()?, *offsets.last()?)?;
+        names = rows
+            .chunks(8)
+            .filter_map(|row| name(image, functions, strings, text, row))
+            .collect();
         offsets.iter().map(|offset| text + offset).collect()
     };
     let sorted = starts.len() as u64 == count + 1 && starts.is_sorted();
-    let code = starts.first().is_some_and(|&at| image.is_code(at));
+    if !sorted || !image.is_code(*starts.first()?) {
+        return None;
+    }
     let pairs = starts.iter().zip(starts.iter().skip(1));
-    (sorted && code).then(|| {
-        pairs
-            .map(|(&start, &end)| Range {
-                start,
-                end,
-                vouched: true,
-            })
-            .collect()
-    })
+    let functions = pairs
+        .map(|(&start, &end)| Range {
+            start,
+            end,
+            vouched: true,
+        })
+        .collect();
+    Some(Table { functions, names })
+}
+
+/// A row leads to the function's record, whose second word leads to its name.
+fn name(
+    image: &Image,
+    functions: u64,
+    strings: u64,
+    text: u64,
+    row: &[u8],
+) -> Option<(u64, Box<str>)> {
+    let record = functions.checked_add(le(row.get(4..8)?))?;
+    let at = strings.checked_add(u64::from(image.half(record.checked_add(4)?)?))?;
+    let name = std::str::from_utf8(image.string(at, MAX_NAME)?).ok()?;
+    Some((text + le(row.get(..4)?), name.into()))
 }
 
 /// The table says what its offsets count from, until Go 1.26; run-time data do always.

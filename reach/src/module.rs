@@ -61,8 +61,10 @@ impl Module {
         let text = |offset: u64| strings.get(offset as usize).ok().map(str::to_owned);
         let soname = image.dynamic.get(&abi::DT_SONAME).and_then(|&at| text(at));
         let needed = image.needed.iter().filter_map(|&at| text(at)).collect();
-        let (listed, go) = functions::listed(&image, &[&symbols, &names]);
-        let function_names = function_names(&symbols, &names);
+        let (listed, go_names) = functions::listed(&image, &[&symbols, &names]);
+        let mut function_names = function_names(&symbols, &names);
+        let go = go_names.is_some();
+        function_names.extend(go_names.unwrap_or_default());
         let mut module = Module {
             path: path.to_owned(),
             symbols,
@@ -121,6 +123,14 @@ impl Module {
 
     pub fn branches_through(&self, slot: u64) -> impl Iterator<Item = u64> + '_ {
         matching(&self.slot_branches, slot as u32)
+    }
+
+    /// The function of a name that tells them apart, such as Go's.
+    pub fn function_named(&self, name: &str) -> Option<u64> {
+        self.function_names
+            .iter()
+            .find(|(_, known)| ***known == *name)
+            .map(|(&at, _)| at)
     }
 
     /// What the function is called: its symbol, or `sub_` and its file offset.

@@ -1,8 +1,10 @@
 //! What the program can reach: functions, and the data whose pointers lead to more of them.
 
+mod names;
+mod roots;
+
 use std::collections::VecDeque;
 
-use elf::abi;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::flow::Flow;
@@ -54,11 +56,6 @@ pub struct Walk<'a> {
     waiting: FxHashMap<usize, Vec<(Id, From)>>,
 }
 
-const MAX_NAME: u64 = 128;
-/// What looks a function up by its name. The C library and the dynamic linker have means of their own.
-const LOOKUPS: [&str; 2] = ["dlsym", "dlvsym"];
-const OWN_LOOKUP: [&str; 2] = ["libc.so.6", "ld-linux-x86-64.so.2"];
-
 impl<'a> Walk<'a> {
     pub fn run(program: &'a Program) -> Self {
         let mut walk = Walk {
@@ -68,7 +65,7 @@ impl<'a> Walk<'a> {
             certain: VecDeque::new(),
             rest: VecDeque::new(),
             pieces: FxHashSet::default(),
-            by_name: program.modules.iter().map(has_own_lookup).collect(),
+            by_name: program.modules.iter().map(names::has_own_lookup).collect(),
             names: vec![Vec::new(); program.modules.len()],
             roots: FxHashSet::default(),
             gates: Gates::new(&program.modules),
@@ -100,83 +97,6 @@ impl<'a> Walk<'a> {
             module: module as u32,
             function: function as u32,
         })
-    }
-
-    fn start(&mut self) {
-        let entries = [Some(0), self.program.interpreter];
-        for module in entries.into_iter().flatten() {
-            if let Some(entry) = self.program.modules.get(module).map(|m| m.image.entry) {
-                self.roots.extend(self.at(module, entry));
-                self.code(
-                    module,
-                    entry,
-                    From {
-                        id: None,
-                        certain: true,
-                    },
-                );
-            }
-        }
-        for number in 0..self.program.modules.len() {
-            self.constructors(number);
-        }
-        for &number in &self.program.plugins {
-            let Some(module) = self.program.modules.get(number) else {
-                continue;
-            };
-            for symbol in module.symbols.iter().filter(|s| s.defined && !s.local) {
-                let from = From {
-                    id: None,
-                    certain: false,
-                };
-                let at = Definition {
-                    module: number,
-                    value: symbol.value,
-                    size: symbol.size,
-                    function: symbol.is_function(),
-                };
-                self.definition(at, from, true);
-            }
-        }
-    }
-
-    /// What the dynamic linker or the start-up code calls in each file, and all of Go's code: its linker has selected.
-    fn constructors(&mut self, number: usize) {
-        let Some(module) = self.program.modules.get(number) else {
-            return;
-        };
-        // Whether the program opens a plug-in is its own affair.
-        let from = From {
-            id: None,
-            certain: self.program.is_linked(number),
-        };
-        for tag in [abi::DT_INIT, abi::DT_FINI] {
-            if let Some(at) = module.image.table(tag) {
-                self.code(number, at, from);
-            }
-        }
-        let arrays = [
-            (abi::DT_PREINIT_ARRAY, abi::DT_PREINIT_ARRAYSZ),
-            (abi::DT_INIT_ARRAY, abi::DT_INIT_ARRAYSZ),
-            (abi::DT_FINI_ARRAY, abi::DT_FINI_ARRAYSZ),
-        ];
-        for (table, size) in arrays {
-            if let Some(at) = module.image.table(table) {
-                let end = at.saturating_add(module.image.tag(size));
-                for pointer in module.pointers_in(at, end) {
-                    self.pointer(number, *pointer, from);
-                }
-            }
-        }
-        if module.go {
-            let rest = From {
-                id: None,
-                certain: false,
-            };
-            for function in module.functions.iter().filter(|f| f.listed) {
-                self.code(number, function.range.start, rest);
-            }
-        }
     }
 
     fn visit(&mut self, id: Id) {
@@ -390,94 +310,29 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// A string that is the name of an exported function may be looked up.
-    fn name(&mut self, number: usize, module: &Module, at: u64, from: From) {
-        let Some(name) = module
-            .image
-            .string(at, MAX_NAME)
-            .and_then(|s| std::str::from_utf8(s).ok())
-        else {
-            return;
-        };
-        if name.is_empty() || self.program.named(name).is_empty() {
-            return;
-        }
-        if self.by_name.get(number) == Some(&true) {
-            self.look_up(number, name, from.id);
-        } else if let Some(names) = self.names.get_mut(number) {
-            names.push((name.to_owned(), from.id));
-        }
-    }
-
-    fn note_lookup(&mut self, number: usize, name: &str) {
-        if !LOOKUPS.contains(&name) || self.by_name.get(number) != Some(&false) {
-            return;
-        }
-        if let Some(flag) = self.by_name.get_mut(number) {
-            *flag = true;
-        }
-        let waiting = self
-            .names
-            .get_mut(number)
-            .map(std::mem::take)
-            .unwrap_or_default();
-        for (name, from) in waiting {
-            self.look_up(number, &name, from);
-        }
-    }
-
-    /// What carries the name becomes reachable. With which arguments it is called is known no better than before, unless the
-    /// function that mentions the name looks it up itself.
-    fn look_up(&mut self, number: usize, name: &str, from: Option<Id>) {
-        let taken = from.is_some_and(|id| self.looks_up(id));
-        let own = self.program.modules.get(number).is_some_and(has_own_lookup);
-        for definition in self.program.named(name) {
-            // The C library and the dynamic linker look up what others define.
-            if !(own && definition.module == number) {
-                self.definition(
-                    definition,
-                    From {
-                        id: from,
-                        certain: false,
-                    },
-                    taken,
-                );
-            }
-        }
-    }
-
-    fn looks_up(&self, id: Id) -> bool {
-        let Some((module, function)) = self.function(id) else {
-            return false;
-        };
-        let name = |slot: u64| match module.pointers_in(slot, slot + 8).first()?.to {
-            To::Symbol(index, _) => Some(self.program.symbol_name(id.module as usize, index)),
-            _ => None,
-        };
-        module.refs_of(function).iter().any(|found| {
-            let slot = match found.kind {
-                Kind::SlotCall | Kind::SlotJump => Some(found.target),
-                Kind::Call | Kind::Jump => module.stubs.get(&found.target).copied(),
-                _ => None,
-            };
-            slot.and_then(|slot| name(u64::from(slot)))
-                .is_some_and(|name| LOOKUPS.contains(&name))
-        })
-    }
-
     fn reach(&mut self, id: Id, from: From) {
         if from.id == Some(id) {
             return;
+        }
+        let key = (id.module, id.function);
+        let inside = from.id.is_some_and(|caller| caller.module == id.module);
+        for gate in self.gates.opens(key, inside) {
+            for (id, from) in self.waiting.remove(&gate).unwrap_or_default() {
+                self.reach(
+                    id,
+                    From {
+                        certain: false,
+                        ..from
+                    },
+                );
+            }
         }
         if let Some(known) = self.reached.get(&id)
             && (known.certain || !from.certain)
         {
             return;
         }
-        let key = (id.module, id.function);
-        if let Some(gate) = self.gates.closed(key)
-            && from.id.is_some_and(|caller| caller.module == id.module)
-        {
+        if let Some(gate) = self.gates.closed(key).filter(|_| inside) {
             return self.waiting.entry(gate).or_default().push((id, from));
         }
         self.reached.insert(
@@ -492,23 +347,5 @@ impl<'a> Walk<'a> {
         } else {
             self.rest.push_back(id);
         }
-        if let Some(gate) = self.gates.opens(key) {
-            for (id, from) in self.waiting.remove(&gate).unwrap_or_default() {
-                self.reach(
-                    id,
-                    From {
-                        certain: false,
-                        ..from
-                    },
-                );
-            }
-        }
     }
-}
-
-fn has_own_lookup(module: &Module) -> bool {
-    module
-        .soname
-        .as_deref()
-        .is_some_and(|name| OWN_LOOKUP.contains(&name))
 }

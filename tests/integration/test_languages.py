@@ -60,8 +60,7 @@ def test_numpy_in_a_virtual_environment(numpy_environment: Path, same: Same) -> 
     # One thread: the number of processors must not change how sums are split.
     env = {"OPENBLAS_NUM_THREADS": "1"}
     command = Command(argv, env=env, add=[str(numpy_environment), script], memory="1G", timeout=120)
-    # OpenBLAS would like its memory on one NUMA node.
-    same(command, notices=["mbind"])
+    same(command)
 
 
 def test_perl(same: Same, data: Path) -> None:

@@ -91,6 +91,14 @@ def test_nothing_is_lost_when_the_ring_is_too_small(kvm: Guest) -> None:
     assert int(rows["write"][3]) >= 20000
 
 
+def test_several_cpus_write_one_trace(kvm: Guest, traced: Path, tmp_path: Path) -> None:
+    output = tmp_path / "trace"
+    assert compat(kvm, "trace", "--cpus", "2", "-o", output, traced).status == KILLED
+    trace = read_trace(output.read_text().splitlines())
+    assert (trace.end, trace.strange, len(trace.threads)) == ("SIGKILL", 0, 2)
+    assert [call.name for call in trace.threads[2]].count("getppid") == 1
+
+
 def test_filters_summaries_and_the_exit_status(kvm: Guest) -> None:
     busybox = require("/bin/busybox", "busybox-static")
     outcome = compat(kvm, "trace", "--missing-files", "--traps", busybox, "--", "cat", "/not/there")

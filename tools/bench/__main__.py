@@ -17,6 +17,7 @@ from rich.table import Table
 from tools.bench.network import network
 from tools.bench.programs import BenchError
 from tools.bench.rows import Bench, Row
+from tools.bench.smp import smp
 from tools.bench.tap import tap
 
 GROUPS: dict[str, Callable[[Bench], Iterable[Row]]] = {
@@ -26,6 +27,7 @@ GROUPS: dict[str, Callable[[Bench], Iterable[Row]]] = {
     "sizes": Bench.sizes,
     "network": network,
     "tap": tap,
+    "smp": smp,
 }
 SCHEMA_VERSION = 1
 WIDTH = 110

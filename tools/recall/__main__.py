@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import glob
 import json
+import os
 import resource
 import shutil
 import statistics
@@ -22,7 +23,7 @@ from compat.runtime_files import add_runtime_files
 from compat.skeleton import add_skeleton
 from compat.syscall_table import read_table
 from compat.tree import Tree
-from tools.recall.trace import Load, LoadError, trace
+from tools.recall.trace import Load, LoadError, Trace, trace
 
 PROGRAMS = Path(__file__).with_name("programs.toml")
 
@@ -31,7 +32,8 @@ PROGRAMS = Path(__file__).with_name("programs.toml")
 class Row:
     """What was found for one program: `linked` without plug-ins, `reached` with them.
 
-    `missed` are calls that it made and the analysis does not name.
+    `opened` are libraries that this machine's configuration made it open and no image would hold; they were analysed
+    with the others. `missed` are calls that it made and the analysis does not name.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Row:
     reached: int
     certain: int
     traced: int
+    opened: tuple[str, ...]
     missed: tuple[str, ...]
     unresolved: int
     unknown_files: int
@@ -89,12 +92,15 @@ def is_unbounded(row: Row) -> bool:
 def study(load: Load, *, traced: bool) -> Row:
     """Analyses one program and compares."""
     closure = whole_closure(load.path, [file for pattern in load.plugins for file in sorted(glob.glob(pattern))])
+    seen = trace(load) if traced else Trace(frozenset(), frozenset())
+    known = {os.path.realpath(file) for file in closure.files}
+    opened = sorted(file for file in seen.libraries if os.path.realpath(file) not in known)
+    closure.extend(opened)
     with tempfile.TemporaryDirectory() as empty:
         start = child_seconds()
         reach = find_reach(closure, cache_dir=Path(empty))
         seconds = child_seconds() - start
         linked = find_reach(find_closure(load.path))
-    calls = trace(load) if traced else frozenset[str]()
     names = {call.nr: call.name for call in read_table(native.native_file(native.TABLE))}
     reached = {names.get(nr, str(nr)) for nr in reach.calls}
     return Row(
@@ -105,8 +111,9 @@ def study(load: Load, *, traced: bool) -> Row:
         linked=len(linked.calls),
         reached=len(reached),
         certain=certain(reach),
-        traced=len(calls),
-        missed=tuple(sorted(calls - reached)),
+        traced=len(seen.calls),
+        opened=tuple(opened),
+        missed=tuple(sorted(seen.calls - reached)),
         unresolved=len(reach.unresolved),
         unknown_files=len(reach.unknown_files),
         cpu_seconds=round(seconds, 2),
@@ -135,7 +142,8 @@ def whole_closure(path: str, plugins: list[str]) -> Closure:
 
 
 def line(row: Row) -> str:
-    verdict = "recall ok" if not row.missed else f"MISSED {' '.join(row.missed)}"
+    verdict = f"+{len(row.opened)} opened  " if row.opened else ""
+    verdict += "recall ok" if not row.missed else f"MISSED {' '.join(row.missed)}"
     bound = f"unbounded ({row.unresolved} sites, {row.unknown_files} files)" if is_unbounded(row) else "bounded"
     counts = f"linked {row.linked:3}  reached {row.reached:3}  certain {row.certain:3}  traced {row.traced:3}"
     return (

@@ -19,6 +19,7 @@ LINE = re.compile(r"(\d+) +(?:<\.\.\. (\w+) resumed>|(\w+)\()(.*)")
 STARTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 # The kernel puts it in for a call that a signal interrupted.
 INJECTED = frozenset({"restart_syscall"})
+LIBRARY = re.compile(r'"(/[^"]*\.so(?:\.[0-9.]+)?)", O_RDONLY.*= \d')
 
 
 class LoadError(Exception):
@@ -36,8 +37,16 @@ class Load:
     plugins: tuple[str, ...] = ()
 
 
-def trace(load: Load) -> frozenset[str]:
-    """Names of all calls that processes made while they ran the program, not what they started."""
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What processes did while they ran the program, not what they started: calls, and libraries that they opened."""
+
+    calls: frozenset[str]
+    libraries: frozenset[str]
+
+
+def trace(load: Load) -> Trace:
+    """Runs a program's load."""
     with tempfile.TemporaryDirectory(prefix="recall-", ignore_cleanup_errors=True) as home:
         logs = Path(home) / "logs.d"
         work = Path(home) / "work"
@@ -60,20 +69,21 @@ def trace(load: Load) -> frozenset[str]:
             )
         except subprocess.TimeoutExpired as error:
             raise LoadError(f"not done after {TIME_LIMIT} s") from error
-        found = [calls_of(log.read_text(errors="replace"), load.path) for log in sorted(logs.iterdir())]
-    calls = frozenset[str]().union(*found)
+        found = [read_log(log.read_text(errors="replace"), load.path) for log in sorted(logs.iterdir())]
+    calls = frozenset[str]().union(*(one.calls for one in found))
     if not calls:
         raise LoadError("strace saw nothing")
-    return calls
+    return Trace(calls, frozenset[str]().union(*(one.libraries for one in found)))
 
 
-def calls_of(log: str, program: str) -> frozenset[str]:
-    """The calls of all processes of a log while their program is the one traced."""
+def read_log(log: str, program: str) -> Trace:
+    """What all processes of a log did while their program was the one traced."""
     wanted = os.path.realpath(program)
     running: dict[str, bool] = {}
     parents: dict[str, bool] = {}
     starting: dict[str, bool] = {}
     calls = set()
+    libraries = set()
     first = True
     for line in log.splitlines():
         match = LINE.match(line)
@@ -84,6 +94,8 @@ def calls_of(log: str, program: str) -> frozenset[str]:
         own = running.setdefault(pid, parents.pop(pid, True))
         if own and not first and name not in INJECTED:
             calls.add(name)
+            if name == "openat" and (library := LIBRARY.search(rest)):
+                libraries.add(library[1])
         first = False
         if name in {"execve", "execveat"}:
             if entered and (path := STARTED.search(rest)):
@@ -92,7 +104,7 @@ def calls_of(log: str, program: str) -> frozenset[str]:
                 running[pid] = starting.get(pid, False)
         elif name in {"clone", "clone3", "fork", "vfork"} and (child := re.search(r"= (\d+)$", rest)):
             _inherit(child[1], own, running, parents)
-    return frozenset(calls)
+    return Trace(frozenset(calls), frozenset(libraries))
 
 
 def _inherit(child: str, own: bool, running: dict[str, bool], parents: dict[str, bool]) -> None:  # noqa: FBT001

@@ -9,7 +9,7 @@ use super::lock::Lock;
 use super::map::{Area, AreaMap, Backing, FileBacking};
 use super::paging::{Entry, NO_EXECUTE, NoMemory, PRESENT, PageTable, WRITABLE};
 use super::patch::Patches;
-use super::tlb::Dropped;
+use super::tlb::{self, Dropped};
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -115,7 +115,8 @@ impl AddressSpace {
     }
 
     pub fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock()
+        let free = self.inner.try_lock();
+        free.unwrap_or_else(|| tlb::quietly(|| self.inner.lock()))
     }
 
     /// Where mappings grow down from, and where the heap starts.

@@ -2,7 +2,7 @@
 //!
 //! A page's frame goes back to the allocator only when no CPU can reach it by an old translation. Other CPUs that run in
 //! the same space are interrupted, and the gate flushes and says so without waiting for any lock, in the kernel as in the program;
-//! so waiting for them is safe with locks held. A CPU that idles flushes before it runs a thread again.
+//! so waiting for them is safe with locks held. A CPU that idles, or waits for a space's lock, flushes afterwards instead.
 
 use super::frame;
 use super::paging::{Entry, HUGE};
@@ -108,6 +108,11 @@ pub fn forget_tables(root: u64) {
     }
 }
 
+/// Every CPU that uses the tables has ordered its memory accesses, and fetches its instructions anew, after this.
+pub fn synchronize(root: u64) {
+    forget_elsewhere(root);
+}
+
 /// One page, or all.
 fn forget_here(root: u64, page: Option<u64>) {
     if percpu::this().root.load(Ordering::Relaxed) != root {
@@ -149,15 +154,27 @@ fn ask(cpu: u32, root: u64) -> Option<u64> {
         return None;
     }
     let ticket = block.flush_wanted.fetch_add(1, Ordering::SeqCst) + 1;
-    if block.idle.load(Ordering::SeqCst) {
+    if block.quiet.load(Ordering::SeqCst) {
         return None;
     }
     apic::send(cpu, FLUSH_VECTOR);
     Some(ticket)
 }
 
-/// This CPU has been idle, and nobody waited for it to flush.
-pub fn catch_up() {
+/// Waits for something without touching the program's memory: until then nobody waits for this CPU to flush.
+pub fn quietly<R>(wait: impl FnOnce() -> R) -> R {
+    let this = percpu::this();
+    // The waits may be nested.
+    let outer = this.quiet.swap(true, Ordering::SeqCst);
+    let result = wait();
+    if !outer {
+        this.quiet.store(false, Ordering::SeqCst);
+        catch_up();
+    }
+    result
+}
+
+fn catch_up() {
     let this = percpu::this();
     let wanted = this.flush_wanted.load(Ordering::SeqCst);
     if this.flush_done.load(Ordering::SeqCst) < wanted {

@@ -30,6 +30,8 @@ static POLLING: Mutex<Polling> = Mutex::new(Polling {
     quiet: 0,
 });
 static SPIN: SpinTime = SpinTime::new();
+/// One CPU at a time hands on what has come, so that it stays in order.
+static HANDING_ON: Mutex<()> = Mutex::new(());
 
 /// Called by its timer.
 struct Ticker;
@@ -71,7 +73,10 @@ pub fn poll() -> bool {
     let Some(uplink) = UPLINK.get() else {
         return false;
     };
-    let found = (uplink.look)();
+    let found = {
+        let _in_order = HANDING_ON.lock();
+        (uplink.look)()
+    };
     if found {
         (uplink.interrupt)(false);
         let mut polling = POLLING.lock();

@@ -2,11 +2,11 @@
 
 use super::Caller;
 use crate::mm::layout::is_user_range;
-use crate::mm::user;
+use crate::mm::{tlb, user};
 use crate::percpu;
 use crate::task::frame::{self, Vector};
 use crate::task::thread::{State, new_id};
-use crate::task::{Thread, futex, rseq, sched, wait};
+use crate::task::{self, Thread, futex, rseq, sched, wait};
 use alloc::sync::Arc;
 use core::sync::atomic::{Ordering, fence};
 use linux_abi::{CloneFlags, Errno, SysResult};
@@ -222,9 +222,10 @@ impl Threads for Caller<'_> {
     }
 
     fn membarrier(&self, _command: MembarrierCommand) -> Result<(), Errno> {
-        // Threads take turns on one processor, and a switch orders everything. Registration has nothing to prepare, so it
-        // is not asked for either.
+        // A switch orders everything; threads that run on other processors are interrupted. Registration has nothing to
+        // prepare, so it is not asked for either.
         fence(Ordering::SeqCst);
+        tlb::synchronize(task::current_space().root());
         Ok(())
     }
 

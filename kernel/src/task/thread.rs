@@ -125,7 +125,8 @@ impl Thread {
                 vector,
                 fs_base,
             }),
-            state: AtomicU8::new(BLOCKED),
+            // A signal that comes before it is in a queue must not put it into one.
+            state: AtomicU8::new(RUNNABLE),
             on_cpu: AtomicU32::new(NOWHERE),
             last_cpu: AtomicU32::new(percpu::this().cpu),
             moved: AtomicBool::new(false),

@@ -3,7 +3,9 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 
 static atomic_int stop;
 static volatile unsigned long progress[4];
@@ -46,6 +48,27 @@ static void state_is_kept(void) {
     }
 }
 
+static void *nothing(void *unused) { return unused; }
+static void on_alarm(int signal) { (void)signal; }
+
+// A thread that computes is preempted even if the timer has fired early for something else, when nobody waited.
+static void after_an_early_timer(void) {
+    NEED(signal(SIGALRM, on_alarm) != SIG_ERR);
+    for (int i = 0; i < 5; i++) {
+        pthread_t thread;
+        NEED(pthread_create(&thread, NULL, nothing, NULL) == 0 && pthread_join(thread, NULL) == 0);
+        struct itimerval soon = {{0, 0}, {0, 1000}};
+        int64_t until = now_ns(CLOCK_MONOTONIC) + 2000000;
+        NEED(setitimer(ITIMER_REAL, &soon, NULL) == 0);
+        while (now_ns(CLOCK_MONOTONIC) < until) {}
+        atomic_store(&stop, 0);
+        NEED(pthread_create(&thread, NULL, work, NULL) == 0);
+        sched_yield();
+        atomic_store(&stop, 1);
+        NEED(pthread_join(thread, NULL) == 0);
+    }
+}
+
 static void calls(void) {
     cpu_set_t set;
     EXPECT(sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) >= 1);
@@ -64,6 +87,8 @@ static void calls(void) {
 int main(void) {
     fairness();
     part("fair");
+    after_an_early_timer();
+    part("preempted");
     state_is_kept();
     part("state is kept");
     calls();

@@ -25,6 +25,7 @@ class Setup:
     env: Mapping[str, str] = field(default_factory=dict)
     add: Sequence[str] = ()
     memory: str | None = None
+    cpus: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,7 @@ class GuestPlace(Place):
             for protocol in protocols.split("+"):
                 extra += ["-p", f"{LOOPBACK}:{host}:{inside}/{protocol}"]
         add = [str(self.folder), *setup.add] if any(self.folder.iterdir()) else setup.add
-        return self.guest.argv(Command(setup.argv, env=setup.env, add=add, memory=setup.memory), extra)
+        return self.guest.argv(Command(setup.argv, env=setup.env, add=add, memory=setup.memory, cpus=setup.cpus), extra)
 
     def environment(self, setup: Setup) -> dict[str, str]:
         return self.guest.environment()

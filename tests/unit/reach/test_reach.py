@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +22,7 @@ static long call(long number, long first) {
 """
 BARE = ("-O1", "-nostdlib", "-static", "-fno-stack-protector", "-fno-inline")
 MOUNT, SYNC, UMASK, GETPID, GETPPID, ACCT, REBOOT, EXIT = 165, 162, 95, 39, 110, 163, 169, 60
+SETUID, EXIT_GROUP = 105, 231
 
 
 @pytest.fixture
@@ -201,9 +204,69 @@ def test_a_function_loaded_to_be_called_keeps_its_callers(reach_of):
     assert not reach.unbounded
 
 
-def test_nothing_of_the_c_librarys_dns_without_a_look_up_of_hosts(reach_of):
-    users = reach_of("users", '#include <pwd.h>\nint main(void) { return getpwnam("a") == 0; }')
-    hosts = reach_of("hosts", '#include <netdb.h>\nint main(void) { return gethostbyname("a") == 0; }')
-    sendmmsg = 307
-    assert sendmmsg not in users.calls
-    assert sendmmsg in hosts.calls
+@pytest.mark.parametrize(
+    ("number", "without", "with_it"),
+    [
+        (
+            307,
+            '#include <pwd.h>\nint main(void) { return getpwnam("a") == 0; }',
+            '#include <netdb.h>\nint main(void) { return gethostbyname("a") == 0; }',
+        ),
+        (
+            142,
+            '#include <stdio.h>\nint main(void) { return puts("a"); }',
+            "#include <pthread.h>\nint main(void) { return pthread_setschedprio(pthread_self(), 0); }",
+        ),
+        (
+            112,
+            '#include <stdlib.h>\nint main(void) { return system("a"); }',
+            "#include <spawn.h>\nint main(void) { posix_spawnattr_setflags(0, 128); posix_spawn(0, 0, 0, 0, 0, 0); }",
+        ),
+    ],
+    ids=["dns", "priorities", "sessions"],
+)
+def test_parts_of_the_c_library_that_another_call_brings_to_life(reach_of, number, without, with_it):
+    assert number not in reach_of(f"without-{number}", without).calls
+    assert number in reach_of(f"with-{number}", with_it).calls
+
+
+def test_a_plug_in_that_others_need_has_entries_too(compile_c, tmp_path):
+    """As Java's libraries: their functions are looked up by names that are made up."""
+    inner = compile_c(
+        "libinner.so",
+        "#include <unistd.h>\nvoid Java_A_b(void) { sync(); }\nint inner(void) { return 1; }"
+        "\nvoid other(void) { acct(0); }",
+        "-shared",
+        "-fPIC",
+        "-Wl,-soname,libinner.so",
+    )
+    outer = compile_c(
+        "libouter.so",
+        "int inner(void);\nint outer(void) { return inner(); }",
+        "-shared",
+        "-fPIC",
+        str(inner),
+        f"-Wl,-rpath,{inner.parent}",
+    )
+    program = compile_c("opens", "int main(void) { return 0; }")
+    closure = find_closure(str(program))
+    closure.extend([str(outer)])
+    reach = find_reach(closure)
+    assert SYNC in reach.calls
+    assert reach.calls[SYNC].certainty is Certainty.OVER_APPROXIMATE
+    assert ACCT not in reach.calls
+
+
+@pytest.mark.skipif(shutil.which("go") is None, reason="needs Go")
+def test_go_programs_by_their_own_table(tmp_path):
+    (tmp_path / "main.go").write_text(
+        'package main\nimport "syscall"\nfunc main() { println(syscall.Setuid(0) == nil) }'
+    )
+    environment = os.environ | {"HOME": str(tmp_path), "GOFLAGS": "-mod=mod", "CGO_ENABLED": "0"}
+    build = ["go", "build", "-ldflags=-s -w", "-o", "main", "main.go"]
+    subprocess.run(build, cwd=tmp_path, env=environment, check=True)
+    reach = find_reach(find_closure(str(tmp_path / "main")))
+    assert {SETUID, 202, EXIT_GROUP} <= set(reach.calls)
+    assert REBOOT not in reach.calls
+    assert not reach.unbounded
+    assert any(step.function == "syscall.Setuid" for step in reach.calls[SETUID].path)

@@ -49,8 +49,9 @@ def test_text_names_what_is_missing_and_the_way_to_it() -> None:
 
 def test_a_trace_marks_what_was_used() -> None:
     told = text(report(trace=Counter({"read": 5, "execve": 1, "uname": 2})))
-    assert "the trace used 2 of them" in told
+    assert "the trace used 2 of them: 1 full, 1 missing; not covered: execve" in told
     assert "the trace has uname (2), which the analysis did not find" in told
+    assert "the trace used 1 of them: 1 full; all covered" in text(report(trace=Counter(read=1)))
     numbers = {need.call.name: need.used for need in report(trace=Counter(read=5)).needs}
     assert numbers["read"] == 5
     assert numbers["write"] == 0

@@ -40,6 +40,15 @@ def test_an_essential_call_of_main_itself() -> None:
     assert [step.function for step in told.reasons[0].path] == ["_start", "main", "execve"]
 
 
+def test_a_fork_in_main_may_lead_into_the_background() -> None:
+    near = (missing("fork", START), Certainty.CERTAIN, ("_start", "main"))
+    assert verdict(near).word is Word.PROBABLY
+    maybe = (missing("execve", START), Certainty.OVER_APPROXIMATE, ("_start", "main"))
+    assert verdict(near, maybe).word is Word.PROBABLY
+    surely = (missing("execve", START), Certainty.CERTAIN, ("_start", "main", "other", "run"))
+    assert verdict(near, surely).word is Word.FAILS
+
+
 @pytest.mark.parametrize(
     ("certainty", "functions"),
     [

@@ -11,7 +11,7 @@ use crate::mm::user;
 use crate::task;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use linux_abi::Errno;
 use spin::{Mutex, MutexGuard};
 use syscall_shim::kernel::{FutexWord, WakeOp, Woken};
@@ -76,7 +76,14 @@ impl Key {
 
 impl Bucket {
     fn is_empty(&self) -> bool {
+        // The program's change of the word comes first.
+        fence(Ordering::SeqCst);
         self.count.load(Ordering::SeqCst) == 0
+    }
+
+    /// One more is about to wait. Told before the look at the word: who changes the word and then sees nobody is seen.
+    fn announce(&self, waiters: &Queue<'_>) {
+        self.count.store(waiters.len() + 1, Ordering::SeqCst);
     }
 
     fn set_count(&self, waiters: &Queue<'_>) {
@@ -109,8 +116,11 @@ pub fn wait(
     {
         let bucket = &TABLE[key.bucket()];
         let mut waiters = bucket.waiters.lock();
-        if user::load(futex.addr)? != expected {
-            return Err(Errno::EAGAIN);
+        bucket.announce(&waiters);
+        let value = user::load(futex.addr);
+        if value != Ok(expected) {
+            bucket.set_count(&waiters);
+            return Err(value.err().unwrap_or(Errno::EAGAIN));
         }
         waiters.push(waiter.clone());
         bucket.set_count(&waiters);
@@ -199,7 +209,13 @@ pub fn requeue(
     let (from_key, to_key) = (Key::of(from), Key::of(to));
     let (source, target) = (from_key.bucket(), to_key.bucket());
     let (mut waiters, mut others) = lock_two(source, target);
+    if let Some(others) = &others {
+        TABLE[target].announce(others);
+    }
     if expected.is_some_and(|expected| user::load(from.addr) != Ok(expected)) {
+        if let Some(others) = &others {
+            TABLE[target].set_count(others);
+        }
         return Err(Errno::EAGAIN);
     }
     let woken = wake_in(&mut waiters, from_key, wake, ANY);

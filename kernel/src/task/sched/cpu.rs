@@ -75,8 +75,12 @@ impl Cpu {
     /// Somebody waits for the executing CPU: its thread's time is limited from now on, if it was not yet.
     pub(super) fn begin_slice(&self) {
         let now = time::monotonic();
-        if self.slice_end.load(Ordering::Relaxed) <= now {
+        let end = self.slice_end.load(Ordering::Relaxed);
+        if end <= now {
             self.new_slice(now);
+        } else {
+            // It may have been armed for something earlier, and have fired when nobody waited.
+            time::arm(end);
         }
     }
 

@@ -1,6 +1,7 @@
 //! What a CPU does that has no thread to run, and the end of all CPUs.
 
 use super::cpu;
+use crate::mm::tlb::quietly;
 use crate::task::entry::handle_interrupts;
 use crate::task::thread::Thread;
 use crate::{drivers, gate, percpu, time};
@@ -30,14 +31,15 @@ pub(super) fn come_up() {
 /// Waits for a thread to run, looking for a while before it halts.
 pub(super) fn wait_for_thread() -> Arc<Thread> {
     percpu::this().idle.store(true, Ordering::SeqCst);
-    let thread = loop {
-        if let Some(thread) = look_then_halt() {
-            break thread;
+    let thread = quietly(|| {
+        loop {
+            if let Some(thread) = look_then_halt() {
+                return thread;
+            }
         }
-    };
+    });
     cpu::set_idle(false);
     percpu::this().idle.store(false, Ordering::SeqCst);
-    crate::mm::tlb::catch_up();
     thread
 }
 
@@ -55,7 +57,9 @@ fn look_then_halt() -> Option<Arc<Thread>> {
         time::run_timers();
         if let Some(thread) = super::take_next() {
             this.spin.hit();
-            drivers::network::spun_with_success();
+            if serves_devices() {
+                drivers::network::spun_with_success();
+            }
             return Some(thread);
         }
         // Whoever had chosen this CPU may have lost its thread to another.

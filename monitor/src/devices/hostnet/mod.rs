@@ -26,7 +26,7 @@ use std::sync::Arc;
 pub use addresses::configuration;
 pub use device::HostNet;
 pub use options::permitted as permitted_options;
-pub use thread::{see_out, serve};
+pub use thread::{Service, see_out, serve};
 pub use turns::Turns;
 
 use crate::error::{Error, Result, host};

@@ -17,24 +17,44 @@ use crate::terminal;
 /// What a program has sent before its end may take this long to leave.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Whether the host has CPUs besides those of a machine with `cpus`: one for the thread, and one for whoever is at the other end.
-fn has_spare(cpus: u32) -> bool {
-    crate::host::cpus() >= cpus as usize + 2
+/// Who serves the device, and how.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    /// The thread, which has a CPU for itself and looks for a while before it sleeps.
+    Looking,
+    /// The thread, which sleeps when there is nothing: it would take a CPU from the guest or from whoever is at the other end.
+    Sleeping,
+    /// The guest's CPU while it idles.
+    IdleCpu,
 }
 
-/// Makes what serves the device of a machine with `cpus`. Some: there is no CPU for its thread alone, an idle one is to help.
+impl Service {
+    /// For a machine with so many CPUs.
+    pub fn choose(cpus: u32) -> Self {
+        // One for the thread, and one for whoever is at the other end.
+        if crate::host::cpus() >= cpus as usize + 2 {
+            Self::Looking
+        } else if cpus > 1 {
+            // A CPU that waits in the monitor could not be woken by another one's interrupt.
+            Self::Sleeping
+        } else {
+            Self::IdleCpu
+        }
+    }
+}
+
+/// Makes what serves the device. Some: an idle CPU is to help.
 pub fn serve(
     device: Arc<Transport<HostNet>>,
     counters: Arc<NetCounters>,
     verdict: Arc<Verdict>,
     bell: Arc<Bell>,
-    cpus: u32,
+    service: Service,
     prepare: impl FnOnce() -> Result<()> + Send + 'static,
 ) -> Result<Option<Arc<Turns>>> {
-    let spare = has_spare(cpus);
-    let mut server = Server::new(device, counters, Arc::clone(&verdict), &bell, spare)?;
-    // A CPU that waits in the monitor could not be woken by another one's interrupt.
-    if spare || cpus > 1 {
+    let looks = service == Service::Looking;
+    let mut server = Server::new(device, counters, Arc::clone(&verdict), &bell, looks)?;
+    if service != Service::IdleCpu {
         spawn("net", verdict, prepare, move || {
             server.serve_beside(&|| false)
         })?;

@@ -4,6 +4,7 @@ use super::transfer::broken_pipe;
 use crate::Fd;
 use crate::kernel::Kernel;
 use crate::user::{IoBuffers, UserPtr};
+use alloc::sync::Arc;
 use alloc::vec;
 use linux_abi::raw::general::O_APPEND;
 use linux_abi::{Errno, Iovec, SpliceFlags, SysResult};
@@ -27,11 +28,7 @@ pub fn splice<K: Kernel>(
     if len == 0 {
         return Ok(0);
     }
-    let input = k.files().get(fd_in)?;
-    let output = k.files().get(fd_out)?;
-    if !input.is_readable() || !output.is_writable() {
-        return Err(Errno::EBADF);
-    }
+    let (input, output) = both_ends(k, fd_in, fd_out)?;
     let from_pipe = input.ops_as::<PipeEnd>();
     let to_pipe = output.ops_as::<PipeEnd>();
     let from = spot(k, off_in, &input, from_pipe.is_some())?;
@@ -58,6 +55,16 @@ pub fn splice<K: Kernel>(
         None => len,
     };
     move_step(k, (&input, from, off_in), (&output, to, off_out), len)
+}
+
+/// What bytes come from and go to.
+fn both_ends<K: Kernel>(k: &K, from: Fd, to: Fd) -> Result<(Arc<File>, Arc<File>), Errno> {
+    let (input, output) = (k.files().get(from)?, k.files().get(to)?);
+    if input.is_readable() && output.is_writable() {
+        Ok((input, output))
+    } else {
+        Err(Errno::EBADF)
+    }
 }
 
 /// Pipes that do not block make the call one that does not.
@@ -136,11 +143,7 @@ pub fn tee<K: Kernel>(k: &K, fd_in: Fd, fd_out: Fd, len: usize, flags: u32) -> S
     if len == 0 {
         return Ok(0);
     }
-    let input = k.files().get(fd_in)?;
-    let output = k.files().get(fd_out)?;
-    if !input.is_readable() || !output.is_writable() {
-        return Err(Errno::EBADF);
-    }
+    let (input, output) = both_ends(k, fd_in, fd_out)?;
     let from = input.ops_as::<PipeEnd>().ok_or(Errno::EINVAL)?;
     let to = output.ops_as::<PipeEnd>().ok_or(Errno::EINVAL)?;
     if from.same_pipe(to) {

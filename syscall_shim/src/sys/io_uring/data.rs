@@ -8,7 +8,7 @@ use crate::user::{IoBuffers, UserPtr};
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering::Relaxed;
 use linux_abi::raw::io_uring::io_uring_op as op;
-use linux_abi::{Errno, MsgFlags, RwFlags, SysResult};
+use linux_abi::{Errno, MsgFlags, Msghdr, RwFlags, SysResult};
 use net::Socket;
 use vfs::File;
 
@@ -171,16 +171,24 @@ pub(super) fn receive<K: Kernel>(
     transfer(k, request, sockets::receive_buffers)
 }
 
+/// `IORING_OP_SENDMSG` and `IORING_OP_RECVMSG`.
+fn message<K: Kernel>(
+    k: &K,
+    request: &Request,
+    act: fn(&K, &File, UserPtr<Msghdr>, MsgFlags) -> SysResult,
+) -> Result<Step, Errno> {
+    plain(k, request)?;
+    let (flags, nowait) = message_flags(request);
+    let header = UserPtr::new(request.sqe.addr);
+    outcome(act(k, request.file(k)?, header, flags), nowait)
+}
+
 pub(super) fn send_message<K: Kernel>(
     k: &K,
     _ring: &Arc<Uring>,
     request: &Request,
 ) -> Result<Step, Errno> {
-    plain(k, request)?;
-    let (flags, nowait) = message_flags(request);
-    let header = UserPtr::new(request.sqe.addr);
-    let answer = sockets::sendmsg_on(k, request.file(k)?, header, flags);
-    outcome(answer, nowait)
+    message(k, request, sockets::sendmsg_on)
 }
 
 pub(super) fn receive_message<K: Kernel>(
@@ -188,11 +196,7 @@ pub(super) fn receive_message<K: Kernel>(
     _ring: &Arc<Uring>,
     request: &Request,
 ) -> Result<Step, Errno> {
-    plain(k, request)?;
-    let (flags, nowait) = message_flags(request);
-    let header = UserPtr::new(request.sqe.addr);
-    let answer = sockets::recvmsg_on(k, request.file(k)?, header, flags);
-    outcome(answer, nowait)
+    message(k, request, sockets::recvmsg_on)
 }
 
 pub(super) fn accept<K: Kernel>(

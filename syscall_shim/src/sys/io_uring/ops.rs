@@ -129,7 +129,10 @@ pub(super) fn attempt<K: Kernel>(k: &K, ring: &Arc<Uring>, request: &Request) ->
         return Step::Done(negative(Errno::EINVAL), false);
     }
     let Some(operation) = operation::<K>(sqe.opcode) else {
-        k.unsupported_part("io_uring: an operation that IORING_REGISTER_PROBE does not list");
+        // What Linux does not know either is only wrong.
+        if sqe.opcode < op::IORING_OP_LAST as u8 {
+            k.unsupported_part("io_uring: an operation that IORING_REGISTER_PROBE does not list");
+        }
         return Step::Done(negative(Errno::EINVAL), false);
     };
     if let Err(errno) = request.arm_limit(k) {

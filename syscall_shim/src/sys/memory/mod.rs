@@ -4,6 +4,7 @@ mod advise;
 mod brk;
 mod lock;
 mod map;
+mod numa;
 mod protect;
 mod remap;
 
@@ -11,6 +12,9 @@ pub use advise::{madvise, mincore, msync};
 pub use brk::brk;
 pub use lock::{mlock, mlock2, mlockall, munlock, munlockall};
 pub use map::{mmap, munmap};
+pub use numa::{
+    get_mempolicy, mbind, migrate_pages, move_pages, set_mempolicy, set_mempolicy_home_node,
+};
 pub use protect::{mprotect, pkey_alloc, pkey_free, pkey_mprotect};
 pub use remap::mremap;
 

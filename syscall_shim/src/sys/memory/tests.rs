@@ -7,6 +7,15 @@ const FIXED: u64 = raw::MAP_FIXED as u64;
 const NO_FD: u64 = u64::MAX;
 
 #[test]
+fn memory_policies_are_absent_without_a_complaint() {
+    let k = Mock::new();
+    for call in ["mbind", "get_mempolicy", "set_mempolicy", "move_pages"] {
+        assert_eq!(k.call(call, [0; 6]), Err(Errno::ENOSYS));
+    }
+    assert!(k.complaints.lock().is_empty());
+}
+
+#[test]
 fn mmap_rounds_and_checks() {
     let k = Mock::new();
     let map = |addr, len, flags, offset| k.call("mmap", [addr, len, 3, flags, NO_FD, offset]);

@@ -8,7 +8,7 @@ use boot_abi::IDLE_FOREVER;
 use boot_abi::hostnet::*;
 
 use super::super::server::Server;
-use super::super::{HostNet, Turns, serve};
+use super::super::{HostNet, Service, Turns, serve};
 use super::guest::{Event, Guest, at, free_port, outside};
 use crate::devices::virtio::{Bell, Transport};
 use crate::outcome::Verdict;
@@ -138,7 +138,7 @@ fn with_a_cpu_to_spare_the_thread_serves_alone() {
         counters,
         verdict,
         bell,
-        true,
+        Service::Looking,
         || Ok(()),
     )
     .unwrap();
@@ -157,9 +157,14 @@ fn without_one_the_cpu_and_the_thread_take_turns() {
     let device = Arc::clone(&guest.driver.device);
     let verdict = Arc::new(Verdict::new().unwrap());
     let counters = Arc::clone(&guest.counters);
-    let turns = serve(Arc::clone(&device), counters, verdict, bell, false, || {
-        Ok(())
-    });
+    let turns = serve(
+        Arc::clone(&device),
+        counters,
+        verdict,
+        bell,
+        Service::IdleCpu,
+        || Ok(()),
+    );
     let turns = turns.unwrap().unwrap();
     for name in 1..=10 {
         // The CPU is busy, and nobody but the thread is there: it was left alone for long enough.
@@ -186,9 +191,14 @@ fn a_thread_that_sleeps_during_long_visits_comes_back() {
     let device = Arc::clone(&guest.driver.device);
     let verdict = Arc::new(Verdict::new().unwrap());
     let counters = Arc::clone(&guest.counters);
-    let turns = serve(Arc::clone(&device), counters, verdict, bell, false, || {
-        Ok(())
-    });
+    let turns = serve(
+        Arc::clone(&device),
+        counters,
+        verdict,
+        bell,
+        Service::IdleCpu,
+        || Ok(()),
+    );
     // Far longer than the thread watches.
     rest(&turns.unwrap().unwrap(), 200_000)
         .recv_timeout(PATIENCE)
