@@ -60,7 +60,7 @@ def print_report(report: WrapReport) -> None:
 
 def _print_selection(selection: Selection) -> None:
     how = {
-        "all": "all",
+        "all": "all" if len(selection.calls) == selection.of else "all but those excluded",
         "analysis": "those that the program can reach",
         "profile": "by the trace",
     }[selection.method]

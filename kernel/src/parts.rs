@@ -8,7 +8,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use linux_abi::SysResult;
+use linux_abi::{Errno, SysResult};
 use net::{Env, NetConfig};
 use vfs::{FsContext, NetFile, NetInterface, UserMemory};
 
@@ -19,6 +19,7 @@ pub struct Network {
     pub init: fn(&Config, &FsContext),
     pub devices: Devices,
     pub show: fn(NetFile, &mut Vec<u8>),
+    pub set_local_port_range: fn(&[u8]) -> Result<(), Errno>,
     pub interfaces: fn() -> Vec<NetInterface>,
     pub ioctl: fn(u32, u64, &dyn UserMemory, &dyn Env) -> SysResult,
     pub stats: fn() -> String,

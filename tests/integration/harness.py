@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
+from compat.program import image_version
 
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": "/tmp", "LANG": "C.UTF-8", "TZ": "UTC"}
 PASSED_ON = ("XDG_CACHE_HOME", "COMPAT_NATIVE_DIR")
@@ -112,6 +113,8 @@ class Guest:
     def argv(self, command: Command, extra: Sequence[str] = ()) -> list[str]:
         """The `compat run` command line."""
         argv = [*compat_command(), "run", "--platform", self.platform, "--cwd", command.cwd, *extra]
+        if os.environ.get("COMPAT_TEST_MINIMAL") == "1" and "--minimal" not in extra and not is_image(command.argv[0]):
+            argv.append("--minimal")
         if command.memory is not None:
             argv += ["-m", command.memory]
         cpus = command.cpus or CPUS
@@ -137,6 +140,11 @@ class Guest:
         if self.platform == "qemu" and lines and lines[0].startswith(b"compat: running on QEMU"):
             return Outcome(outcome.status, outcome.stdout, b"".join(lines[1:]))
         return outcome
+
+
+def is_image(path: str) -> bool:
+    """Whether it was wrapped before."""
+    return image_version(path) is not None
 
 
 def cache_folder() -> Path:

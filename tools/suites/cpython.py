@@ -37,13 +37,14 @@ REASONS = {
         r"|not implemented: clone|, in test_\w*fork"
     ),
     "needs fork(2): a process that has the test's files, environment or number": re.compile(
-        r"(?s)assert_python_ok.*(FileNotFound|ModuleNotFound)Error|, in test_(getppid|putenv_unsetenv)"
+        r"(?s)(assert_python_ok|in get_output).*(FileNotFound|ModuleNotFound)Error|, in test_(getppid|putenv_unsetenv)"
     ),
     "needs fork(2): talks to a process while it runs": re.compile(r"child_guests\.py\", line \d+ in (run|fill)"),
     "needs a program, and so fork(2)": re.compile(
         r"requires a shell|Need the \w+ command|working\.$|find_library|libc not available|could not find libc"
         r"|find C library|needed for test, not available|lib_glu? not available"
     ),
+    "compat reports a crash on standard error": re.compile(r"AssertionError: 'compat: thread \d+ ended by"),
     "no pseudo-terminals": re.compile(r"os\.openpty\(\)"),
     "the clock cannot be set": re.compile(r"^skipped: \[Errno 1\] Operation not permitted"),
 }

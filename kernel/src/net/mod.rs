@@ -33,6 +33,14 @@ pub fn show(file: NetFile, out: &mut Vec<u8>) {
     }
 }
 
+/// A write to /proc/sys/net/ipv4/ip_local_port_range.
+pub fn set_local_port_range(text: &[u8]) -> Result<(), Errno> {
+    match parts::network() {
+        Some(part) => (part.set_local_port_range)(text),
+        None => Err(Errno::EINVAL),
+    }
+}
+
 /// The directories of /sys/class/net.
 pub fn interfaces() -> Vec<NetInterface> {
     parts::network().map_or_else(Vec::new, |part| (part.interfaces)())

@@ -25,6 +25,7 @@ static PART: Part = Part {
         after_halt: polling::after_halt,
     },
     show: |file, out| network().show(file, out),
+    set_local_port_range: |text| network().set_local_port_range(text),
     interfaces: || network().sysfs_interfaces(),
     ioctl: |command, argument, memory, env| network().ioctl(command, argument, memory, env),
     stats: stats::report,

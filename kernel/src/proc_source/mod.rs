@@ -251,7 +251,7 @@ impl ProcSource for Source {
         net::show(file, out);
     }
     fn set_local_port_range(&self, text: &[u8]) -> Result<(), Errno> {
-        net::network().set_local_port_range(text)
+        net::set_local_port_range(text)
     }
     fn interfaces(&self) -> Vec<NetInterface> {
         net::interfaces()

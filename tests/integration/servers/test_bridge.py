@@ -21,6 +21,7 @@ from tests.integration.servers.lan import (
     SECOND_GUEST,
     Lan,
     LanGuest,
+    ip,
     lan,
     need_root,
 )
@@ -30,6 +31,8 @@ from tests.integration.servers.server import Server, running
 REDIS, REDIS_CLI, BUSYBOX = "/usr/bin/redis-server", "/usr/bin/redis-cli", "/bin/busybox"
 HPING = "/usr/sbin/hping3"
 LEASED = "10.99.0.50"
+ROUTER6, GUEST6 = "fd99::3", "fd99::2"
+SECONDS = 60
 SLOW = 500
 FLOOD_SECONDS = 3.0
 
@@ -46,9 +49,11 @@ def network(tmp_path: Path) -> Iterator[Lan]:
 
 
 @contextlib.contextmanager
-def redis(network: Lan, folder: Path, guest: Guest) -> Iterator[tuple[LanGuest, Server]]:
+def redis(network: Lan, folder: Path, guest: Guest, more: str = "") -> Iterator[tuple[LanGuest, Server]]:
+    """`more`: further settings of the guest's card."""
     place = LanGuest(network, folder / "redis", guest)
-    options = ["--bind", "0.0.0.0", "--protected-mode", "no", "--save", "", "--dir", place.state]
+    place.tap += more
+    options = ["--bind", "0.0.0.0", "::", "--protected-mode", "no", "--save", "", "--dir", place.state]
     setup = Setup([require(REDIS, "redis-server"), "--port", str(place.port()), *options])
 
     def ready(endpoint: Endpoint) -> None:
@@ -87,6 +92,39 @@ def test_two_guests_talk(network: Lan, guest: Guest, tmp_path: Path) -> None:
         assert in_guest(network, guest, [*asks, "GET", "word"]) == b"hello\n"
         answer = in_guest(network, guest, [require(BUSYBOX, "busybox-static"), "ping", "-c", "3", GUEST])
         assert b"3 packets transmitted, 3 packets received, 0% packet loss" in answer
+
+
+def test_a_router_with_a_smaller_mtu(network: Lan, guest: Guest, tmp_path: Path) -> None:
+    """Over IPv6, where it drops what is too large and says so. The client's end has the usual MTU, and says that."""
+    peer = ["peer", "name", "near", "netns", network.server]
+    ip("link", "add", "name", "far", "netns", network.client, "type", "veth", *peer)
+    for name, device, address, mtu in (
+        (network.client, "far", "fd98::1/64", "1500"),
+        (network.server, "near", "fd98::2/64", "1300"),
+        (network.server, BRIDGE, f"{ROUTER6}/64", "1500"),
+    ):
+        ip("-n", name, "address", "add", address, "dev", device, "nodad")
+        ip("-n", name, "link", "set", device, "mtu", mtu, "up")
+    with network.inside(network.server):
+        Path("/proc/sys/net/ipv6/conf/all/forwarding").write_text("1")
+    ip("-n", network.client, "route", "add", "fd99::/64", "via", "fd98::2")
+    value = b"0123456789" * 100_000
+    with redis(network, tmp_path, guest, f",ip={GUEST6}/64,gateway={ROUTER6}") as (place, _):
+        # What is large comes by the other way: a veth interface drops what is larger than its own MTU, and is silent.
+        set_it = b"*3\r\n$3\r\nSET\r\n$1\r\nx\r\n$%d\r\n%s\r\n" % (len(value), value)
+        assert asked(network, (GUEST, place.port()), set_it, 5) == b"+OK\r\n"
+        expected = b"$%d\r\n%s\r\n" % (len(value), value)
+        assert asked(network, (GUEST6, place.port()), b"GET x\r\n", len(expected)) == expected
+
+
+def asked(network: Lan, address: tuple[str, int], request: bytes, length: int) -> bytes:
+    """The answer of that length, to the client."""
+    answer = b""
+    with network.inside(network.client), socket.create_connection(address, timeout=SECONDS) as client:
+        client.sendall(request)
+        while len(answer) < length and (part := client.recv(1 << 20)):
+            answer += part
+    return answer
 
 
 def test_address_and_names_of_the_network(network: Lan, guest: Guest, tmp_path: Path) -> None:
