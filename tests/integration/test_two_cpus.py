@@ -45,7 +45,7 @@ def test_go_on_two_cpus(go_program: Path, same: Same) -> None:  # noqa: F811 - a
 
 def test_node_workers(same: Same) -> None:
     node, script = require("/usr/bin/node", "nodejs"), str(PROGRAMS / "workers.js")
-    same(Command([node, script], add=[script], memory="1G", cpus=2, timeout=180))
+    same(Command([node, script], add=[script], memory="1G", cpus=2, timeout=180), status=7)
 
 
 def test_qemu_starts_the_other_cpus(qemu: Guest, python: str) -> None:  # noqa: F811 - a fixture
