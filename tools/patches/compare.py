@@ -14,7 +14,7 @@ from typing import Any
 from compat.analysis.plan_format import MAGIC
 from compat.cli import cmd_run
 from compat.diff.align import compare as compare_traces
-from compat.diff.runs import run_in_guest
+from compat.diff.runs import Run, run_in_guest
 from compat.errors import CompatError
 from compat.inspection import inspect
 
@@ -44,16 +44,19 @@ class Comparison:
     status: int
     planned_files: int
     calls: tuple[int, int]
+    steady: bool
+    """Whether a second patched run made the same calls. If not, its calls tell nothing about the patches."""
     differences: tuple[str, ...]
 
     def text(self) -> str:
         found = "same" if not self.differences else "DIFFERS: " + "; ".join(self.differences)
         calls = f"{self.calls[0]} calls patched, {self.calls[1]} unpatched"
+        calls += "" if self.steady else " (not compared, for they differ between patched runs as well)"
         return f"{self.command}: {self.planned_files} files with patches, status {self.status}, {calls}: {found}"
 
 
 def compare(command: str) -> Comparison:
-    """Both runs under trace."""
+    """All runs are under trace."""
     program, *args = shlex.split(command)
     request = cmd_run.prepare(program=program, args=tuple(args), **DEFAULTS)
     planned = inspect(request.image).planned_files
@@ -64,6 +67,7 @@ def compare(command: str) -> Comparison:
         shutil.copy(request.image, bare)
         empty_plans(bare, planned)
         patched, unpatched = run_in_guest(request, None), run_in_guest(replace(request, image=bare), None)
+        steady = not _divergences(patched, run_in_guest(request, None))
     calls = [sum(map(len, run.trace.threads.values())) for run in (patched, unpatched)]
     if not all(calls):
         raise CompatError(f"{program} did not run: {patched.stderr.decode(errors='replace').strip()}")
@@ -73,10 +77,17 @@ def compare(command: str) -> Comparison:
         ("standard error", patched.stderr, unpatched.stderr),
     )
     differences = [f"{name} {one!r:.80} and {other!r:.80}" for name, one, other in pairs if one != other]
-    for divergence in compare_traces(patched.trace, unpatched.trace):
-        one, other = (side.shown if side else "nothing" for side in (divergence.native, divergence.guest))
-        differences.append(f"{divergence.kind} in thread {divergence.thread}: {one} and {other}")
-    return Comparison(command, patched.status, planned, (calls[0], calls[1]), tuple(differences))
+    if steady:
+        differences += _divergences(patched, unpatched)
+    return Comparison(command, patched.status, planned, (calls[0], calls[1]), steady, tuple(differences))
+
+
+def _divergences(one: Run, other: Run) -> list[str]:
+    found = []
+    for divergence in compare_traces(one.trace, other.trace):
+        calls = (side.shown if side else "nothing" for side in (divergence.native, divergence.guest))
+        found.append(f"{divergence.kind} in thread {divergence.thread}: {' and '.join(calls)}")
+    return found
 
 
 def empty_plans(image: Path, planned: int) -> None:
