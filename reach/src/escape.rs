@@ -232,6 +232,9 @@ impl Escape<'_> {
         };
         if named {
             self.calls.push((at.id.module as usize, insn.ip()));
+        } else if insn.flow_control() == FlowControl::IndirectBranch {
+            // A jump table: its targets are not known here.
+            return None;
         }
         self.called(at, insn, Target::Unknown)
     }
@@ -247,6 +250,10 @@ impl Escape<'_> {
         let local = matches!(target, Target::Known(id) if id.module == at.id.module);
         if is_argument(at.register) {
             self.enter(at, target)?;
+        }
+        // An exception takes up kept registers where no branch leads.
+        if !jumps && is_kept(at.register) && self.flow(at.id)?.has_hidden_entries() {
+            return None;
         }
         // Within one file the compiler may know that a called function leaves more registers alone.
         if !jumps && (is_kept(at.register) || local) {

@@ -18,13 +18,28 @@ static long six(long n, long a, long b, long c, long d, long e, long f) { return
 static struct calls table = { three, six };
 static int ready;
 void set_calls(long (*new_three)(long, long, long, long)) { table.three = new_three; }
-static __attribute__((noinline)) long umasks(struct calls *with, long mask) {
+static __attribute__((noipa)) long umasks(struct calls *with, long mask) {
     int done = 0;
     while (!__sync_lock_test_and_set(&ready, 1)) { done = sched_yield(); }
     return with->three(95, mask, 0, 0) + with->six(110, done, 0, 0, 0, 0, 0);
 }
 """
 USE = "long use(long a) { return umasks(&table, a) + table.six(162, 0, 0, 0, 0, 0, 0); }"
+SWITCH = """
+static __attribute__((noipa)) long pick(struct calls *with, long a) {
+    switch (sched_yield() + a) {
+    case 1: return with->three(169, 1, 0, 0);
+    case 2: return with->six(163, 0, 0, 0, 0, 0, 0);
+    case 3: return 9;
+    case 4: return with->three(105, 0, 0, 0);
+    case 5: return sched_yield();
+    case 6: return a * a;
+    case 7: return getppid();
+    }
+    return 0;
+}
+long use(long a) { return pick(&table, a); }
+"""
 ACCT, SYNC, UMASK, GETPPID, REBOOT = 163, 162, 95, 110, 169
 
 
@@ -54,6 +69,7 @@ def test_a_table_that_stays_in_its_file(reach_of, flags):
 @pytest.mark.parametrize(
     "text",
     [
+        SWITCH,
         "long use(long a) { return umasks(&table, a) + table.six(a, 0, 0, 0, 0, 0, 0); }",
         "void *kept;\nlong use(long a) { kept = &table; return umasks(&table, a); }",
         "#include <stdlib.h>\nlong use(long a) { struct calls *new = malloc(sizeof table); *new = table;"
@@ -65,7 +81,7 @@ def test_a_table_that_stays_in_its_file(reach_of, flags):
         "__attribute__((visibility('default'))) struct calls open = { three, six };"
         "\nlong use(long a) { return umasks(&open, a); }".replace("'", '"'),
     ],
-    ids=["number", "stored", "copied", "other-file", "pointed-at", "returned", "unknown-callee", "exported"],
+    ids=["switch", "number", "stored", "copied", "other-file", "pointed-at", "returned", "unknown-callee", "exported"],
 )
 def test_a_table_that_others_may_have(reach_of, request, text):
     reach = reach_of(request.node.callspec.id, text)
