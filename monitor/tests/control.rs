@@ -55,6 +55,15 @@ impl Instance {
     }
 }
 
+impl Drop for Instance {
+    /// A test that fails leaves no monitor behind.
+    fn drop(&mut self) {
+        // It may have ended long ago.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 fn connect(path: &Path) -> BufReader<UnixStream> {
     let stream = UnixStream::connect(path).unwrap();
     stream

@@ -29,10 +29,41 @@ pub struct Values {
     pub unknown: Option<&'static str>,
 }
 
+/// What happens to a value between where it was found and where it is asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+struct Change {
+    add: i64,
+    /// Before that its lowest byte is replaced: `mov $56,%al`.
+    low: Option<(u8, i64)>,
+}
+
+impl Change {
+    /// The value goes through one more addition before all that is known already.
+    fn after_adding(self, more: i64) -> Self {
+        let add = self.add.wrapping_add(more);
+        Self { add, ..self }
+    }
+
+    /// The same for its lowest byte. `None`: too intricate.
+    fn after_low_byte(self, byte: u8) -> Option<Self> {
+        let low = Some((byte, self.add));
+        self.low.is_none().then_some(Self { add: 0, low })
+    }
+
+    fn apply(self, value: u64) -> u64 {
+        let value = value.wrapping_add(self.add as u64);
+        match self.low {
+            Some((byte, add)) => (value & !0xff | u64::from(byte)).wrapping_add(add as u64),
+            None => value,
+        }
+    }
+}
+
 enum Step {
     /// The instruction leaves the place alone.
     Same,
     Moved(Place, i64),
+    LowByte(u8),
     Constant(u64),
     /// One of two.
     Either(Place),
@@ -61,15 +92,15 @@ struct Search<'a> {
 impl Search<'_> {
     fn run(&mut self, index: usize, place: Place) {
         let mut seen = FxHashSet::default();
-        let mut work = vec![(index, place, 0i64)];
-        while let Some((index, place, add)) = work.pop() {
-            if !seen.insert((index, place, add)) {
+        let mut work = vec![(index, place, Change::default())];
+        while let Some((index, place, change)) = work.pop() {
+            if !seen.insert((index, place, change)) {
                 continue;
             }
             if seen.len() > MAX_STEPS {
                 return self.unknown("too many ways lead here");
             }
-            self.enter_from_outside(index, place, add);
+            self.enter_from_outside(index, place, change);
             let before = self.flow.before(index);
             let orphan = before.is_empty() && index != 0;
             if orphan && self.flow.indirect.is_empty() {
@@ -87,14 +118,18 @@ impl Search<'_> {
                 .chain(tables.iter().copied());
             for previous in all.collect::<Vec<_>>() {
                 match self.step(previous, place) {
-                    Step::Same => work.push((previous, place, add)),
-                    Step::Moved(to, more) => work.push((previous, to, add.wrapping_add(more))),
+                    Step::Same => work.push((previous, place, change)),
+                    Step::Moved(to, more) => work.push((previous, to, change.after_adding(more))),
+                    Step::LowByte(byte) => match change.after_low_byte(byte) {
+                        Some(change) => work.push((previous, place, change)),
+                        None => self.unknown("a part of the register is written"),
+                    },
                     Step::Constant(value) => {
-                        self.found.constants.insert(value.wrapping_add(add as u64));
+                        self.found.constants.insert(change.apply(value));
                     }
                     Step::Either(other) => {
-                        work.push((previous, place, add));
-                        work.push((previous, other, add));
+                        work.push((previous, place, change));
+                        work.push((previous, other, change));
                     }
                     Step::Unknown(why) => self.unknown(why),
                 }
@@ -102,7 +137,7 @@ impl Search<'_> {
         }
     }
 
-    fn enter_from_outside(&mut self, index: usize, place: Place, add: i64) {
+    fn enter_from_outside(&mut self, index: usize, place: Place, change: Change) {
         let Some(insn) = self.flow.insns.get(index) else {
             return;
         };
@@ -111,7 +146,7 @@ impl Search<'_> {
                 .module
                 .branches_to(insn.ip())
                 .any(|from| self.flow.at(from).is_none());
-        if entered && add == 0 {
+        if entered && change == Change::default() {
             // In the middle the stack is no longer where it was at the entry.
             match place {
                 // Arguments lie above the return address; what lies below is written through a pointer.
@@ -182,6 +217,9 @@ impl Search<'_> {
             || insn.op0_register().full_register() != register
         {
             return Step::Unknown("written beside something else");
+        }
+        if insn.mnemonic() == Mnemonic::Mov && is_low_byte(insn) && is_immediate(insn, 1) {
+            return Step::LowByte(insn.immediate8());
         }
         if insn.op0_register().size() < 4 {
             return Step::Unknown("a part of the register is written");
@@ -301,6 +339,11 @@ fn is_immediate(insn: &Instruction, operand: u32) -> bool {
             | OpKind::Immediate32to64
             | OpKind::Immediate8to16
     )
+}
+
+fn is_low_byte(insn: &Instruction) -> bool {
+    use Register::{AH, BH, CH, DH};
+    insn.op0_register().size() == 1 && !matches!(insn.op0_register(), AH | BH | CH | DH)
 }
 
 fn is_conditional_move(insn: &Instruction) -> bool {

@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -60,15 +61,20 @@ def run(
     merge: bool = False,
 ) -> Outcome:
     """Runs in a process group of its own, which is gone afterwards. `merge`: standard error goes to standard output."""
-    with subprocess.Popen(
-        list(argv),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT if merge else subprocess.PIPE,
-        env=dict(env),
-        cwd=cwd,
-        start_new_session=True,
-    ) as process:
+    with contextlib.ExitStack() as started:
+        with signals_held():
+            process = started.enter_context(
+                subprocess.Popen(
+                    list(argv),
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT if merge else subprocess.PIPE,
+                    env=dict(env),
+                    cwd=cwd,
+                    start_new_session=True,
+                )
+            )
+            started.callback(kill_group, process)
         try:
             stdout, stderr = process.communicate(stdin, timeout=timeout)
         except subprocess.TimeoutExpired:
@@ -76,8 +82,6 @@ def run(
             stdout, stderr = process.communicate()
             what = f"no end within {timeout:.0f} s: {' '.join(argv)}"
             raise TimeLimitError(f"{what}\nstdout: {tail(stdout)}\nstderr: {tail(stderr or b'')}") from None
-        finally:
-            kill_group(process)
     return Outcome(shell_status(process.returncode), stdout, stderr or b"")
 
 
@@ -90,6 +94,23 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
 def unwind_on_sigterm() -> None:
     """SIGTERM ends this program as Ctrl-C does: by way of everything that ends what it has started."""
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+
+
+@contextlib.contextmanager
+def signals_held() -> Iterator[None]:
+    """SIGTERM waits until what is being started is known to those who end it."""
+    came: list[int] = []
+    before = signal.getsignal(signal.SIGTERM)
+    if not callable(before) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGTERM, lambda number, _frame: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    for number in came:
+        signal.raise_signal(number)
 
 
 def shell_status(returncode: int) -> int:

@@ -1,0 +1,124 @@
+"""Applies a plan to a copy of a file's code, as the loader does (ARCHITECTURE.md, "Patch plans")."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass, field
+
+from compat.analysis import SiteRecord, Technique
+from compat.analysis.elf import ElfFile
+from tools.patches.model import JUMP, SYSCALL, Patch, Violation, locate
+
+ALIGN = 16
+INT3 = b"\xcc"
+LEA_RCX = b"\x48\x8d\x0d"
+JMP_ENTRY = b"\x65\xff\x24\x25\x08\x00\x00\x00"
+CALL_SIZE = len(LEA_RCX) + 4 + len(JMP_ENTRY)
+_AWAY = 1 << 21
+_REL8 = range(-128, 128)
+
+
+@dataclass
+class Patched:
+    """The executable segments after patching, by address, and the trampolines behind them."""
+
+    elf: ElfFile
+    code: dict[int, bytearray]
+    base: int
+    trampolines: bytearray = field(default_factory=bytearray)
+    patches: dict[int, Patch] = field(default_factory=dict)
+    """By the address of the trampoline."""
+
+    def read(self, vaddr: int, size: int) -> bytes:
+        """Patched bytes."""
+        if vaddr >= self.base:
+            return bytes(self.trampolines[vaddr - self.base : vaddr - self.base + size])
+        for start, code in self.code.items():
+            if start <= vaddr < start + len(code):
+                return bytes(code[vaddr - start : vaddr - start + size])
+        return b""
+
+    def write(self, patch: Patch, vaddr: int, data: bytes) -> None:
+        at = vaddr - patch.segment.vaddr
+        self.code[patch.segment.vaddr][at : at + len(data)] = data
+
+
+def apply_plan(elf: ElfFile, records: tuple[SiteRecord, ...]) -> tuple[Patched, list[Violation]]:
+    """The patched code. A record that the loader would skip is a violation: the planner promised a patch."""
+    code = {part.vaddr: bytearray(elf.read(part.vaddr, part.size)) for part in elf.segments if part.executable}
+    top = max((part.end for part in elf.segments), default=0)
+    patched = Patched(elf, code, (top + 2 * _AWAY - 1) // _AWAY * _AWAY)
+    violations = []
+    taken: set[int] = set()
+    for record in sorted(records, key=lambda record: record.site):
+        patch = locate(elf, record)
+        trouble = "leaves the executable segment" if patch is None else _refusal(elf, patch, taken)
+        if patch is None or trouble is not None:
+            violations.append(Violation(record.site, trouble or ""))
+            continue
+        taken.update(at for low, high in patch.taken for at in range(low, high))
+        try:
+            _patch(patched, patch)
+        except struct.error as error:
+            violations.append(Violation(record.site, f"does not encode: {error}"))
+    return patched, violations
+
+
+def _refusal(elf: ElfFile, patch: Patch, taken: set[int]) -> str | None:
+    record = patch.record
+    window = elf.read(patch.start, patch.end - patch.start)
+    shapes = {
+        Technique.MOV: record.head == JUMP and record.tail == 0 and not record.rip_fix,
+        Technique.BEFORE: record.head >= JUMP and record.tail == 0,
+        Technique.HOP: record.head == record.tail == 0 and record.pad - SYSCALL in _REL8,
+        Technique.AFTER: record.head == 0 and record.tail >= JUMP - SYSCALL,
+    }
+    if not shapes[record.technique]:
+        return f"head {record.head}, tail {record.tail}, pad {record.pad} do not suit technique {record.technique}"
+    if elf.read(patch.site, SYSCALL) != b"\x0f\x05":
+        return "is no syscall"
+    if zlib.crc32(window) != record.check:
+        return "the window's checksum differs"
+    if any(at in taken for low, high in patch.taken for at in range(low, high)):
+        return "overlaps another patch"
+    return None
+
+
+def _patch(patched: Patched, patch: Patch) -> None:
+    trampoline = patched.base + len(patched.trampolines)
+    low, high = patch.displaced
+    moved = patched.elf.read(low, high - low)
+    if patch.record.technique is Technique.AFTER:
+        back = trampoline + CALL_SIZE
+        code = _call(trampoline, back) + _moved(patch, moved, low, back)
+        code += _jump(trampoline + len(code), patch.end)
+    else:
+        code = _moved(patch, moved, low, trampoline)
+        code += _call(trampoline + len(code), patch.site + SYSCALL)
+    if patch.pad is not None:
+        patched.write(patch, patch.pad, _jump(patch.pad, trampoline))
+        patched.write(patch, patch.site, b"\xeb" + struct.pack("<b", patch.record.pad - SYSCALL))
+    else:
+        end = patch.end if patch.record.technique is Technique.AFTER else patch.site
+        patched.write(patch, patch.start, _jump(patch.start, trampoline).ljust(end - patch.start, INT3))
+    patched.patches[trampoline] = patch
+    patched.trampolines += code.ljust(-(-len(code) // ALIGN) * ALIGN, INT3)
+
+
+def _jump(source: int, target: int) -> bytes:
+    return b"\xe9" + struct.pack("<i", target - source - JUMP)
+
+
+def _call(source: int, back: int) -> bytes:
+    return LEA_RCX + struct.pack("<i", back - source - len(LEA_RCX) - 4) + JMP_ENTRY
+
+
+def _moved(patch: Patch, code: bytes, origin: int, place: int) -> bytes:
+    if not patch.record.rip_fix:
+        return code
+    moved = bytearray(code)
+    at = patch.record.rip_fix - 1
+    (displacement,) = struct.unpack_from("<i", moved, at)
+    struct.pack_into("<i", moved, at, displacement + origin - place)
+    return bytes(moved)
