@@ -6,6 +6,7 @@ use iced_x86::{Instruction, Mnemonic, OpKind, Register};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::details;
+use crate::escape;
 use crate::flow::Flow;
 use crate::link::{Definition, Program};
 use crate::module::{Function, Module};
@@ -46,6 +47,8 @@ pub struct Calls<'a> {
     /// Functions whose calls that do not return are cut off.
     cut: FxHashSet<Id>,
     importers: FxHashMap<(usize, u64), Vec<(usize, u64)>>,
+    /// Of functions whose address is taken: who calls them through it, if that is known.
+    pointer_calls: FxHashMap<Id, Option<Vec<(usize, u64)>>>,
 }
 
 /// What a place holds; `asker` is the number of the question that this one came from.
@@ -71,6 +74,7 @@ impl<'a> Calls<'a> {
             returns: Returns::new(program),
             cut: FxHashSet::default(),
             importers: FxHashMap::default(),
+            pointer_calls: FxHashMap::default(),
         }
     }
 
@@ -285,9 +289,14 @@ impl<'a> Calls<'a> {
         if entry == function.range.start {
             found.extend(self.imported(number, entry));
             if self.walk.taken.contains(&at.id) {
-                answer
-                    .unresolved
-                    .insert((at, "its address is taken: any caller may give the number"));
+                match self.through_pointers(at.id) {
+                    Some(calls) => found.extend(calls),
+                    None => {
+                        answer
+                            .unresolved
+                            .insert((at, "its address is taken: any caller may give the number"));
+                    }
+                }
             }
         }
         let places = found.into_iter().filter_map(|(module, ip)| {
@@ -305,6 +314,11 @@ impl<'a> Calls<'a> {
         let runs = |place: &Where| self.walk.reached.contains_key(&place.id);
         let stub = |place: &Where| self.walk.function(place.id).is_some_and(|(_, f)| f.stubs);
         places.filter(|place| runs(place) && !stub(place)).collect()
+    }
+
+    fn through_pointers(&mut self, id: Id) -> Option<Vec<(usize, u64)>> {
+        let find = || escape::callers(self.program, self.walk, id);
+        self.pointer_calls.entry(id).or_insert_with(find).clone()
     }
 
     /// Calls from other files, and through the file's own pointers.

@@ -109,6 +109,14 @@ impl Flow {
         Some(base.wrapping_add(insn.memory_displacement64() as i64))
     }
 
+    /// Whether some code is entered by a table or by the handling of an exception.
+    pub fn has_hidden_entries(&self) -> bool {
+        let hidden = |(index, insn): (usize, &Instruction)| {
+            index != 0 && self.before(index).is_empty() && !is_padding(insn)
+        };
+        self.insns.iter().enumerate().any(hidden)
+    }
+
     fn connect(&mut self) {
         let targets: FxHashSet<u64> = self
             .insns

@@ -4,6 +4,7 @@
 
 mod calls;
 mod details;
+mod escape;
 mod flow;
 mod functions;
 mod gates;

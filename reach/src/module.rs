@@ -116,6 +116,16 @@ impl Module {
         (at < end).then_some(end)
     }
 
+    /// Whether the object of data at an address holds another address too.
+    pub fn spans(&self, at: u64, other: u64) -> bool {
+        let end = self.object_end(at).unwrap_or(0).max(at + 1);
+        let first = self.boundaries.partition_point(|&b| u64::from(b) <= at);
+        let next = self.boundaries.partition_point(|&b| u64::from(b) < end);
+        let start = first.checked_sub(1).and_then(|b| self.boundaries.get(b));
+        let end = self.boundaries.get(next);
+        start.is_some_and(|&b| u64::from(b) <= other) && end.is_none_or(|&b| other < u64::from(b))
+    }
+
     /// The places that branch to an address, from other functions.
     pub fn branches_to(&self, target: u64) -> impl Iterator<Item = u64> + '_ {
         matching(&self.branches, target as u32)

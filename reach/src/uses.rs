@@ -63,7 +63,8 @@ pub fn only_calls(flow: &Flow, ip: u64) -> Option<Vec<u64>> {
     Some(calls)
 }
 
-fn touches(
+/// Whether an instruction reads, and whether it overwrites, a register.
+pub fn touches(
     factory: &mut InstructionInfoFactory,
     insn: &iced_x86::Instruction,
     register: Register,
@@ -94,7 +95,7 @@ pub fn is_argument(register: Register) -> bool {
 }
 
 /// Whether a call leaves the register alone.
-fn is_kept(register: Register) -> bool {
+pub fn is_kept(register: Register) -> bool {
     use Register::{R12, R13, R14, R15, RBP, RBX};
     matches!(register, RBX | RBP | R12 | R13 | R14 | R15)
 }
