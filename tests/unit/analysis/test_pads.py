@@ -80,10 +80,10 @@ def test_padding_out_of_reach(tmp_path: Path) -> None:
 
 
 def test_padding_that_something_jumps_to(tmp_path: Path) -> None:
-    other = function("other", "jmp padding + 4\n.skip 200, 0x58\nret", align=1)
-    assembly = ".p2align 5, 0xc3\n" + function("first", HOP_ONLY, align=32) + "padding: .skip 16, 0x90\n" + NEXT
+    other = function("other", "jmp .Lpadding + 4\n.skip 200, 0x58\nret", align=1)
+    assembly = ".p2align 5, 0xc3\n" + function("first", HOP_ONLY, align=32) + ".Lpadding: .skip 16, 0x90\n" + NEXT
     assert "no padding near" in build(tmp_path, other + assembly).left("site_a")
-    assert hop(build(tmp_path, other.replace("jmp padding + 4\n", "") + assembly)) > 0
+    assert hop(build(tmp_path, other.replace("jmp .Lpadding + 4\n", "") + assembly)) > 0
 
 
 @pytest.mark.parametrize(("targets", "pad"), [((), 3), ((2,), None), ((3,), None), ((7,), None), ((8,), 3), ((40,), 3)])
