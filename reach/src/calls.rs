@@ -119,8 +119,8 @@ impl<'a> Calls<'a> {
             .into_iter()
             .map(|(n, way)| (n & 0xffff_ffff, way));
         answer.constants = numbers.filter(|&(n, _)| n <= MAX_NUMBER).collect();
-        // Data between code decodes as anything; what no table vouches for must at least load a number.
-        let vouched = function.range.vouched && function.whole;
+        // Data between code decodes as anything; what neither a table nor a call vouches for must at least load a number.
+        let vouched = (function.range.vouched || is_called(module, function)) && function.whole;
         let resolved = answer.unresolved.is_empty() && !answer.constants.is_empty();
         if !vouched && !resolved && !relays && !self.sets_number(module, at) {
             return None;
@@ -395,6 +395,17 @@ fn way(asked: &[Question], from: Question) -> Vec<Id> {
         asker = question.asker;
     }
     ids
+}
+
+/// Whether code that a table vouches for branches to the function.
+fn is_called(module: &Module, function: &Function) -> bool {
+    let mut callers = module.branches_to(function.range.start);
+    callers.any(|from| {
+        let caller = module
+            .function_at(from)
+            .and_then(|i| module.functions.get(i));
+        caller.is_some_and(|caller| caller.range.vouched)
+    })
 }
 
 fn compat(function: &Function, at: Where) -> Option<Site> {
