@@ -10,7 +10,7 @@ from pathlib import Path
 
 from compat.analysis.model import FilePlan, LeftSite, SiteRecord, Technique
 
-FORMAT = 1
+FORMAT = 2
 """Goes up with every change of what the planner finds or how it is stored."""
 
 

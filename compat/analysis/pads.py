@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from compat.analysis.decode import Code, ends_flow, is_padding, sweep
 from compat.analysis.elf import ElfFile
@@ -17,6 +18,15 @@ _MAX_PADDING = 256
 Range = tuple[int, int]
 
 
+@dataclass(frozen=True, slots=True)
+class Padding:
+    """What a site reaches of some padding: `low` to `end`. What jumps into it, from `start` on, runs on to its end."""
+
+    start: int
+    low: int
+    end: int
+
+
 class Pads:
     """Padding near a site. `is_resolved` tells whether all jumps within a function are known."""
 
@@ -25,18 +35,18 @@ class Pads:
         self._functions = functions
         self._is_resolved = is_resolved
 
-    def near(self, site: Site) -> list[Range]:
-        """Ranges of unreachable padding that a `jmp rel8` in place of the site reaches, nearest first."""
+    def near(self, site: Site) -> list[Padding]:
+        """The unreachable padding that a `jmp rel8` in place of the site reaches, nearest first."""
         low, high = reach(site)
         found = list(self._inner(site.function))
         for start in self._functions.starts_near(low, high + _MAX_PADDING):
             found.extend(self._outer(start))
             function = self._functions.at(start)
             found.extend(self._inner(function) if function is not None else ())
-        clipped = {(max(start, low), min(end, high)) for start, end in found}
+        clipped = {Padding(start, max(start, low), min(end, high)) for start, end in found}
         return sorted(
-            (padding for padding in clipped if padding[1] - padding[0] >= JUMP),
-            key=lambda padding: (abs(padding[0] - site.address), padding),
+            (padding for padding in clipped if padding.end - padding.low >= JUMP),
+            key=lambda padding: (abs(padding.low - site.address), padding.low, padding.end),
         )
 
     def _inner(self, function: Function) -> Iterator[Range]:
@@ -75,12 +85,13 @@ def reach(site: Site) -> Range:
     return max(site.segment.vaddr, after - 128), min(site.segment.end, after + 127 + JUMP)
 
 
-def choose_pad(ranges: list[Range], used: set[int], is_target: IsTarget) -> int | None:
-    """Five free bytes that nothing jumps to."""
-    for start, end in ranges:
-        for at in range(start, end - JUMP + 1):
-            wanted = range(at, at + JUMP)
-            if used.isdisjoint(wanted) and not any(is_target(byte) for byte in wanted):
+def choose_pad(paddings: list[Padding], used: set[int], is_target: IsTarget) -> int | None:
+    """Five free bytes that nothing jumps to, and that nothing runs into from padding before them."""
+    for padding in paddings:
+        targets = (byte for byte in range(padding.start, padding.end) if is_target(byte))
+        end = next(targets, padding.end)
+        for at in range(padding.low, end - JUMP + 1):
+            if used.isdisjoint(range(at, at + JUMP)):
                 return at
     return None
 

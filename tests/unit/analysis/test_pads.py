@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from compat.analysis import Technique
+from compat.analysis.pads import Padding, choose_pad
 from tests.unit.analysis.asm_builder import Built, build, function
 
 # A branch before and a branch after the site leave only the hop.
@@ -49,6 +50,12 @@ def test_reachable_padding_between_blocks(tmp_path: Path) -> None:
     assert "no padding near" in build(tmp_path, ".skip 130, 0xc3\n" + function("first", body)).left("site_a")
 
 
+def test_padding_that_a_jump_runs_through(tmp_path: Path) -> None:
+    """The bytes of the pad itself are no target; the one before them is."""
+    body = f"test %edi, %edi\njne 1f\n{HOP_ONLY}\n1: .skip 40, 0x90\n.p2align 3, 0x90\n2: dec %edi\njne 2b\nret"
+    assert "no padding near" in build(tmp_path, ".skip 130, 0xc3\n" + function("first", body)).left("site_a")
+
+
 @pytest.mark.parametrize(
     "tail",
     [
@@ -73,13 +80,21 @@ def test_padding_out_of_reach(tmp_path: Path) -> None:
 
 
 def test_padding_that_something_jumps_to(tmp_path: Path) -> None:
-    # One byte after the other is a target, but for four of them.
-    jumps = "\n".join(f"jmp padding + {offset}" for offset in range(0, 32, 5))
-    other = function("other", f"{jumps}\n.skip 200, 0x58\nret", align=1)
-    assembly = ".p2align 5, 0xc3\n" + function("first", HOP_ONLY, align=32) + "padding: .skip 16, 0x90\n" + NEXT
+    other = function("other", "jmp .Lpadding + 4\n.skip 200, 0x58\nret", align=1)
+    assembly = ".p2align 5, 0xc3\n" + function("first", HOP_ONLY, align=32) + ".Lpadding: .skip 16, 0x90\n" + NEXT
     assert "no padding near" in build(tmp_path, other + assembly).left("site_a")
-    fewer = other.replace("jmp padding + 5\n", "")
-    assert hop(build(tmp_path, fewer + assembly)) > 0
+    assert hop(build(tmp_path, other.replace("jmp .Lpadding + 4\n", "") + assembly)) > 0
+
+
+@pytest.mark.parametrize(("targets", "pad"), [((), 3), ((2,), None), ((3,), None), ((7,), None), ((8,), 3), ((40,), 3)])
+def test_a_pad_ends_before_the_first_target(targets: tuple[int, ...], pad: int | None) -> None:
+    """What jumps in before the reach begins (3) runs on into it, too."""
+    assert choose_pad([Padding(0, 3, 32)], set(), targets.__contains__) == pad
+
+
+def test_a_pad_keeps_off_the_others() -> None:
+    assert choose_pad([Padding(0, 0, 8), Padding(40, 40, 60)], {7, 41}, lambda _: False) == 0
+    assert choose_pad([Padding(0, 0, 8), Padding(40, 40, 60)], {3, 41}, lambda _: False) == 42
 
 
 def test_each_pad_serves_one_site(tmp_path: Path) -> None:
