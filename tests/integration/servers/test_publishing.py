@@ -91,9 +91,9 @@ def test_a_port_without_a_listener_refuses(places: Places, guest: Guest) -> None
     """As on Linux: until the program listens there is nobody."""
     place = places.make("guest")
     place.port()
-    setup = Setup([require(BUSYBOX, "busybox-static"), "sh", "-c", "echo up; sleep 20"])
+    setup = Setup([require(BUSYBOX, "busybox-static"), "tail", "-f", "/etc/hosts"])
     with running(place, setup, lambda _endpoint: None) as server:
-        while b"up" not in server.output():
+        while b"localhost" not in server.output():
             assert server.process.poll() is None
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(server.endpoint.address, timeout=5)
