@@ -3,7 +3,7 @@ use crate::Result;
 use crate::host::Host;
 use crate::inode::InodeRef;
 use crate::procfs::{ProcSource, put_cpu_list};
-use crate::pseudo::{Context, Directory, PseudoFs, Text, fixed, mount, put, text};
+use crate::pseudo::{Context, Directory, PseudoFs, Text, fixed, mount, put, text, value};
 use alloc::sync::Arc;
 
 /// `CGROUP2_SUPER_MAGIC`
@@ -23,15 +23,6 @@ pub fn cgroupfs(dev: u64, host: Arc<dyn Host>, source: Arc<dyn ProcSource>) -> I
         source,
         &ROOT,
     )
-}
-
-macro_rules! value {
-    ($name:literal, $value:literal) => {
-        text($name, |_, out| {
-            put!(out, concat!($value, "\n"));
-            Ok(())
-        })
-    };
 }
 
 static ROOT: Directory = fixed(&[

@@ -6,7 +6,7 @@ use crate::host::Host;
 use crate::inode::InodeRef;
 use crate::procfs::{ProcSource, put_cpu_list};
 use crate::pseudo::{
-    Context, Directory, Dynamic, Entry, PseudoFs, Text, dir, fixed, mount, put, text,
+    Context, Directory, Dynamic, Entry, PseudoFs, Text, dir, fixed, mount, put, text, value,
 };
 use crate::types::FileType;
 use alloc::sync::Arc;
@@ -26,15 +26,6 @@ pub fn sysfs(dev: u64, host: Arc<dyn Host>, source: Arc<dyn ProcSource>) -> Inod
         source,
         &ROOT,
     )
-}
-
-macro_rules! value {
-    ($name:literal, $value:literal) => {
-        text($name, |_, out| {
-            put!(out, concat!($value, "\n"));
-            Ok(())
-        })
-    };
 }
 
 static ROOT: Directory = fixed(&[

@@ -43,6 +43,17 @@ macro_rules! put {
 }
 pub(crate) use put;
 
+/// A file that always holds the same line.
+macro_rules! value {
+    ($name:literal, $value:literal) => {
+        $crate::pseudo::text($name, |_, out| {
+            $crate::pseudo::put!(out, concat!($value, "\n"));
+            Ok(())
+        })
+    };
+}
+pub(crate) use value;
+
 pub(crate) type Show = fn(&Context, &mut Text) -> Result<()>;
 pub(crate) type Store = fn(&Context, &[u8]) -> Result<()>;
 
