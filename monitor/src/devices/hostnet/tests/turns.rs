@@ -127,21 +127,25 @@ fn an_interrupt_during_a_visit_ends_it() {
     }
 }
 
+fn served(guest: &Guest, bell: Arc<Bell>, service: Service) -> Option<Arc<Turns>> {
+    let device = Arc::clone(&guest.driver.device);
+    let verdict = Arc::new(Verdict::new().unwrap());
+    serve(
+        device,
+        Arc::clone(&guest.counters),
+        verdict,
+        bell,
+        service,
+        || Ok(()),
+    )
+    .unwrap()
+}
+
 #[test]
 fn with_a_cpu_to_spare_the_thread_serves_alone() {
     let (mut guest, bell) = guest();
     let device = Arc::clone(&guest.driver.device);
-    let verdict = Arc::new(Verdict::new().unwrap());
-    let counters = Arc::clone(&guest.counters);
-    let turns = serve(
-        Arc::clone(&device),
-        counters,
-        verdict,
-        bell,
-        Service::Looking,
-        || Ok(()),
-    )
-    .unwrap();
+    let turns = served(&guest, bell, Service::Looking);
     assert!(turns.is_none());
     for name in 1..=10 {
         ask_for_refusal(&mut guest, name);
@@ -155,17 +159,8 @@ fn with_a_cpu_to_spare_the_thread_serves_alone() {
 fn without_one_the_cpu_and_the_thread_take_turns() {
     let (mut guest, bell) = guest();
     let device = Arc::clone(&guest.driver.device);
-    let verdict = Arc::new(Verdict::new().unwrap());
-    let counters = Arc::clone(&guest.counters);
-    let turns = serve(
-        Arc::clone(&device),
-        counters,
-        verdict,
-        bell,
-        Service::IdleCpu,
-        || Ok(()),
-    );
-    let turns = turns.unwrap().unwrap();
+    let turns = served(&guest, bell, Service::IdleCpu);
+    let turns = turns.unwrap();
     for name in 1..=10 {
         // The CPU is busy, and nobody but the thread is there: it was left alone for long enough.
         ask_for_refusal(&mut guest, 2 * name);
@@ -189,18 +184,9 @@ fn without_one_the_cpu_and_the_thread_take_turns() {
 fn a_thread_that_sleeps_during_long_visits_comes_back() {
     let (mut guest, bell) = guest();
     let device = Arc::clone(&guest.driver.device);
-    let verdict = Arc::new(Verdict::new().unwrap());
-    let counters = Arc::clone(&guest.counters);
-    let turns = serve(
-        Arc::clone(&device),
-        counters,
-        verdict,
-        bell,
-        Service::IdleCpu,
-        || Ok(()),
-    );
+    let turns = served(&guest, bell, Service::IdleCpu);
     // Far longer than the thread watches.
-    rest(&turns.unwrap().unwrap(), 200_000)
+    rest(&turns.unwrap(), 200_000)
         .recv_timeout(PATIENCE)
         .unwrap();
     ask_for_refusal(&mut guest, 1);
