@@ -1,10 +1,9 @@
 //! SYN cookies: what happens while a listener has too many handshakes open.
-use super::listening::syn;
 use super::transfer::transfer;
 use crate::stack::checksum;
 use crate::stack::packet::{ETHERNET_HEADER, Header};
 use crate::stack::path::ACK;
-use crate::stack::simulation::{Backlog, Faults, MILLISECOND, SECOND, World, receive, send};
+use crate::stack::simulation::{Backlog, Faults, MILLISECOND, SECOND, World, receive, send, syn};
 use crate::uplink::{Connection, Listening, SynCookies, Uplink};
 use linux_abi::Errno;
 use std::boxed::Box;

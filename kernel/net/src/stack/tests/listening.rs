@@ -1,5 +1,5 @@
 //! Backlogs, floods, and many connections.
-use crate::stack::simulation::{Backlog, Faults, MILLISECOND, SECOND, World, receive, send};
+use crate::stack::simulation::{Backlog, Faults, MILLISECOND, SECOND, World, receive, send, syn};
 use crate::uplink::{Connection, Stream};
 use linux_abi::Errno;
 use std::sync::Arc;
@@ -49,30 +49,6 @@ fn a_listener_that_goes_resets_who_waits_for_it() {
     drop(listening);
     world.run(MILLISECOND);
     assert_eq!(receive(&client, 1), Err(Errno::ECONNRESET));
-}
-
-/// A SYN of somebody at 10.0.0.1 who does not exist for the rest.
-pub(super) fn syn(number: u32) -> Vec<u8> {
-    let mut frame = std::vec![0; 54];
-    frame[..6].copy_from_slice(&[2, 0, 0, 0, 0, 2]);
-    frame[6..12].copy_from_slice(&[2, 0, 0, 0, 0, 1]);
-    frame[12..14].copy_from_slice(&[8, 0]);
-    let ip = &mut frame[14..];
-    let source = 0x0a00_0100 | number >> 16;
-    crate::stack::packet::write_header(
-        ip,
-        core::net::Ipv4Addr::from(source | 0x80).into(),
-        core::net::Ipv4Addr::new(10, 0, 0, 2).into(),
-        6,
-        20,
-        64,
-    );
-    ip[20..22].copy_from_slice(&(number as u16).to_be_bytes());
-    ip[22..24].copy_from_slice(&80u16.to_be_bytes());
-    ip[32..34].copy_from_slice(&[0x50, 2]);
-    let header = crate::stack::packet::Header::parse(ip).unwrap();
-    crate::stack::checksum::fill(ip, &header);
-    frame
 }
 
 #[test]
