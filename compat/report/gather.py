@@ -19,7 +19,7 @@ from compat.report.verdict import judge
 from compat.report.weigh import weigh
 from compat.runtime_files import add_runtime_files
 from compat.select.kernel import select_kernel
-from compat.select.model import Selection, SelectRequest
+from compat.select.model import Selection, SelectRequest, Uplinks
 from compat.select.programs import analyse
 from compat.skeleton import add_skeleton
 from compat.syscall_table import Call, read_table
@@ -53,7 +53,7 @@ def _look(program: Program, trace: Counter[str] | None, progress: Progress | Non
     table = native.native_file(native.TABLE)
     rows = read_table(table)
     reaches = analyse(closure, tree, rows, progress)
-    kernel, selection = select_kernel(SelectRequest(), lambda _rows: reaches)
+    kernel, selection = select_kernel(SelectRequest(uplinks=Uplinks.USER), lambda _rows: reaches)
     layout = plan_layout(tree)
     segment, plans = make_plans(tree, layout)
     # What the program may start besides is in the image, but it is not what the report is about.
