@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from collections.abc import Callable
@@ -136,6 +137,14 @@ def test_a_call_that_is_left_out_says_so_once(guest: Guest, static_program: Call
         b"compat: getpid was left out of this image; add it with compat wrap --include getpid",
         b"compat: socket was left out of this image; add it with compat wrap --include socket",
     ]
+
+
+def test_a_report_of_the_image_says_what_was_left_out(guest: Guest, static_program: Callable, tmp_path: Path) -> None:
+    probe, image = static_program("probe", PROBE), tmp_path / "probe.img"
+    wrap(guest, probe, image, "--profile", trace(tmp_path), "--margin", "none", "--include", "getpid")
+    done = run([*compat_command(), "report", "--json", str(image)], env=guest.environment(), timeout=120)
+    levels = {call["name"]: call["level"] for call in json.loads(done.stdout)["programs"][0]["calls"]}
+    assert (levels["socket"], levels["getpid"], levels["write"]) == ("missing", "full", "full")
 
 
 def test_what_the_message_says_helps(guest: Guest, static_program: Callable, tmp_path: Path) -> None:
