@@ -62,7 +62,7 @@ def unpacked(path: Path) -> Iterator[Unpacked]:
 def _unpack(reader: Reader, root: str, limit: int) -> None:
     """Directories, links and code. Nothing lands outside `root`, whatever the names and links say."""
     for entry in reader.walk():
-        if os.path.normpath(entry.path) != entry.path or not entry.path.startswith(b"/"):
+        if os.path.normpath(entry.path) != entry.path or entry.path.startswith(b"//") or entry.path[:1] != b"/":
             raise DamagedError(f"{os.fsdecode(entry.path)}: no name")
         place = os.fsencode(root) + entry.path
         if stat.S_ISDIR(entry.mode):

@@ -43,12 +43,13 @@ def main() -> int:
     compare.add_argument("commands", nargs="*", metavar="COMMAND", help="a quoted command line (default: a few)")
     compare.add_argument("--corpus", action="store_true", help="the loads of tools/verdicts")
     compare.add_argument("--data", type=Path, metavar="DIR", help="the working directory, as those loads have it")
+    compare.add_argument("--lines", type=int, metavar="N", help="so many lines of the output are compared")
     compare.add_argument("--stdin", type=Path, metavar="FILE", help="what the commands read")
     arguments = parser.parse_args()
     if arguments.action == "compare":
         if arguments.corpus:
             return compare_corpus()
-        return compare_all(arguments.commands or COMMANDS, arguments.data, arguments.stdin)
+        return compare_all(arguments.commands or COMMANDS, arguments.data, arguments.stdin, arguments.lines)
     files = [*arguments.files, *(corpus() if arguments.corpus else ())]
     if not files:
         parser.error("name files, or give --corpus")
@@ -117,7 +118,9 @@ def compare_corpus() -> int:
                 found["not installed"] += 1
                 continue
             stdin.write_text(load.get("stdin", ""))
-            options = ["--data", str(data), "--stdin", str(stdin), "--", shlex.join([path, *args])]
+            options = ["--data", str(data), "--stdin", str(stdin)]
+            options += ["--lines", str(load["lines"])] if "lines" in load else []
+            options += ["--", shlex.join([path, *args])]
             found[_in_a_process([sys.executable, "-m", "tools.patches", "compare", *options])] += 1
     print(", ".join(f"{kind}: {count}" for kind, count in sorted(found.items())))
     return 1 if found["differs"] else 0
@@ -135,14 +138,16 @@ def _in_a_process(command: list[str]) -> str:
     return {0: "same", 1: "differs"}.get(status, "does not run")
 
 
-def compare_all(commands: Sequence[str], data: Path | None = None, stdin: Path | None = None) -> int:
+def compare_all(
+    commands: Sequence[str], data: Path | None = None, stdin: Path | None = None, lines: int | None = None
+) -> int:
     """0: all same; 1: one differs; 2: one does not run."""
     from tools.patches.compare import compare
 
     worst = 0
     for command in commands:
         try:
-            result = compare(command, data, stdin)
+            result = compare(command, data, stdin, lines)
         except CompatError as error:
             print(f"{command}: {error}", file=sys.stderr)
             worst = worst or 2

@@ -57,8 +57,11 @@ class Comparison:
         return f"{self.command}: {self.planned_files} files with patches, status {self.status}, {calls}: {found}"
 
 
-def compare(command: str, data: Path | None = None, stdin: Path | None = None) -> Comparison:
-    """All runs are under trace. `data` is the working directory of a load of `tools/verdicts`."""
+def compare(command: str, data: Path | None = None, stdin: Path | None = None, lines: int | None = None) -> Comparison:
+    """All runs are under trace. `data` is the working directory of a load of `tools/verdicts`.
+
+    `lines`: so many of the output are the same on every run.
+    """
     program, *args = shlex.split(command)
     options = DEFAULTS
     if data is not None:
@@ -79,7 +82,7 @@ def compare(command: str, data: Path | None = None, stdin: Path | None = None) -
         raise CompatError(f"{program} did not run: {patched.stderr.decode(errors='replace').strip()}")
     pairs = (
         ("status", patched.status, unpatched.status),
-        ("standard output", patched.stdout, unpatched.stdout),
+        ("standard output", *(b"".join(run.stdout.splitlines(keepends=True)[:lines]) for run in (patched, unpatched))),
         ("standard error", patched.stderr, unpatched.stderr),
     )
     differences = [f"{name} {one!r:.80} and {other!r:.80}" for name, one, other in pairs if one != other]
