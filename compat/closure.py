@@ -10,7 +10,7 @@ import contextlib
 import os
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 from compat.elf import ElfError, ElfFile, read_elf
@@ -30,6 +30,8 @@ class Closure:
     files: dict[str, ElfFile] = field(default_factory=dict)
     # Libraries that only plug-ins need and that the host lacks: name to one that needs it.
     missing: dict[str, str] = field(default_factory=dict)
+    # Where the files lie that the program finds at /; nothing: on this machine itself. Paths in `files` begin with it.
+    root: str = ""
     _loaded: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -62,7 +64,7 @@ class Closure:
             for name in elf.needed:
                 if name in self._loaded:
                     continue
-                found = _locate(name, elf, loaders, musl=self.musl)
+                found = _locate(name, elf, loaders, musl=self.musl, root=self.root)
                 if found is None:
                     self._report(name, elf, optional=optional)
                     continue
@@ -81,10 +83,12 @@ class Closure:
         raise MissingLibraryError(f"{elf.path} needs the library {name}, which was not found", hint)
 
 
-def find_closure(path: str) -> Closure:
-    """The program, its interpreter and all their libraries."""
+def find_closure(path: str, root: str = "") -> Closure:
+    """The program, its interpreter and all their libraries. `path` begins with `root`, see `Closure`."""
     program = read_elf(path, program=True)
-    closure = Closure(program, {path: program})
+    if root and program.interpreter is not None:
+        program = replace(program, interpreter=root + program.interpreter)
+    closure = Closure(program, {path: program}, root=root)
     if program.interpreter is not None:
         interpreter = _read_interpreter(program, program.interpreter)
         closure.files[program.interpreter] = interpreter
@@ -107,38 +111,41 @@ def locate_library(name: str, program: ElfFile) -> str | None:
     return found[0] if found is not None else None
 
 
-def _locate(name: str, elf: ElfFile, loaders: tuple[ElfFile, ...], *, musl: bool) -> tuple[str, ElfFile] | None:
+def _locate(
+    name: str, elf: ElfFile, loaders: tuple[ElfFile, ...], *, musl: bool, root: str = ""
+) -> tuple[str, ElfFile] | None:
     if "/" in name:
-        return _usable(_expand(name, elf.path))
-    for directory in _directories(elf, loaders, musl=musl):
-        found = _usable(os.path.join(directory, name))
+        return _usable(root + _expand(name, elf.path, root))
+    for directory in _directories(elf, loaders, musl=musl, root=root):
+        found = _usable(root + os.path.join(directory, name))
         if found is not None:
             return found
-    cached = None if musl or elf.no_default_lib else host_cache().get(name)
-    if cached is not None and (found := _usable(cached)) is not None:
+    cached = None if musl or elf.no_default_lib else known_libraries(root).get(name)
+    if cached is not None and (found := _usable(root + cached)) is not None:
         return found
     if elf.no_default_lib:
         return None
-    for directory in _musl_dirs() if musl else GLIBC_DIRS:
-        if (found := _usable(os.path.join(directory, name))) is not None:
+    for directory in _musl_dirs(root) if musl else GLIBC_DIRS:
+        if (found := _usable(root + os.path.join(directory, name))) is not None:
             return found
     return None
 
 
-def _directories(elf: ElfFile, loaders: tuple[ElfFile, ...], *, musl: bool) -> list[str]:
+def _directories(elf: ElfFile, loaders: tuple[ElfFile, ...], *, musl: bool, root: str) -> list[str]:
     """The directories that the files themselves name, in the order of the dynamic linker."""
     if elf.runpath and not musl:
-        return [_expand(entry, elf.path) for entry in elf.runpath]
+        return [_expand(entry, elf.path, root) for entry in elf.runpath]
     directories = []
     for owner in (elf, *reversed(loaders)):
         entries = owner.runpath or owner.rpath if musl else (() if owner.runpath else owner.rpath)
-        directories += [_expand(entry, owner.path) for entry in entries]
+        directories += [_expand(entry, owner.path, root) for entry in entries]
     return directories
 
 
-def _expand(entry: str, owner: str) -> str:
+def _expand(entry: str, owner: str, root: str) -> str:
     """Dynamic string tokens; $LIB is what Debian's ld.so has compiled in."""
-    values = {"ORIGIN": os.path.dirname(os.path.realpath(owner)), "LIB": "lib/x86_64-linux-gnu", "PLATFORM": "x86_64"}
+    origin = os.path.dirname(os.path.realpath(owner)).removeprefix(root) or "/"
+    values = {"ORIGIN": origin, "LIB": "lib/x86_64-linux-gnu", "PLATFORM": "x86_64"}
     for token, value in values.items():
         entry = entry.replace("${" + token + "}", value).replace("$" + token, value)
     return os.path.normpath(os.path.join("/", entry)) if entry.startswith("/") else os.path.abspath(entry)
@@ -155,14 +162,15 @@ def _usable(path: str) -> tuple[str, ElfFile] | None:
 
 
 @cache
-def host_cache() -> dict[str, str]:
-    return read_cache()
+def known_libraries(root: str = "") -> dict[str, str]:
+    """By the dynamic linker's cache."""
+    return read_cache(f"{root}/etc/ld.so.cache")
 
 
 @cache
-def _musl_dirs() -> tuple[str, ...]:
+def _musl_dirs(root: str) -> tuple[str, ...]:
     try:
-        with open(MUSL_PATH_FILE, encoding="utf-8") as file:
+        with open(root + MUSL_PATH_FILE, encoding="utf-8") as file:
             entries = file.read().replace("\n", ":").split(":")
     except OSError:
         return MUSL_DIRS

@@ -6,6 +6,7 @@ import os
 import stat
 import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,6 +81,18 @@ def inspect(path: Path) -> Inspection:
         raise CompatError(f"cannot read {path}: {error.strerror}") from error
     finally:
         os.close(fd)
+
+
+@contextmanager
+def open_root(path: Path) -> Iterator[Reader]:
+    """The root file system of an image that was inspected."""
+    with path.open("rb") as file:
+        fd = file.fileno()
+        size = os.fstat(fd).st_size
+        base = _image_start(fd, size)
+        image = _Image(fd, size, base, _program_headers(fd, base))
+        *_, root_at, root_size = _image_header(image, image.loads()[:-2])
+        yield Reader(fd, base + image.at(root_at, root_size), root_size)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from compat.elf import is_elf
 from compat.erofs import Layout, plan_layout
 from compat.image import ImageSizes, Kernel, build_image
 from compat.plans import PlanSummary, make_plans
+from compat.program import Program
 from compat.runtime_files import PLUGIN_NAME, Added, add_runtime_files
 from compat.select.kernel import select_kernel
 from compat.select.model import Selection
@@ -54,7 +55,7 @@ def wrap(request: WrapRequest, progress: Progress | None = None) -> WrapReport:
     progress = progress or Progress()
     monitor = native.native_file(native.MONITOR) if request.standalone else None
     tree = Tree(keep_ids=request.keep_ids)
-    libraries, closure, added = _fill(tree, request)
+    libraries, closure, added = fill(tree, request.program, request.additions, lean=request.lean, cwd=request.cwd)
     kernel, selection = select_kernel(request.select, lambda table: analyse(closure, tree, table, progress.analysing))
     layout = plan_layout(tree)
     plans, summary = make_plans(tree, layout, progress.planning)
@@ -82,27 +83,29 @@ def wrap(request: WrapRequest, progress: Progress | None = None) -> WrapReport:
     )
 
 
-def _fill(tree: Tree, request: WrapRequest) -> tuple[list[str], Closure, list[Added]]:
-    program = request.program
+def fill(
+    tree: Tree, program: Program, additions: Sequence[Addition] = (), *, lean: bool = False, cwd: str | None = None
+) -> tuple[list[str], Closure, list[Added]]:
+    """Everything that the program's image holds: its libraries, the closure, and what came along besides."""
     add_skeleton(tree)
     closure = find_closure(program.exe)
     libraries = [path for path in closure.files if path != program.exe]
     tree.add_host(program.exe)
     for script in program.scripts:
         tree.add_host(script)
-    for addition in request.additions:
+    for addition in additions:
         if os.path.isdir(addition.host):
             tree.add_tree(addition.host, addition.guest)
         else:
             tree.add_host(addition.host, addition.guest)
-    closure.extend(_plugins(request.additions))
-    added = [] if request.lean else add_runtime_files(tree, program.exe, closure)
-    moved = tuple(f"{item.host}/" for item in request.additions if item.host != item.guest)
+    closure.extend(_plugins(additions))
+    added = [] if lean else add_runtime_files(tree, program.exe, closure)
+    moved = tuple(f"{item.host}/" for item in additions if item.host != item.guest)
     for path in closure.files:
         if not f"{path}/".startswith(moved):
             tree.add_host(path)
-    if request.cwd is not None:
-        tree.add_dir(request.cwd)
+    if cwd is not None:
+        tree.add_dir(cwd)
     return libraries, closure, added
 
 

@@ -133,6 +133,8 @@ fn info(rows: &[Row]) -> Result<String, String> {
         "/// Every system call, by number.\npub static TABLE: [Call; {}] = [\n",
         rows.len()
     );
+    let mut refusals = String::new();
+    let mut names = String::new();
     let mut details = format!(
         "/// The rest of what is known, row by row.\npub static DETAILS: [Details; {}] = [\n",
         rows.len()
@@ -147,20 +149,22 @@ fn info(rows: &[Row]) -> Result<String, String> {
             .iter()
             .map(|(name, ty)| format!("({name:?}, {ty:?}), "))
             .collect();
-        let errno = row
-            .errno
-            .as_ref()
-            .map_or("None".into(), |e| format!("Some(linux_abi::Errno::{e})"));
-        let why = if row.level == Level::Refused {
-            &row.note
-        } else {
-            ""
-        };
+        if let Some(errno) = &row.errno {
+            let _ = writeln!(
+                refusals,
+                "    Refusal {{ nr: {}, errno: linux_abi::Errno::{errno}, note: {:?} }},",
+                row.nr, row.note
+            );
+        }
         let _ = writeln!(
             calls,
-            "    Call {{ nr: {}, name: {:?}, level: Level::{:?}, errno: {errno}, note: {why:?} }},",
-            row.nr, row.name, row.level,
+            "    Call {{ nr: {}, name_at: {}, name_len: {}, level: Level::{:?} }},",
+            row.nr,
+            names.len(),
+            row.name.len(),
+            row.level,
         );
+        names.push_str(&row.name);
         let _ = writeln!(
             details,
             "    Details {{ component: {:?}, args: &[{args}], note: {:?}, test: {:?} }},",
@@ -169,7 +173,10 @@ fn info(rows: &[Row]) -> Result<String, String> {
             row.test.as_deref().unwrap_or("")
         );
     }
-    Ok(format!("{calls}];\n{details}];\n"))
+    Ok(format!(
+        "{calls}];\n{details}];\n/// All names, one behind the other.\nstatic NAMES: &str = {names:?};\n\
+         /// The refused calls.\nstatic REFUSALS: &[Refusal] = &[\n{refusals}];\n"
+    ))
 }
 
 /// One function per implemented call that turns registers into typed arguments.

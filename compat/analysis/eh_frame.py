@@ -130,8 +130,8 @@ class Frames:
         if len(head) < 12 or head[0] != 1 or tuple(head[1:4]) != _INDEX_ENCODING:
             return none
         count = int.from_bytes(head[8:12], "little")
-        rows = np.frombuffer(self._elf.read(base + 12, 8 * count), dtype="<i4")
-        rows = rows[: len(rows) // 2 * 2].reshape(-1, 2).astype(np.int64) + base
+        rows = self._elf.numbers(base + 12, 8 * count, "<i4")
+        rows = rows[: len(rows) // 2 * 2].reshape(-1, 2) + base
         return rows[:, 0], rows[:, 1]
 
     def _walk(self) -> tuple[Addresses, Addresses]:
@@ -139,8 +139,9 @@ class Frames:
         section = self._elf.section(b".eh_frame")
         starts: list[int] = []
         records: list[int] = []
-        if section is not None:
-            at, end = section[0], section[0] + section[1]
+        segment = self._elf.segment_of(section[0]) if section is not None else None
+        if section is not None and segment is not None:
+            at, end = section[0], min(section[0] + section[1], segment.end)
             while at + 8 <= end:
                 length = int.from_bytes(self._elf.read(at, 4), "little")
                 if length == 0xFFFF_FFFF:

@@ -131,6 +131,12 @@ class ElfFile:
             return b""
         return self.bytes_at(vaddr - segment.vaddr + segment.offset, min(size, segment.end - vaddr))
 
+    def numbers(self, vaddr: int, size: int, kind: str) -> Addresses:
+        """The whole numbers of a numpy kind that lie in so many bytes; fewer where the segment's file bytes end."""
+        data = self.read(vaddr, size)
+        dtype = np.dtype(kind)
+        return np.frombuffer(data, dtype=dtype, count=len(data) // dtype.itemsize).astype(np.int64)
+
     def segment_of(self, vaddr: int) -> Segment | None:
         """The segment whose file bytes hold the address."""
         for segment in self.segments:

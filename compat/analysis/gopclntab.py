@@ -6,6 +6,9 @@ It is found by its magic, since stripping or packing may take the section names 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
+
 import numpy as np
 
 from compat.analysis.elf import Addresses, ElfFile
@@ -14,6 +17,8 @@ _GO_1_2, _GO_1_16, _GO_1_18, _GO_1_20 = 0xFFFFFFFB, 0xFFFFFFFA, 0xFFFFFFF0, 0xFF
 _MAGICS = (_GO_1_20, _GO_1_18, _GO_1_16, _GO_1_2)
 _COMMON_MAGIC = bytes((0xFF, 0xFF, 0xFF, 0, 0, 1, 8))  # second byte on: zeros, instruction size 1, pointer size 8
 _MAX_FUNCTIONS = 1 << 24
+# Places that look like a table, or point to one. A program has a few, a hostile file may consist of them.
+_MAX_CANDIDATES = 64
 
 # Words of runtime.moduledata: pcHeader is the first, minpc and maxpc delimit the code, text is what the
 # table's offsets count from (Go 1.26 no longer repeats it in the table).
@@ -22,16 +27,23 @@ _MODULE_WORDS, _MINPC, _MAXPC, _TEXT = 23, 20, 21, 22
 
 def go_functions(elf: ElfFile) -> tuple[Addresses, Addresses]:
     """Starts and ends of all Go functions, empty for other programs. Ends include the padding that follows."""
+    for table in islice(_tables(elf), _MAX_CANDIDATES):
+        magic = int.from_bytes(elf.read(table, 4), "little")
+        bounds = _functions(elf, table, magic)
+        if bounds is not None:
+            return bounds[:-1], bounds[1:]
+    none = np.zeros(0, dtype=np.int64)
+    return none, none
+
+
+def _tables(elf: ElfFile) -> Iterator[int]:
+    """Addresses at which something begins as the table does."""
     for segment in elf.segments:
         at = segment.offset
         while (at := elf.find(_COMMON_MAGIC, at + 1, segment.offset + segment.size)) >= 0:
             table = segment.vaddr + at - 1 - segment.offset
-            magic = int.from_bytes(elf.read(table, 4), "little")
-            bounds = _functions(elf, table, magic) if magic in _MAGICS else None
-            if bounds is not None:
-                return bounds[:-1], bounds[1:]
-    none = np.zeros(0, dtype=np.int64)
-    return none, none
+            if int.from_bytes(elf.read(table, 4), "little") in _MAGICS:
+                yield table
 
 
 def _functions(elf: ElfFile, table: int, magic: int) -> Addresses | None:
@@ -44,17 +56,19 @@ def _functions(elf: ElfFile, table: int, magic: int) -> Addresses | None:
     if not 0 < count < _MAX_FUNCTIONS:
         return None
     if magic in (_GO_1_18, _GO_1_20):
-        raw = np.frombuffer(elf.read(table + words[8], (count + 1) * 8), dtype="<u4")[::2].astype(np.int64)
+        raw = elf.numbers(table + words[8], (count + 1) * 8, "<u4")[::2]
         base = _text_start(elf, table, words[3], raw) if len(raw) == count + 1 else None
     else:
         distance = words[6] if magic == _GO_1_16 else 16
-        raw = np.frombuffer(elf.read(table + distance, (count + 1) * 16), dtype="<i8")[::2]
+        raw = elf.numbers(table + distance, (count + 1) * 16, "<i8")[::2]
         base = 0
     if len(raw) != count + 1 or base is None:
         return None
     bounds = raw + base
     segment = elf.segment_of(int(bounds[0]))
-    if segment is None or not segment.executable or int(bounds[-1]) > segment.end or bool(np.any(np.diff(bounds) < 0)):
+    if segment is None or not segment.executable or int(bounds[-1]) > segment.end:
+        return None
+    if bool(np.any(bounds[1:] < bounds[:-1])):
         return None
     return bounds
 
@@ -63,8 +77,10 @@ def _text_start(elf: ElfFile, table: int, stated: int, offsets: Addresses) -> in
     """Address that the table's offsets count from."""
     if stated and elf.segment_of(stated) is not None:
         return stated
-    for address in _words_equal_to(elf, table):
+    for address in _words_equal_to(elf, table)[:_MAX_CANDIDATES]:
         words = [elf.word(address + 8 * index) for index in (_MINPC, _MAXPC, _TEXT)]
+        if elf.segment_of(words[0]) is None:
+            continue
         if words[0] == words[2] + int(offsets[0]) and words[1] == words[2] + int(offsets[-1]):
             return words[2]
     return None

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from compat.cli.options import parse_additions
 from compat.errors import CompatError
+from compat.wrap_request import Addition
 
 if TYPE_CHECKING:
     from compat.report.model import Report
@@ -44,7 +46,15 @@ def _fail(error: CompatError) -> NoReturn:
 
 
 @click.command("report", cls=ReportCommand, short_help="Say before the boot whether a program will run.")
-@click.argument("programs", nargs=-1, required=True, metavar="PROGRAM...")
+@click.argument("programs", nargs=-1, required=True, metavar="PROGRAM|IMAGE...")
+@click.option(
+    "--add",
+    "additions",
+    multiple=True,
+    metavar="HOST[:GUEST]",
+    callback=parse_additions,
+    help="With files that are to be in the image, as compat wrap --add: plug-ins and what they need count.",
+)
 @click.option("-a", "--all", "everything", is_flag=True, help="List every call with the way that leads to it.")
 @click.option("--json", "as_json", is_flag=True, help="For programs; see compat/schema/report.schema.json.")
 @click.option(
@@ -60,6 +70,7 @@ def command(
     programs: tuple[str, ...],
     html: Path | None,
     against: Path | None,
+    additions: tuple[Addition, ...],
     *,
     everything: bool,
     as_json: bool,
@@ -67,7 +78,7 @@ def command(
     """Say whether PROGRAM will run, and what it needs of Linux.
 
     The code of the program and of everything that it may load is followed from its entry: nothing is run. Several
-    programs give one line each.
+    programs give one line each. Of an image its own files are followed, and calls that were left out of it are missing.
 
     \b
     Examples:
@@ -75,6 +86,8 @@ def command(
       compat report --html redis.html --all redis-server
       strace -f -o trace redis-server --port 0; compat report --against trace redis-server
       compat report nginx redis-server sqlite3
+      compat report --add module.so:/usr/lib/module.so redis-server
+      compat report redis.img
 
     \b
     Exit status:
@@ -85,7 +98,7 @@ def command(
     if against is not None and len(programs) > 1:
         raise CompatError("--against goes with one program")
     trace = _read_trace(against)
-    reports = [_report(program, trace) for program in programs]
+    reports = [_report(program, additions, trace) for program in programs]
     if html is not None:
         _write_page(html, reports)
     if as_json:
@@ -108,11 +121,11 @@ def _read_trace(path: Path | None) -> Counter[str] | None:
     return read_profile(path)
 
 
-def _report(program: str, trace: Counter[str] | None) -> Report:
+def _report(program: str, additions: tuple[Addition, ...], trace: Counter[str] | None) -> Report:
     from compat.report.gather import make_report
 
     if not sys.stderr.isatty():
-        return make_report(program, trace=trace)
+        return make_report(program, additions=additions, trace=trace)
     from rich.console import Console
 
     with Console(stderr=True).status(f"following the code of {program}") as status:
@@ -120,7 +133,7 @@ def _report(program: str, trace: Counter[str] | None) -> Report:
         def progress(done: int, total: int) -> None:
             status.update(f"following the code of {program}: {done} of {total} files")
 
-        return make_report(program, trace=trace, progress=progress)
+        return make_report(program, additions=additions, trace=trace, progress=progress)
 
 
 def _print(reports: list[Report], *, everything: bool) -> None:

@@ -17,6 +17,7 @@ from compat.errors import CompatError
 
 if TYPE_CHECKING:
     from compat.instances import Instance
+    from compat.trace.filters import Wanted
     from compat.trace.session import Writer
 
 STRING_MAX = 4096
@@ -79,13 +80,13 @@ def command(program: str | None, args: tuple[str, ...], attach: str | None, **op
             raise CompatError("--attach traces what runs already: leave PROGRAM out")
         instance = find_instance(attach)
         with _output(own["output"]) as out:
-            session.attach(instance, settings, _writers(out, [attach], own, signals=wanted.signals))
+            session.attach(instance, settings, _writers(out, [attach], own, wanted))
         return
     if program is None:
         raise CompatError("name a PROGRAM or an IMAGE, or an instance with --attach")
     request = cmd_run.prepare(program=program, args=args, **options)
     with _output(own["output"]) as out:
-        writers = _writers(out, [program, *args], own, signals=wanted.signals)
+        writers = _writers(out, [program, *args], own, wanted)
         status = session.run_traced(request, settings, writers)
     sys.exit(status)
 
@@ -111,7 +112,7 @@ def _output(path: str | None) -> Iterator[TextIO]:
         raise CompatError(f"cannot write the trace: {error.strerror}") from error
 
 
-def _writers(out: TextIO, words: list[str], own: dict[str, Any], *, signals: bool) -> list[Writer]:
+def _writers(out: TextIO, words: list[str], own: dict[str, Any], wanted: Wanted) -> list[Writer]:
     from compat.trace.jsonl import JsonLines
     from compat.trace.summary import Counts, MissingFiles, Traps
     from compat.trace.text import StraceText, Style
@@ -133,7 +134,8 @@ def _writers(out: TextIO, words: list[str], own: dict[str, Any], *, signals: boo
         string=own["string"],
         times=own["times"],
         durations=own["durations"],
-        signals=signals,
+        signals=wanted.signals,
+        start=wanted.start,
         always_number=own["output"] is not None,
     )
     return [StraceText(out, style), *summaries]

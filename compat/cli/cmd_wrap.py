@@ -27,7 +27,7 @@ from compat.wrap_request import Addition, WrapRequest
 @click.option("--cwd", metavar="DIR", callback=parse_cwd, help="Working directory; default: /.")
 @click.option("--standalone", is_flag=True, help="Make one executable file that runs itself.")
 @click.option("--keep-ids", is_flag=True, help="Keep owners of files; otherwise all belong to root.")
-@click.option("--all", "everything", is_flag=True, help="Keep every system call of the kernel.")
+@click.option("--all", "everything", is_flag=True, help="Keep every system call of the kernel, and both ways out.")
 @click.option("--include", multiple=True, metavar="NAME|@COMPONENT", help="Keep a system call, or all of a component.")
 @click.option("--exclude", multiple=True, metavar="NAME|@COMPONENT", help="Leave it out, whatever the analysis says.")
 @click.option("--profile", type=click.Path(path_type=Path), metavar="TRACE", help="Keep what a trace shows, and ...")
@@ -39,9 +39,7 @@ from compat.wrap_request import Addition, WrapRequest
 @click.option(
     "--net",
     type=click.Choice([uplinks.value for uplinks in Uplinks]),
-    default=Uplinks.ALL.value,
-    show_default=True,
-    help="Ways out that a program with sockets may be run with.",
+    help="How a program with sockets may be run: --net user (default), --net tap and on QEMU (tap), or both (all).",
 )
 @click.option("--symbols", is_flag=True, help="Keep the kernel's symbols in the file, for nm, gdb and perf.")
 @click.option("--lean", is_flag=True, help="Add only what ELF headers name: no package data, locales, certificates.")
@@ -58,7 +56,7 @@ def command(
     exclude: tuple[str, ...],
     profile: Path | None,
     margin: str | None,
-    net: str,
+    net: str | None,
     symbols: bool,
     standalone: bool,
     keep_ids: bool,
@@ -119,12 +117,14 @@ def _selection(
     exclude: tuple[str, ...],
     profile: Path | None,
     margin: str | None,
-    net: str,
+    net: str | None,
 ) -> SelectRequest:
     if everything and profile is not None:
         raise click.UsageError("--all and --profile exclude each other")
     if margin is not None and profile is None:
         raise click.UsageError("--margin belongs to --profile")
+    if net is None:
+        net = (Uplinks.ALL if everything else Uplinks.USER).value
     return SelectRequest(
         everything=everything,
         profile=profile,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from compat.reach.model import CallUse, Reach
@@ -16,14 +17,21 @@ OPTION_LEVEL, OPTION = "setsockopt.level", "setsockopt.name"
 LEVEL_SHIFT = 32
 
 
-def weigh(reach: Reach, table: Path, trace: Counter[str] | None = None) -> tuple[tuple[Need, ...], dict[str, int]]:
-    """Each call that is reached with its row of the table, and what only the trace has."""
+def weigh(
+    reach: Reach, table: Path, trace: Counter[str] | None = None, offered: frozenset[str] | None = None
+) -> tuple[tuple[Need, ...], dict[str, int]]:
+    """Each call that is reached with its row of the table, and what only the trace has.
+
+    `offered`: what an image holds.
+    """
     rows = {call.nr: call for call in read_table(table)}
     parts = read_parts(table)
     needs = []
     for use in sorted(reach.calls.values(), key=lambda use: use.nr):
         # A number that no Linux has: a program that probes, or a value that the analysis could not narrow down.
         call = rows.get(use.nr) or Call(use.nr, f"number {use.nr}", "none", "missing", "Linux has no such call")
+        if offered is not None and call.has_handler and call.name not in offered:
+            call = replace(call, level="missing", note=f"left out of this image (compat wrap --include {call.name})")
         used = None if trace is None else trace[call.name]
         needs.append(Need(call, use.certainty, use.sites, use.path, tuple(_parts(use, parts)), used))
     reached = {need.call.name for need in needs}

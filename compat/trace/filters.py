@@ -104,6 +104,11 @@ class Wanted:
         else:
             self.numbers = found if self.numbers is None else self.numbers | found
 
+    @property
+    def start(self) -> bool:
+        """Whether the execve(2) that starts the program is to be shown."""
+        return self.numbers is None or not self.numbers.isdisjoint(_numbers("execve"))
+
     def settings(self, string: int) -> str:
         """The words of `boot_abi::trace::Settings`."""
         if self.numbers is None:

@@ -63,7 +63,8 @@ class JsonLines:
         elif isinstance(record, Site):
             self._write({**who, "event": "trap_site", "site": record.address, "where": record.where})
         elif isinstance(record, Started):
-            self._write({**who, "event": "started", "program": record.program})
+            argv = [word.decode(errors="replace") for word in record.argv]
+            self._write({**who, "event": "started", "program": record.program, **({"argv": argv} if argv else {})})
 
     def close(self) -> None:
         self.out.flush()

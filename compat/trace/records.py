@@ -12,7 +12,7 @@ from compat.trace.memory import Memory
 HEADER = struct.Struct("<IBBHiiQ")
 SNIPPET = struct.Struct("<QII")
 ENTER, EXIT, SIGNAL, ENDED, SITE, STARTED = range(1, 7)
-TRAPPED = WHOLE_PROCESS = 1
+TRAPPED = WHOLE_PROCESS = FROM_START = 1
 ARGUMENTS = 6
 # The kernel writes none that is longer.
 LONGEST = 1 << 20
@@ -72,7 +72,13 @@ class Site(Record):
 
 @dataclass(frozen=True)
 class Started(Record):
+    """`argv` and `env` only if the trace began with the program."""
+
     program: str
+    argv: tuple[bytes, ...] = ()
+    env: tuple[bytes, ...] = ()
+    # Where the environment lies.
+    env_at: int = 0
 
 
 def read_records(stream: BinaryIO) -> Iterator[Record]:
@@ -111,8 +117,22 @@ def _record(kind: int, flags: int, who: tuple[int, int, int], body: bytes) -> Re
     if kind == SITE:
         return Site(tid, pid, time, _word(body), _text(body[8:]))
     if kind == STARTED:
-        return Started(tid, pid, time, _text(body))
+        return _started(who, body) if flags & FROM_START else Started(tid, pid, time, _text(body))
     return None
+
+
+def _started(who: tuple[int, int, int], body: bytes) -> Started:
+    length, args_at, env_at = struct.unpack_from("<3Q", body)
+    if length > len(body) - 24:
+        raise ValueError("the program's name is longer than its record")
+    memory = _memory(body, 24 + (length + 7) // 8 * 8)
+    argv, env = (_strings(memory, at) for at in (args_at, env_at))
+    return Started(*who, body[24 : 24 + length].decode(errors="replace"), argv, env, env_at)
+
+
+def _strings(memory: Memory, at: int) -> tuple[bytes, ...]:
+    """What lies there one behind the other, each with its NUL."""
+    return tuple(memory.piece(at, LONGEST).split(b"\0")[:-1])
 
 
 def _memory(body: bytes, at: int) -> Memory:

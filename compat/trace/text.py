@@ -8,9 +8,10 @@ from typing import TextIO
 
 from compat.trace.calls import Call
 from compat.trace.constants import signal_name
-from compat.trace.records import Ended, Record, SignalTaken
-from compat.trace.render import STRING, Rendering
+from compat.trace.records import Ended, Record, SignalTaken, Started
+from compat.trace.render import ELEMENTS_SHOWN, STRING, Rendering
 from compat.trace.structures import siginfo
+from compat.trace.values import quoted
 
 RESULT_COLUMN = 39
 NANOSECONDS = 1_000_000_000
@@ -24,6 +25,8 @@ class Style:
     times: bool = False
     durations: bool = False
     signals: bool = True
+    # The execve(2) that started the program, although nobody in the guest calls it.
+    start: bool = False
     # A file has the thread's number before each line, a terminal only once there are several.
     always_number: bool = False
 
@@ -68,6 +71,8 @@ class StraceText:
             self._print(record.tid, record.time, f"--- {signal_name(number)} {siginfo(record.info)} ---")
         elif isinstance(record, Ended):
             self._ended(record)
+        elif isinstance(record, Started) and self.style.start and record.argv:
+            self._started(record)
 
     def unfinished(self, call: Call) -> None:
         """The trace ends, and the call has not returned."""
@@ -76,6 +81,14 @@ class StraceText:
 
     def close(self) -> None:
         self.out.flush()
+
+    def _started(self, record: Started) -> None:
+        limit = self.style.string
+        words = [quoted(word[:limit], more=len(word) > limit) for word in record.argv[:ELEMENTS_SHOWN]]
+        argv = ", ".join([*words, *(["..."] if len(record.argv) > ELEMENTS_SHOWN else [])])
+        count = f"{len(record.env)} var{'' if len(record.env) == 1 else 's'}"
+        program = quoted(record.program.encode())
+        self._print(record.tid, record.time, f"execve({program}, [{argv}], {record.env_at:#x} /* {count} */) = 0")
 
     def _ended(self, record: Ended) -> None:
         if self._line is not None and self._line.tid == record.tid:

@@ -117,7 +117,7 @@ fn no_arguments_make_a_call_panic() {
             let regs = Regs::new(core::array::from_fn(|_| argument(&mut random)));
             let answer = dispatch(&k, usize::from(call.nr), &regs);
             if let Err(errno) = answer {
-                assert_ne!(errno.name(), "E???", "{} {regs:x?}", call.name);
+                assert_ne!(errno.name(), "E???", "{} {regs:x?}", call.name());
             }
         }
     }

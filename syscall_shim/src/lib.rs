@@ -28,4 +28,4 @@ pub use decode::{Buffer, Fd, FromReg, Path, Regs};
 pub use kernel::Kernel;
 #[cfg(test)]
 use table::dispatch;
-pub use table::{Call, DETAILS, Details, Level, SLOTS, TABLE, lookup, no_handler};
+pub use table::{Call, DETAILS, Details, Level, Refusal, SLOTS, TABLE, lookup, no_handler};

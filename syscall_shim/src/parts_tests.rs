@@ -193,7 +193,11 @@ fn outcome(part: &Part, value: u64) -> (bool, bool) {
             // Flags join those that the attempt is made with.
             regs[position] |= value;
         }
-        let nr = TABLE.iter().find(|call| call.name == part.call).unwrap().nr;
+        let nr = TABLE
+            .iter()
+            .find(|call| call.name() == part.call)
+            .unwrap()
+            .nr;
         let result = dispatch(&bench.k, usize::from(nr), &Regs::new(regs));
         let complaint = !bench.k.complaints.lock().is_empty();
         complained |= complaint;
@@ -205,7 +209,7 @@ fn outcome(part: &Part, value: u64) -> (bool, bool) {
 fn position(part: &Part) -> usize {
     let at = TABLE
         .iter()
-        .position(|call| call.name == part.call)
+        .position(|call| call.name() == part.call)
         .unwrap();
     let args = DETAILS[at].args.iter();
     args.clone()

@@ -84,7 +84,7 @@ mod tests {
     use crate::TABLE;
 
     fn of(name: &str) -> &'static [Pointer] {
-        let call = TABLE.iter().find(|call| call.name == name).unwrap();
+        let call = TABLE.iter().find(|call| call.name() == name).unwrap();
         pointers(u64::from(call.nr))
     }
 

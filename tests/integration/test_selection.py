@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from collections.abc import Callable
@@ -24,6 +25,7 @@ TRACE = "".join(
 )
 # The part of the whole kernel that is loaded.
 LIMIT = 0.35
+REDIS_LIMIT = 0.70
 TINY = 32
 
 PROBE = """
@@ -92,6 +94,7 @@ def test_the_analysis_is_enough_to_run(guest: Guest, static_program: Callable, t
     images = [tmp_path / "one.img", tmp_path / "two.img"]
     for image in images:
         said = wrap(guest, hello, image, "--symbols").stdout.decode()
+    assert kernel_size(images[0]) <= LIMIT * kernel_size(native.native_file(native.KERNEL))
     calls, of = map(int, re.findall(r"kernel: (\d+) of (\d+) calls", said)[0])
     assert calls < of / 3, said
     assert not {name for name in functions(images[0]) if name.startswith(("smoltcp::", "net::", "compat.sys.socket"))}
@@ -106,11 +109,22 @@ def test_nothing_of_what_is_left_out_is_there(guest: Guest, static_program: Call
     names = functions(image)
     assert "compat.sys.epoll_wait" in names
     assert not {name for name in names if name.startswith(("smoltcp::", "net::", "compat.sys.socket"))}
-    wrap(guest, hello, image, "--all", "--net", "user", "--symbols")
-    names = functions(image)
-    assert any(name.startswith("net::forward::") for name in names)
-    assert not {name for name in names if name.startswith(("smoltcp::", "net::stack::state::", "net::stack::uplink::"))}
-    assert guest.run(Command([str(image)])) == Outcome(0, b"hello\n", b"")
+    # Without --all the way out over a card stays out unless it is asked for.
+    for options in (("--all", "--net", "user"), ("--include", "@sockets")):
+        wrap(guest, hello, image, *options, "--symbols")
+        names = functions(image)
+        assert any(name.startswith("net::forward::") for name in names)
+        card = ("smoltcp::", "net::stack::state::", "net::stack::uplink::")
+        assert not {name for name in names if name.startswith(card)}
+        assert guest.run(Command([str(image)])) == Outcome(0, b"hello\n", b"")
+    wrap(guest, hello, image, "--include", "@sockets", "--net", "all", "--symbols")
+    assert any(name.startswith("smoltcp::") for name in functions(image))
+
+
+def test_redis_runs_on_a_part_of_the_kernel(guest: Guest, tmp_path: Path) -> None:
+    redis, image = require("/usr/bin/redis-server", "redis-server"), tmp_path / "redis.img"
+    wrap(guest, redis, image, "--symbols")
+    assert kernel_size(image) <= REDIS_LIMIT * kernel_size(native.native_file(native.KERNEL))
 
 
 def test_a_call_that_is_left_out_says_so_once(guest: Guest, static_program: Callable, tmp_path: Path) -> None:
@@ -123,6 +137,14 @@ def test_a_call_that_is_left_out_says_so_once(guest: Guest, static_program: Call
         b"compat: getpid was left out of this image; add it with compat wrap --include getpid",
         b"compat: socket was left out of this image; add it with compat wrap --include socket",
     ]
+
+
+def test_a_report_of_the_image_says_what_was_left_out(guest: Guest, static_program: Callable, tmp_path: Path) -> None:
+    probe, image = static_program("probe", PROBE), tmp_path / "probe.img"
+    wrap(guest, probe, image, "--profile", trace(tmp_path), "--margin", "none", "--include", "getpid")
+    done = run([*compat_command(), "report", "--json", str(image)], env=guest.environment(), timeout=120)
+    levels = {call["name"]: call["level"] for call in json.loads(done.stdout)["programs"][0]["calls"]}
+    assert (levels["socket"], levels["getpid"], levels["write"]) == ("missing", "full", "full")
 
 
 def test_what_the_message_says_helps(guest: Guest, static_program: Callable, tmp_path: Path) -> None:

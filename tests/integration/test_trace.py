@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import threading
@@ -55,6 +56,8 @@ def test_the_guest_s_trace_is_what_strace_sees_of_linux(kvm: Guest, traced: Path
     assert [(trace.end, trace.strange, len(trace.threads)) for trace in traces] == [("SIGKILL", 0, 2)] * 2
     assert [(one.kind, one.native, one.guest) for one in compare(*traces)] == []
     shown = ours.read_text()
+    begun = rf'1 execve\("{traced}", \["{str(traced)[:32]}(?:"\.\.\.|")\], 0x[0-9a-f]+ /\* \d+ vars \*/\) = 0\n'
+    assert re.match(begun, shown)
     for line in (
         'writev(5, [{iov_base="ab", iov_len=2}, {iov_base="cde", iov_len=3}], 2) = 5',
         "poll([{fd=4, events=POLLIN}], 1, -1)    = 1 ([{fd=4, revents=POLLIN}])",
@@ -77,6 +80,7 @@ def test_json_lines_fit_the_schema(kvm: Guest, traced: Path, tmp_path: Path) -> 
     # Nothing else was even recorded.
     assert "writev" in {call["call"] for call in calls} <= {"access", "newfstatat", "openat", "writev", "statfs"}
     assert lines[1]["program"].endswith("/traced")
+    assert lines[1]["argv"] == [str(traced)]
     assert lines[-1]["signal"] == "SIGKILL"
     assert read_profile(output)["writev"] == 1
 

@@ -5,16 +5,23 @@ from __future__ import annotations
 import argparse
 import glob
 import os
+import shlex
+import shutil
+import subprocess
 import sys
+import tempfile
 import tomllib
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from compat.analysis import AnalysisError, Technique
 from compat.errors import CompatError
 from tools.patches.prove import Proof, prove
+from tools.verdicts.loads import PATH, read_loads, write_files
 
 PROGRAMS = Path(__file__).parents[1] / "recall" / "programs.toml"
+PATIENCE = 600
 LIBRARIES = "/lib/x86_64-linux-gnu/*.so*"
 COMMANDS = (
     "/usr/bin/ls -la /etc",
@@ -34,9 +41,15 @@ def main() -> int:
     check.add_argument("--corpus", action="store_true", help=f"{LIBRARIES} and the programs of tools/recall")
     compare = actions.add_parser("compare", help="run programs with and without patches")
     compare.add_argument("commands", nargs="*", metavar="COMMAND", help="a quoted command line (default: a few)")
+    compare.add_argument("--corpus", action="store_true", help="the loads of tools/verdicts")
+    compare.add_argument("--data", type=Path, metavar="DIR", help="the working directory, as those loads have it")
+    compare.add_argument("--lines", type=int, metavar="N", help="so many lines of the output are compared")
+    compare.add_argument("--stdin", type=Path, metavar="FILE", help="what the commands read")
     arguments = parser.parse_args()
     if arguments.action == "compare":
-        return compare_all(arguments.commands or COMMANDS)
+        if arguments.corpus:
+            return compare_corpus()
+        return compare_all(arguments.commands or COMMANDS, arguments.data, arguments.stdin, arguments.lines)
     files = [*arguments.files, *(corpus() if arguments.corpus else ())]
     if not files:
         parser.error("name files, or give --corpus")
@@ -91,20 +104,58 @@ def summary(proofs: list[Proof]) -> str:
     )
 
 
-def compare_all(commands: list[str] | tuple[str, ...]) -> int:
+def compare_corpus() -> int:
+    """Each load in a process of its own, so that one that does not end can be ended."""
+    found: Counter[str] = Counter()
+    with tempfile.TemporaryDirectory() as name:
+        data, stdin = Path(name, "data"), Path(name, "stdin")
+        data.mkdir()
+        write_files(data)
+        for load in read_loads():
+            program, *args = shlex.split(load["run"].replace("{tmp}", "/tmp"))
+            path = shutil.which(program, path=PATH)
+            if path is None:
+                found["not installed"] += 1
+                continue
+            stdin.write_text(load.get("stdin", ""))
+            options = ["--data", str(data), "--stdin", str(stdin)]
+            options += ["--lines", str(load["lines"])] if "lines" in load else []
+            options += ["--", shlex.join([path, *args])]
+            found[_in_a_process([sys.executable, "-m", "tools.patches", "compare", *options])] += 1
+    print(", ".join(f"{kind}: {count}" for kind, count in sorted(found.items())))
+    return 1 if found["differs"] else 0
+
+
+def _in_a_process(command: list[str]) -> str:
+    """The child prints its line itself."""
+    with subprocess.Popen(command) as child:
+        try:
+            status = child.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            print(f"{command[-1]}: does not end", flush=True)
+            child.terminate()
+            return "does not end"
+    return {0: "same", 1: "differs"}.get(status, "does not run")
+
+
+def compare_all(
+    commands: Sequence[str], data: Path | None = None, stdin: Path | None = None, lines: int | None = None
+) -> int:
+    """0: all same; 1: one differs; 2: one does not run."""
     from tools.patches.compare import compare
 
-    same = True
+    worst = 0
     for command in commands:
         try:
-            result = compare(command)
+            result = compare(command, data, stdin, lines)
         except CompatError as error:
             print(f"{command}: {error}", file=sys.stderr)
-            same = False
+            worst = worst or 2
             continue
         print(result.text(), flush=True)
-        same = same and not result.differences
-    return 0 if same else 1
+        if result.differences:
+            worst = 1
+    return worst
 
 
 if __name__ == "__main__":

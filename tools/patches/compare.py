@@ -17,6 +17,8 @@ from compat.diff.align import compare as compare_traces
 from compat.diff.runs import Run, run_in_guest
 from compat.errors import CompatError
 from compat.inspection import inspect
+from compat.wrap_request import Addition
+from tools.verdicts.loads import DATA, STARTED
 
 PAGE = 4096
 _HEAD = struct.Struct("<8sII")
@@ -55,10 +57,17 @@ class Comparison:
         return f"{self.command}: {self.planned_files} files with patches, status {self.status}, {calls}: {found}"
 
 
-def compare(command: str) -> Comparison:
-    """All runs are under trace."""
+def compare(command: str, data: Path | None = None, stdin: Path | None = None, lines: int | None = None) -> Comparison:
+    """All runs are under trace. `data` is the working directory of a load of `tools/verdicts`.
+
+    `lines`: so many of the output are the same on every run.
+    """
     program, *args = shlex.split(command)
-    request = cmd_run.prepare(program=program, args=tuple(args), **DEFAULTS)
+    options = DEFAULTS
+    if data is not None:
+        added = [Addition(str(data), DATA), *(Addition(path, path) for path in STARTED)]
+        options = {**DEFAULTS, "additions": tuple(added), "cwd": DATA}
+    request = cmd_run.prepare(program=program, args=tuple(args), **options)
     planned = inspect(request.image).planned_files
     if not planned:
         raise CompatError(f"{program}: the image has no patch plans to leave out")
@@ -66,14 +75,14 @@ def compare(command: str) -> Comparison:
         bare = Path(folder) / "unpatched.img"
         shutil.copy(request.image, bare)
         empty_plans(bare, planned)
-        patched, unpatched = run_in_guest(request, None), run_in_guest(replace(request, image=bare), None)
-        steady = not _divergences(patched, run_in_guest(request, None))
+        patched, unpatched = run_in_guest(request, stdin), run_in_guest(replace(request, image=bare), stdin)
+        steady = not _divergences(patched, run_in_guest(request, stdin))
     calls = [sum(map(len, run.trace.threads.values())) for run in (patched, unpatched)]
     if not all(calls):
         raise CompatError(f"{program} did not run: {patched.stderr.decode(errors='replace').strip()}")
     pairs = (
         ("status", patched.status, unpatched.status),
-        ("standard output", patched.stdout, unpatched.stdout),
+        ("standard output", *(b"".join(run.stdout.splitlines(keepends=True)[:lines]) for run in (patched, unpatched))),
         ("standard error", patched.stderr, unpatched.stderr),
     )
     differences = [f"{name} {one!r:.80} and {other!r:.80}" for name, one, other in pairs if one != other]

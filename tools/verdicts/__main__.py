@@ -19,7 +19,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -27,20 +26,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).parent
+from tools.verdicts.loads import DATA, PATH, STARTED, read_loads, write_files
+
 COMPAT = [sys.executable, "-m", "compat"]
-# What some loads start: it must not fail for want of these.
-STARTED = [f"/usr/bin/{name}" for name in ("cat", "dash", "echo", "env", "gzip", "printenv", "true")] + ["/bin/sh"]
 PATIENCE = 180
-PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
-WORDS = "apple banana cherry damson elderberry fig grape".split()
-FILES = {
-    "words": "".join(f"{word}\n" for word in WORDS),
-    "data.csv": "".join(f"{word},{len(word)}\n" for word in WORDS),
-    "Makefile": "all:\n\techo made\n",
-    "one.c": "int one(void) { return 1; }\n",
-    "empty.s": ".text\n",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +52,10 @@ def main() -> int:
     parser.add_argument("programs", nargs="*")
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args()
-    loads = tomllib.loads((HERE / "loads.toml").read_text())["load"]
     results = []
     with tempfile.TemporaryDirectory() as data:
-        for name, text in FILES.items():
-            Path(data, name).write_text(text)
-        for result in _results(loads, options.programs, data):
+        write_files(Path(data))
+        for result in _results(read_loads(), options.programs, data):
             results.append(result)
             print(f"{'right' if result.right else 'WRONG'}  {result.kind:24}  {result.run}", flush=True)
             if not result.works:
@@ -104,8 +91,8 @@ def _try(load: dict[str, Any], argv: list[str], verdict: dict[str, Any], data: s
     with tempfile.TemporaryDirectory() as scratch:
         native = _run([word.replace("{tmp}", scratch) for word in argv], load, data)
     argv = [word.replace("{tmp}", "/tmp") for word in argv]
-    added = [word for path in (f"{data}:/data", *STARTED) for word in ("--add", path)]
-    guest = _run([*COMPAT, "run", *added, "--cwd", "/data", argv[0], "--", *argv[1:]], load, data)
+    added = [word for path in (f"{data}:{DATA}", *STARTED) for word in ("--add", path)]
+    guest = _run([*COMPAT, "run", *added, "--cwd", DATA, argv[0], "--", *argv[1:]], load, data)
     works = native[:2] == guest[:2]
     return Result(load["run"], verdict["line"], works, _is_right(verdict, guest, works=works), _last_line(guest[2]))
 

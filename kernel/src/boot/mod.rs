@@ -77,7 +77,7 @@ fn start(start_info: u64) -> Result<(), String> {
     let config = CONFIG.call_once(|| config);
     if let Some(text) = &config.trace {
         let asked = core::str::from_utf8(text).ok();
-        asked.and_then(crate::trace::command).ok_or(
+        asked.and_then(crate::trace::begin).ok_or(
             "the configuration asks for a trace in words that the kernel does not understand",
         )?;
     }

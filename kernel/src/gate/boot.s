@@ -18,6 +18,13 @@
     .code32
     .globl pvh_start
 pvh_start:
+    movl $boot_pdpt_phys + 7, %eax  # present, writable, user
+    movl %eax, boot_pml4_phys
+    movl %eax, boot_pml4_phys + 204 * 8     # 0x660000000000
+    movl $boot_pd_phys + 7, boot_pdpt_phys
+    movl $boot_pd_high_phys + 7, boot_pdpt_phys + 8
+    movl $boot_pd_high_phys + 0x1007, boot_pdpt_phys + 16
+    movl $boot_pd_high_phys + 0x2007, boot_pdpt_phys + 24
     xorl %esi, %esi                 # 0: the first CPU
 boot_common:
     movl $boot_pml4_phys, %eax
@@ -94,6 +101,22 @@ start64:
     iretq
 
 ring3_start:
+    # What the boot tables map beyond the first GiB: here, where no emulator makes the loop slow.
+    leaq boot_pd_high(%rip), %rdi
+    movl $0x400000e7, %eax
+    movl $0xc00000e7, %ecx
+1:  movq %rax, (%rdi)
+    addq $8, %rdi
+    addq $0x200000, %rax
+    cmpq %rcx, %rax
+    jne 1b
+    orl $0x18, %eax                 # device registers: not cached
+    movl $512, %ecx
+2:  movq %rax, (%rdi)
+    addq $8, %rdi
+    addq $0x200000, %rax
+    decl %ecx
+    jnz 2b
     movq %rbx, %rdi
     xorl %ebp, %ebp
     call kernel_start_rust
@@ -146,25 +169,11 @@ sipi_gdt:
 
     .section .boot.data, "aw"
     .balign 4096
-    .globl boot_pml4
-boot_pml4:
-    .quad boot_pdpt_phys + 7
-    .fill 203, 8, 0
-    .quad boot_pdpt_phys + 7        # slot 204: 0x660000000000
-    .fill 307, 8, 0
-    .globl boot_pdpt
-boot_pdpt:
-    .quad boot_pd_phys + 7, boot_pd_phys + 0x1007, boot_pd_phys + 0x2007, boot_pd_phys + 0x3007
-    .fill 508, 8, 0
     .globl boot_pd
-boot_pd:                            # the first 4 GiB in 2 MiB pages, present, writable, user, accessed, dirty
+boot_pd:                            # the first GiB in 2 MiB pages, present, writable, user, accessed, dirty
     .set i, 0
-    .rept 1536
+    .rept 512
     .quad (i << 21) | 0xe7
-    .set i, i + 1
-    .endr
-    .rept 512                       # device registers: not cached
-    .quad (i << 21) | 0xff
     .set i, i + 1
     .endr
 
@@ -201,8 +210,18 @@ boot_idtr:
 ap_root:                            # CR3 for the CPUs after the first
     .quad 0
 
+    # Filled in at the start: the image's file has no room for what is easily computed.
     .section .bss.boot_tables, "aw", @nobits
     .balign 4096
+    .globl boot_pml4
+boot_pml4:
+    .skip 4096
+    .globl boot_pdpt
+boot_pdpt:
+    .skip 4096
+    .globl boot_pd_high
+boot_pd_high:                       # the GiB after the first to the fourth
+    .skip 3 * 4096
     .globl boot_idt
 boot_idt:
     .skip 1024

@@ -54,6 +54,7 @@ fn connect(config: &[u8]) -> Option<NetConfig> {
         .ok()?;
     let (uplink, option) = match net.mode {
         NetMode::Forward => (parts::forward(), "user"),
+        // Besides a tap interface, QEMU has it.
         NetMode::Card => (parts::card(), "tap"),
     };
     match uplink {

@@ -55,7 +55,7 @@ fn left_out(caller: &Caller<'_>, _regs: &Regs) -> SysResult {
     if let Some(call) = lookup(caller.number() as usize) {
         notice::once_each(format!(
             "{name} was left out of this image; add it with compat wrap --include {name}",
-            name = call.name
+            name = call.name()
         ));
     }
     Err(Errno::ENOSYS)

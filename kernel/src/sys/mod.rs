@@ -24,7 +24,7 @@ use crate::task::thread::Thread;
 use alloc::format;
 use core::cell::UnsafeCell;
 use linux_abi::SysResult;
-use syscall_shim::{Call, Kernel};
+use syscall_shim::{Call, Kernel, Refusal};
 
 /// The calling thread in a system call.
 pub struct Caller<'a> {
@@ -75,7 +75,7 @@ impl Kernel for Caller<'_> {
         match call {
             Some(call) => notice::once_each(format!(
                 "the program called {}(2), which is not implemented; it got ENOSYS",
-                call.name
+                call.name()
             )),
             None => notice::once_each(format!(
                 "the program called system call {nr}, which is unknown; it got ENOSYS"
@@ -83,10 +83,11 @@ impl Kernel for Caller<'_> {
         }
     }
 
-    fn refused(&self, _nr: usize, call: &'static Call) {
+    fn refused(&self, call: &'static Call, refusal: &'static Refusal) {
         notice::once_each(format!(
             "the program called {}(2), which is refused: {}",
-            call.name, call.note
+            call.name(),
+            refusal.note
         ));
     }
 

@@ -26,10 +26,19 @@ static SYSCALL_HANDLER: AtomicPtr<()> = AtomicPtr::new(syscall_from_ring3 as *mu
 static SETTINGS: Mutex<Option<Settings>> = Mutex::new(None);
 /// Nothing has been told yet.
 static FRESH: AtomicBool = AtomicBool::new(false);
+/// The program has not run yet.
+static FROM_START: AtomicBool = AtomicBool::new(false);
 /// The process whose end by a signal has been told.
 static KILLED: AtomicI32 = AtomicI32::new(0);
 /// The sites that have trapped and been described.
 static SITES: Mutex<BTreeSet<u64>> = Mutex::new(BTreeSet::new());
+
+/// What the configuration asks for, before the program runs. None: not understood.
+pub fn begin(text: &str) -> Option<()> {
+    command(text)?;
+    FROM_START.store(true, Ordering::Relaxed);
+    Some(())
+}
 
 /// A line of the control port: `off`, or what to trace. None: not understood.
 pub fn command(text: &str) -> Option<()> {
@@ -66,12 +75,22 @@ fn is_on() -> bool {
     SETTINGS.lock().is_some()
 }
 
-/// Names the program, which may have run for long.
+/// Names the program, which may have run for long. If it has not, its arguments and environment are as it got them.
 fn started() {
-    let exe = percpu::current().process.exec.lock().exe.clone();
-    let path = exe.and_then(|place| crate::symbols::root_path(&place));
-    let mut record = Record::new(abi::STARTED, 0);
-    record.text(path.as_deref().unwrap_or("?"));
+    let exec = percpu::current().process.exec.lock().clone();
+    let path = exec.exe.as_ref().and_then(crate::symbols::root_path);
+    let path = path.as_deref().unwrap_or("?");
+    if !FROM_START.swap(false, Ordering::Relaxed) {
+        let mut record = Record::new(abi::STARTED, 0);
+        record.text(path);
+        return record.write();
+    }
+    let mut record = Record::new(abi::STARTED, abi::FROM_START);
+    record.words(&[path.len() as u64, exec.args.start, exec.env.start]);
+    record.padded_text(path);
+    for strings in [&exec.args, &exec.env] {
+        record.snippet(strings.start, strings.end.saturating_sub(strings.start));
+    }
     record.write();
 }
 
@@ -79,13 +98,13 @@ fn started() {
 extern "C" fn traced_syscall(frame: &mut Frame) {
     // A jump leaves it alone, so that what is found here is of an earlier call.
     let trapped = percpu::take_trap_rip() == frame.rip;
+    if FRESH.load(Ordering::Relaxed) && FRESH.swap(false, Ordering::Relaxed) {
+        started();
+    }
     let nr = frame.orig_rax;
     let Some(settings) = settings().filter(|settings| settings.wants(nr)) else {
         return syscall_from_ring3(frame);
     };
-    if FRESH.swap(false, Ordering::Relaxed) {
-        started();
-    }
     let regs = Regs::new([
         frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9,
     ]);

@@ -38,6 +38,12 @@ impl Record {
         self.0.extend(bytes.get(..room).unwrap_or(bytes));
     }
 
+    /// Text with room for all of it, and zeros up to a multiple of 8: snippets may follow.
+    pub fn padded_text(&mut self, text: &str) {
+        self.0.extend(text.as_bytes());
+        self.0.resize(self.0.len().next_multiple_of(8), 0);
+    }
+
     fn room(&self) -> usize {
         LONGEST.saturating_sub(self.0.len() + SNIPPET_HEADER + 8)
     }

@@ -12,7 +12,9 @@
 //! - [`SIGNAL`]: the 128 bytes of its `siginfo_t`;
 //! - [`ENDED`]: u64 wait status; of the process with flag [`WHOLE_PROCESS`], else of the thread;
 //! - [`SITE`]: u64 address of a `syscall` that trapped for the first time, text that says where that is;
-//! - [`STARTED`]: a process began to be traced; text, its program.
+//! - [`STARTED`]: a process began to be traced; text, its program. With flag [`FROM_START`], before its first system call: u64
+//!   length of that text, u64 address of its arguments, u64 of its environment, the text, zeros up to a multiple of 8, snippets
+//!   with both, each string with its NUL.
 //!
 //! A snippet is a piece of the program's memory: u64 address, u32 length, u32 zero, the bytes, zeros up to a multiple of 8.
 
@@ -42,6 +44,8 @@ pub const STARTED: u8 = 6;
 
 /// Flag of [`ENTER`]: the call came by the trap, not by a jump.
 pub const TRAPPED: u8 = 1;
+/// Flag of [`STARTED`].
+pub const FROM_START: u8 = 1;
 /// Flag of [`ENDED`].
 pub const WHOLE_PROCESS: u8 = 1;
 

@@ -25,7 +25,7 @@ pub use time::{Clock, Interval, ItimerKind, Time, TimerNotify};
 pub use user::UserMemory;
 pub use wait::{Wait, Woken};
 
-use crate::table::Call;
+use crate::table::{Call, Refusal};
 
 /// All of it. A kernel implements the parts and this.
 pub trait Kernel:
@@ -36,7 +36,7 @@ pub trait Kernel:
     fn unsupported(&self, nr: usize, call: Option<&'static Call>);
 
     /// A call that is deliberately refused was made and gets its errno. To be told to the user, once for each number.
-    fn refused(&self, nr: usize, call: &'static Call);
+    fn refused(&self, call: &'static Call, refusal: &'static Refusal);
 
     /// A part of an implemented call is missing: `what` names it, as in "clone: new namespaces". To be told once.
     fn unsupported_part(&self, what: &'static str);

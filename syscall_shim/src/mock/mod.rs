@@ -12,7 +12,7 @@ pub use host::MockHost;
 
 use crate::kernel::{Files, Kernel, System, UserMemory, Wait, Woken};
 use crate::state::{FileLocks, Identity, Limits, ProcessState};
-use crate::table::Call;
+use crate::table::{Call, Refusal};
 use crate::{Regs, dispatch};
 use ::net::Network;
 use alloc::string::{String, ToString};
@@ -86,7 +86,10 @@ impl Mock {
 
     /// Makes a system call by name.
     pub fn call<const N: usize>(&self, name: &str, args: [u64; N]) -> SysResult {
-        let call = crate::TABLE.iter().find(|call| call.name == name).unwrap();
+        let call = crate::TABLE
+            .iter()
+            .find(|call| call.name() == name)
+            .unwrap();
         let mut regs = [0; 6];
         regs[..N].copy_from_slice(&args);
         dispatch(self, usize::from(call.nr), &Regs::new(regs))
@@ -294,14 +297,14 @@ impl System for Mock {
 
 impl Kernel for Mock {
     fn unsupported(&self, nr: usize, call: Option<&'static Call>) {
-        let name = call.map_or("unknown", |call| call.name);
+        let name = call.map_or("unknown", |call| call.name());
         self.complaints.lock().push(alloc::format!("{name} ({nr})"));
     }
 
-    fn refused(&self, _nr: usize, call: &'static Call) {
+    fn refused(&self, call: &'static Call, refusal: &'static Refusal) {
         self.complaints
             .lock()
-            .push(alloc::format!("{}: {}", call.name, call.note));
+            .push(alloc::format!("{}: {}", call.name(), refusal.note));
     }
 
     fn unsupported_part(&self, what: &'static str) {

@@ -30,6 +30,26 @@ def sample(tmp_path: Path) -> bytes:
     return build(tmp_path, assembly).path.read_bytes()
 
 
+def program_headers(data: bytes) -> range:
+    """Where the program headers of segments lie."""
+    (start,) = struct.unpack_from("<Q", data, 32)
+    return range(start, start + 56 * struct.unpack_from("<H", data, 56)[0], 56)
+
+
+def holds(data: bytes, header: int, offset: int) -> bool:
+    kind, _, start, _, _, size = struct.unpack_from("<IIQQQQ", data, header)
+    return kind == 1 and start <= offset < start + size
+
+
+def section_header(data: bytes, name: bytes) -> int:
+    """Where the header of a section lies."""
+    (table,) = struct.unpack_from("<Q", data, 40)
+    count, strings = struct.unpack_from("<HH", data, 60)
+    (names,) = struct.unpack_from("<Q", data, table + 64 * strings + 24)
+    headers = range(table, table + 64 * count, 64)
+    return next(at for at in headers if data[names + struct.unpack_from("<I", data, at)[0] :].startswith(name + b"\0"))
+
+
 def survive(path: Path, data: bytes) -> None:
     path.write_bytes(data)
     try:
@@ -97,3 +117,24 @@ def test_extreme_header_words(tmp_path: Path) -> None:
             damaged = bytearray(data)
             struct.pack_into("<Q", damaged, offset, value)
             survive(tmp_path / "file", bytes(damaged))
+
+
+def test_a_table_of_go_that_its_segment_cuts_off(tmp_path: Path) -> None:
+    """The offsets are read up to the segment's end, which lies in the middle of one."""
+    data = bytearray(sample(tmp_path))
+    table = data.index(b"\xf1\xff\xff\xff\0\0\1\x08")
+    struct.pack_into("<Q", data, table + 8, 1000)
+    segment = next(at for at in program_headers(data) if holds(data, at, table))
+    start = struct.unpack_from("<Q", data, segment + 8)[0]
+    for size in (32, 40):
+        struct.pack_into("<Q", data, segment + size, table - start + 72 + 10)
+    survive(tmp_path / "file", bytes(data))
+
+
+def test_unwind_tables_that_claim_no_end(tmp_path: Path) -> None:
+    """Without an index the section is walked, no further than the file has bytes of it."""
+    built = build(tmp_path, function("first", "mov $39, %eax\nsyscall\nret"), "-shared", "-Wl,--no-eh-frame-hdr")
+    data = bytearray(built.path.read_bytes())
+    section = section_header(data, b".eh_frame")
+    struct.pack_into("<Q", data, section + 32, 1 << 62)
+    survive(tmp_path / "file", bytes(data))

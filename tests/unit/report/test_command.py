@@ -140,11 +140,3 @@ def test_errors_are_two(tool: Tool, arguments: list[str], text: str) -> None:
     assert done.returncode == 2, done.stdout
     assert text in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def test_an_image_is_no_program(tool: Tool, hello: Path, tmp_path: Path) -> None:
-    image = tmp_path / "x.img"
-    assert tool.run("wrap", hello, "-o", image).returncode == 0
-    done = tool.report(image)
-    assert done.returncode == 2
-    assert "is an image" in done.stderr

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Sequence
 
 from compat.trace.calls import table
-from compat.trace.records import ENDED, ENTER, EXIT, SIGNAL, SITE, STARTED
+from compat.trace.records import ENDED, ENTER, EXIT, FROM_START, SIGNAL, SITE, STARTED
 
 SECOND = 1_000_000_000
 
@@ -52,6 +52,16 @@ def site(address: int, where: str) -> bytes:
 
 def started(program: str) -> bytes:
     return record(STARTED, program.encode())
+
+
+def started_with(
+    program: str, argv: Sequence[str], env: Sequence[str], *, args_at: int = 64, env_at: int = 4096
+) -> bytes:
+    """As the program begins."""
+    name = program.encode()
+    blocks = {at: b"".join(word.encode() + b"\0" for word in words) for at, words in ((args_at, argv), (env_at, env))}
+    head = struct.pack("<3Q", len(name), args_at, env_at) + name + bytes(-len(name) % 8)
+    return record(STARTED, head + snippets({at: block for at, block in blocks.items() if block}), flags=FROM_START)
 
 
 def stream(parts: Sequence[bytes]) -> bytes:

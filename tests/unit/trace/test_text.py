@@ -10,7 +10,7 @@ import pytest
 from compat.errors import InternalError
 from compat.trace.session import decode
 from compat.trace.text import StraceText, Style
-from tests.unit.trace.stream import ended, enter, leave, signal, stream
+from tests.unit.trace.stream import ended, enter, leave, signal, started, started_with, stream
 
 PATH = 0x7000_0000
 BUFFER = 0x7000_1000
@@ -153,6 +153,17 @@ def test_the_end_and_signals() -> None:
     ]
     assert text(ended(9)) == ["+++ killed by SIGKILL +++"]
     assert text(signal(15), style=Style(signals=False)) == []
+
+
+def test_the_start_is_shown_as_the_execve_that_it_was() -> None:
+    style = Style(start=True, string=4)
+    begun = started_with("/bin/date", ["date", "+%s seconds"], ["A=1", "B="])
+    assert text(begun, style=style) == ['execve("/bin/date", ["date", "+%s "...], 0x1000 /* 2 vars */) = 0']
+    assert text(started_with("/bin/x", ["x"], ["A=1"]), style=style)[0].endswith("/* 1 var */) = 0")
+    assert text(started_with("/bin/x", ["x"], []), style=style)[0].endswith("/* 0 vars */) = 0")
+    # Who joins later, or does not ask for it, is not told.
+    assert text(begun) == []
+    assert text(started("/bin/date"), style=style) == []
 
 
 def test_what_never_returned_is_shown() -> None:

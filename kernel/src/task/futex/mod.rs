@@ -9,11 +9,13 @@ use super::thread::Thread;
 use crate::mm::map::Backing;
 use crate::mm::user;
 use crate::task;
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::iter::repeat_with;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use linux_abi::Errno;
-use spin::{Mutex, MutexGuard};
+use spin::{Mutex, MutexGuard, Once};
 use syscall_shim::kernel::{FutexWord, WakeOp, Woken};
 
 const BUCKETS: usize = 256;
@@ -39,12 +41,17 @@ struct Bucket {
     count: AtomicUsize,
 }
 
-static TABLE: [Bucket; BUCKETS] = [const {
-    Bucket {
-        waiters: Mutex::new(Vec::new()),
-        count: AtomicUsize::new(0),
-    }
-}; BUCKETS];
+/// Made at its first use: as a constant it would be a large part of a small image.
+fn table() -> &'static [Bucket] {
+    static TABLE: Once<Box<[Bucket]>> = Once::new();
+    TABLE.call_once(|| {
+        let bucket = || Bucket {
+            waiters: Mutex::new(Vec::new()),
+            count: AtomicUsize::new(0),
+        };
+        repeat_with(bucket).take(BUCKETS).collect()
+    })
+}
 
 type Queue<'a> = MutexGuard<'a, Vec<Arc<Waiter>>>;
 
@@ -114,7 +121,7 @@ pub fn wait(
         woken: AtomicBool::new(false),
     });
     {
-        let bucket = &TABLE[key.bucket()];
+        let bucket = &table()[key.bucket()];
         let mut waiters = bucket.waiters.lock();
         bucket.announce(&waiters);
         let value = user::load(futex.addr);
@@ -139,7 +146,7 @@ pub fn wait(
 fn withdraw(waiter: &Arc<Waiter>) -> bool {
     loop {
         let key = *waiter.key.lock();
-        let bucket = &TABLE[key.bucket()];
+        let bucket = &table()[key.bucket()];
         let mut waiters = bucket.waiters.lock();
         if let Some(at) = waiters.iter().position(|other| Arc::ptr_eq(other, waiter)) {
             waiters.remove(at);
@@ -171,11 +178,11 @@ fn wake_in(waiters: &mut Queue<'_>, key: Key, count: usize, bitset: u32) -> usiz
 
 /// Wakes up to `count` threads; answers how many.
 pub fn wake(futex: FutexWord, count: usize, bitset: u32) -> usize {
-    if futex.private && TABLE[Key::of(futex).bucket()].is_empty() {
+    if futex.private && table()[Key::of(futex).bucket()].is_empty() {
         return 0;
     }
     let key = Key::of(futex);
-    let bucket = &TABLE[key.bucket()];
+    let bucket = &table()[key.bucket()];
     let mut waiters = bucket.waiters.lock();
     let woken = wake_in(&mut waiters, key, count, bitset);
     bucket.set_count(&waiters);
@@ -210,11 +217,11 @@ pub fn requeue(
     let (source, target) = (from_key.bucket(), to_key.bucket());
     let (mut waiters, mut others) = lock_two(source, target);
     if let Some(others) = &others {
-        TABLE[target].announce(others);
+        table()[target].announce(others);
     }
     if expected.is_some_and(|expected| user::load(from.addr) != Ok(expected)) {
         if let Some(others) = &others {
-            TABLE[target].set_count(others);
+            table()[target].set_count(others);
         }
         return Err(Errno::EAGAIN);
     }
@@ -232,17 +239,17 @@ pub fn requeue(
     match &mut others {
         Some(others) => {
             others.extend(moved);
-            TABLE[target].set_count(others);
+            table()[target].set_count(others);
         }
         None => waiters.extend(moved),
     }
-    TABLE[source].set_count(&waiters);
+    table()[source].set_count(&waiters);
     Ok((woken, count))
 }
 
 /// Locks two queues in the order of the table; the second is none if they are the same.
 fn lock_two(first: usize, second: usize) -> (Queue<'static>, Option<Queue<'static>>) {
-    let lock = |at: usize| TABLE[at % BUCKETS].waiters.lock();
+    let lock = |at: usize| table()[at % BUCKETS].waiters.lock();
     match first.cmp(&second) {
         core::cmp::Ordering::Equal => (lock(first), None),
         core::cmp::Ordering::Less => {

@@ -2,7 +2,7 @@
 //! owner. All threads have one priority, so there is nothing to inherit; what is left is the order of arrival.
 
 use super::{
-    Bucket, FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAITERS, Key, Queue, TABLE, Waiter, withdraw,
+    Bucket, FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAITERS, Key, Queue, Waiter, table, withdraw,
 };
 use crate::mm::user;
 use crate::percpu;
@@ -41,7 +41,7 @@ fn attempt(futex: FutexWord, try_only: bool) -> Result<Attempt, Errno> {
     let tid = thread.tid as u32;
     let mutex = futex.addr;
     let key = Key::of(futex);
-    let bucket = &TABLE[key.bucket()];
+    let bucket = &table()[key.bucket()];
     let mut waiters = bucket.waiters.lock();
     loop {
         let value = user::load(mutex)?;
@@ -114,7 +114,7 @@ pub fn hand_over(address: u64, flags: u32) -> Result<(), Errno> {
 }
 
 fn give(mutex: u64, key: Key, flags: u32) -> Result<(), Errno> {
-    let bucket: &Bucket = &TABLE[key.bucket()];
+    let bucket: &Bucket = &table()[key.bucket()];
     let mut waiters = bucket.waiters.lock();
     let next = waiters.iter().position(|waiter| is_waiting(waiter, key));
     let next = next.map(|at| waiters.remove(at));
