@@ -11,7 +11,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use linux_abi::Errno;
 use linux_abi::raw::general::{O_NONBLOCK, O_RDWR};
 use linux_abi::raw::net::{SOCK_DGRAM, SOCK_RAW, SOCK_SEQPACKET, SOCK_STREAM};
-use vfs::{File, FileOps, FileType, Page, Sink, SliceSink, Source, UserMemory, WaitList};
+use vfs::{File, FileOps, FileType, InodeRef, Sink, SliceSink, Source, UserMemory, WaitList};
 
 /// `SOCK_*`
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -136,14 +136,9 @@ pub trait SocketOps: Any + Send + Sync {
     /// The inode number under which fstat(2) and /proc know the socket: told once, when it gets a descriptor.
     fn set_inode(&self, _ino: u64) {}
 
-    /// Whether mmap(2) finds something here.
-    fn has_pages(&self) -> bool {
-        false
-    }
-
-    /// A page of what mmap(2) finds. `ENXIO`: beyond its end.
-    fn page(&self, _index: u64) -> Result<Arc<Page>> {
-        Err(Errno::ENXIO)
+    /// What mmap(2) maps, if anything.
+    fn map_inode(&self) -> Option<InodeRef> {
+        None
     }
 
     /// Lines of /proc/net/* ask the socket about itself by its type.
@@ -256,12 +251,8 @@ impl FileOps for Socket {
         "socket"
     }
 
-    fn has_pages(&self) -> bool {
-        self.ops.has_pages()
-    }
-
-    fn page(&self, index: u64) -> Result<Arc<Page>> {
-        self.ops.page(index)
+    fn map_inode(&self) -> Option<InodeRef> {
+        self.ops.map_inode()
     }
 }
 

@@ -497,7 +497,7 @@ impl Drop for Inner {
 /// The file behind a mapping.
 #[must_use]
 pub fn file_backing(file: &vfs::File, inode: Arc<dyn Inode>, shared: bool, offset: u64) -> Backing {
-    let may_write = file.is_writable();
+    let may_write = file.may_map_writable();
     let backing = FileBacking {
         inode,
         place: Some(file.place().clone()),

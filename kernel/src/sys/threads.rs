@@ -148,7 +148,7 @@ impl Threads for Caller<'_> {
     }
 
     fn futex_wake(&self, word: FutexWord, count: u32, bitset: u32) -> Result<usize, Errno> {
-        Ok(futex::wake(word, count as usize, bitset))
+        futex::wake(word, count as usize, bitset)
     }
 
     fn futex_requeue(
@@ -184,6 +184,34 @@ impl Threads for Caller<'_> {
 
     fn futex_unlock_pi(&self, word: FutexWord) -> Result<(), Errno> {
         futex::unlock_pi(word)
+    }
+
+    fn futex_wait_many(
+        &self,
+        words: &[(FutexWord, u32)],
+        deadline: Option<u64>,
+    ) -> Result<usize, Errno> {
+        futex::wait_many(words, deadline)
+    }
+
+    fn futex_wait_requeue_pi(
+        &self,
+        condition: FutexWord,
+        expected: u32,
+        deadline: Option<u64>,
+        mutex: FutexWord,
+    ) -> Result<(), Errno> {
+        futex::wait_requeue_pi(condition, expected, deadline, mutex)
+    }
+
+    fn futex_requeue_pi(
+        &self,
+        condition: FutexWord,
+        mutex: FutexWord,
+        limit: u32,
+        expected: u32,
+    ) -> Result<usize, Errno> {
+        futex::requeue_pi(condition, mutex, limit as usize, expected)
     }
 
     fn sched_yield(&self) {

@@ -3,7 +3,6 @@ use crate::Result;
 use crate::inode::{Inode, InodeRef, Link};
 use crate::mount::{Mount, MountSpec, Place};
 use crate::ops::FileOps;
-use crate::page::PageRef;
 use crate::types::{FileType, Metadata, SetAttr, StatFs};
 use alloc::format;
 use alloc::string::String;
@@ -96,10 +95,6 @@ impl Inode for AnonInode {
             name_max: 255,
             ..StatFs::default()
         }
-    }
-
-    fn map_page(&self, index: u64, _write: bool) -> Result<PageRef> {
-        self.ops.page(index).map(PageRef::Memory)
     }
 
     fn follow(&self) -> Result<Link> {

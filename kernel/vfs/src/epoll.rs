@@ -23,8 +23,8 @@ const EPOLLET: u32 = 1 << 31;
 /// What may stand beside `EPOLLEXCLUSIVE`.
 const EXCLUSIVE_OK: u32 =
     poll::IN | poll::OUT | poll::ERR | poll::HUP | EPOLLWAKEUP | EPOLLET | EPOLLEXCLUSIVE;
-/// How deep epoll instances may watch each other.
-const NESTS_MAX: u32 = 5;
+/// How many instances one behind the other an instance that is watched may watch.
+const NESTS_MAX: u32 = 3;
 
 /// `struct epoll_event`: the events asked for or that hold, and the caller's data.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
@@ -95,13 +95,20 @@ impl Item {
 
 impl Wake for Item {
     fn wake(&self, events: u32) {
+        self.wake_exclusive(events);
+    }
+
+    fn wake_exclusive(&self, events: u32) -> bool {
         let asked = self.wanted.lock().events | poll::ERR | poll::HUP;
         if events != 0 && events & asked == 0 {
-            return;
+            return false;
         }
-        if let (Some(epoll), Some(this)) = (self.epoll.upgrade(), self.this.upgrade()) {
-            epoll.line_up(this, true);
-        }
+        let (Some(epoll), Some(this)) = (self.epoll.upgrade(), self.this.upgrade()) else {
+            return false;
+        };
+        let is_waited_for = !epoll.waiters.is_empty();
+        epoll.line_up(this, true);
+        is_waited_for
     }
 
     fn file_closed(&self) {
@@ -171,7 +178,11 @@ impl Epoll {
         }
         if let Some(list) = file.wait_list() {
             let waker: Arc<dyn Wake> = item.clone();
-            list.add(&waker);
+            if event.events & EPOLLEXCLUSIVE == 0 {
+                list.add(&waker);
+            } else {
+                list.add_exclusive(&waker);
+            }
         }
         self.look_at(item, file);
         Ok(())
@@ -215,7 +226,7 @@ impl Epoll {
         }
     }
 
-    /// Whether this instance watches `target`, directly or through others. `EINVAL` when that is too deep to tell.
+    /// Whether this instance watches `target`, directly or through others. `ELOOP` where others watch others too often.
     fn leads_to(&self, target: &Self, depth: u32) -> Result<bool> {
         if core::ptr::eq(self, target) {
             return Ok(true);
@@ -229,7 +240,7 @@ impl Epoll {
             .collect();
         for inner in files.iter().filter_map(|file| file.ops_as::<Self>()) {
             if depth == 0 {
-                return Err(Errno::EINVAL);
+                return Err(Errno::ELOOP);
             }
             if inner.leads_to(target, depth - 1)? {
                 return Ok(true);

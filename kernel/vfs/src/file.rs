@@ -406,8 +406,6 @@ impl File {
         if let Some(ops) = &self.ops {
             return if ops.maps_zero() {
                 Ok(Mapping::Zero)
-            } else if ops.has_pages() {
-                Ok(Mapping::Inode(self.place.inode.clone()))
             } else {
                 ops.map_inode().map(Mapping::Inode).ok_or(Errno::ENODEV)
             };
@@ -415,12 +413,20 @@ impl File {
         if self.kind() != FileType::Regular {
             return Err(Errno::ENODEV);
         }
-        let sealed =
-            self.place.inode.seals().unwrap_or(0) & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE) != 0;
-        if shared && writable && sealed {
+        if shared && writable && self.is_sealed_for_writing() {
             return Err(Errno::EPERM);
         }
         Ok(Mapping::Inode(self.place.inode.clone()))
+    }
+
+    /// Whether a mapping that is made now may be made writable later.
+    #[must_use]
+    pub fn may_map_writable(&self) -> bool {
+        self.is_writable() && !self.is_sealed_for_writing()
+    }
+
+    fn is_sealed_for_writing(&self) -> bool {
+        self.place.inode.seals().unwrap_or(0) & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE) != 0
     }
 }
 

@@ -2,7 +2,6 @@
 use crate::Result;
 use crate::inode::InodeRef;
 use crate::io::{Sink, Source, UserMemory};
-use crate::page::Page;
 use crate::types::{FileType, Metadata, poll};
 use crate::wait::WaitList;
 use alloc::sync::Arc;
@@ -90,17 +89,7 @@ pub trait FileOps: Any + Send + Sync {
         false
     }
 
-    /// Whether mmap(2) maps pages of this, which `page` gives: a packet socket's ring.
-    fn has_pages(&self) -> bool {
-        false
-    }
-
-    /// A page that mmap(2) maps, by its index. `ENXIO`: beyond the end.
-    fn page(&self, _index: u64) -> Result<Arc<Page>> {
-        Err(Errno::ENXIO)
-    }
-
-    /// What mmap(2) of this maps, if anything.
+    /// What mmap(2) of this maps, if anything: an inode whose pages are memory that the program shares with the file.
     fn map_inode(&self) -> Option<InodeRef> {
         None
     }

@@ -1,4 +1,4 @@
-//! Memory that the program and the kernel work on together: the rings of io_uring(7). It is mapped like a file.
+//! Memory that the program and the kernel work on together: the rings of io_uring(7) and packet(7). It is mapped like a file.
 use crate::Result;
 use crate::inode::Inode;
 use crate::page::{PAGE_SIZE, Page, PageRef};
@@ -27,6 +27,20 @@ impl RingMemory {
             .map(|_| Page::zeroed())
             .collect::<Result<Vec<_>>>()?;
         Ok(Arc::new(Self { pages, windows }))
+    }
+
+    /// Memory that is mapped as it lies.
+    pub fn whole(pages: usize) -> Result<Arc<Self>> {
+        let window = RingWindow {
+            from: 0,
+            pages: 0..pages,
+        };
+        Self::new(pages, Vec::from([window]))
+    }
+
+    #[must_use]
+    pub fn page(&self, index: usize) -> Option<&Arc<Page>> {
+        self.pages.get(index)
     }
 
     /// The 32-bit word at byte `at`. None if that is no word of the memory.

@@ -32,6 +32,8 @@ struct State {
     interval: u64,
     /// Expirations not yet read.
     expired: u64,
+    /// The earliest call that the host still owes, on the clock; 0: none.
+    call: u64,
 }
 
 pub struct TimerFd {
@@ -116,6 +118,7 @@ impl TimerFd {
                 deadline,
                 interval: spec.interval,
                 expired: 0,
+                call: state.call,
             };
             old
         };
@@ -132,13 +135,19 @@ impl TimerFd {
         state.remaining(now)
     }
 
-    /// Asks the kernel to call at the next deadline.
+    /// Asks the host to call at the next deadline, unless it does so earlier: then it is asked again. So a program that puts
+    /// its timer off again and again does not fill the host's queue.
     fn arm(&self) {
-        let deadline = self.state.lock().deadline;
-        if deadline != 0 {
-            let this: Weak<dyn Wake> = self.this.clone();
-            self.host.wake_at(self.clock, deadline, this);
-        }
+        let deadline = {
+            let mut state = self.state.lock();
+            if state.deadline == 0 || (state.call != 0 && state.call <= state.deadline) {
+                return;
+            }
+            state.call = state.deadline;
+            state.deadline
+        };
+        let this: Weak<dyn Wake> = self.this.clone();
+        self.host.wake_at(self.clock, deadline, this);
     }
 }
 
@@ -148,6 +157,10 @@ impl Wake for TimerFd {
         let expired = {
             let mut state = self.state.lock();
             state.advance(now);
+            // A call that is late stands for all until now.
+            if state.call <= now {
+                state.call = 0;
+            }
             state.expired > 0
         };
         self.arm();

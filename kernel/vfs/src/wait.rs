@@ -15,12 +15,24 @@ pub trait Wake: Send + Sync {
 
     /// A file that stood for the object has been closed for good. Matters to who watches files rather than objects.
     fn file_closed(&self) {}
+
+    /// The same, for one that was added by [`WaitList::add_exclusive`]. Answers whether somebody will look now, so that no
+    /// further one need be told.
+    fn wake_exclusive(&self, events: u32) -> bool {
+        self.wake(events);
+        true
+    }
+}
+
+struct Waiter {
+    wake: Weak<dyn Wake>,
+    exclusive: bool,
 }
 
 /// The set of parties waiting on one object.
 #[derive(Default)]
 pub struct WaitList {
-    waiters: Mutex<Vec<Weak<dyn Wake>>>,
+    waiters: Mutex<Vec<Waiter>>,
 }
 
 impl WaitList {
@@ -33,20 +45,31 @@ impl WaitList {
 
     /// Adds a waiter. It stays until `remove`d or dropped.
     pub fn add(&self, waiter: &Arc<dyn Wake>) {
+        self.put(waiter, false);
+    }
+
+    /// Adds a waiter of which only so many are told as it takes for one to look.
+    pub fn add_exclusive(&self, waiter: &Arc<dyn Wake>) {
+        self.put(waiter, true);
+    }
+
+    fn put(&self, waiter: &Arc<dyn Wake>, exclusive: bool) {
         let mut waiters = self.waiters.lock();
         if waiters.len() == waiters.capacity() {
             // Rather than grow, forget who has gone without saying so.
-            waiters.retain(|known| known.strong_count() > 0);
+            waiters.retain(|known| known.wake.strong_count() > 0);
         }
-        waiters.push(Arc::downgrade(waiter));
+        let wake = Arc::downgrade(waiter);
+        waiters.push(Waiter { wake, exclusive });
     }
 
     /// Removes one registration of `waiter`.
     pub fn remove(&self, waiter: &Arc<dyn Wake>) {
         let target = Arc::downgrade(waiter);
         let mut waiters = self.waiters.lock();
-        if let Some(at) = waiters.iter().position(|w| w.ptr_eq(&target)) {
-            waiters.swap_remove(at);
+        if let Some(at) = waiters.iter().position(|known| known.wake.ptr_eq(&target)) {
+            // In order: of the exclusive ones the first is told.
+            waiters.remove(at);
         }
     }
 
@@ -54,22 +77,44 @@ impl WaitList {
     pub fn file_closed(&self) {
         let alive: Vec<_> = {
             let waiters = self.waiters.lock();
-            waiters.iter().filter_map(Weak::upgrade).collect()
+            waiters.iter().filter_map(|waiter| waiter.wake.upgrade()).collect()
         };
         alive.iter().for_each(|waiter| waiter.file_closed());
     }
 
-    /// Tells everyone. The list is copied first, so that a waiter may add or remove itself meanwhile.
+    /// Whether nobody would be told.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.waiters.lock().is_empty()
+    }
+
+    /// Tells everyone, of those that are exclusive until one looks. The list is copied first, so that a waiter may add or
+    /// remove itself meanwhile.
     pub fn notify(&self, events: u32) {
-        let (first, others) = {
+        let (first, others, exclusive) = {
             let mut waiters = self.waiters.lock();
-            waiters.retain(|waiter| waiter.strong_count() > 0);
+            waiters.retain(|waiter| waiter.wake.strong_count() > 0);
+            let alive = |exclusive| {
+                let of_kind = waiters
+                    .iter()
+                    .filter(move |waiter| waiter.exclusive == exclusive);
+                of_kind.filter_map(|waiter| waiter.wake.upgrade())
+            };
             // One waiter is the common case, and needs no allocation.
-            let mut alive = waiters.iter().filter_map(Weak::upgrade);
-            (alive.next(), alive.collect::<Vec<_>>())
+            let mut ordinary = alive(false);
+            (
+                ordinary.next(),
+                ordinary.collect::<Vec<_>>(),
+                alive(true).collect::<Vec<_>>(),
+            )
         };
         for waiter in first.into_iter().chain(others) {
             waiter.wake(events);
+        }
+        for waiter in exclusive {
+            if waiter.wake_exclusive(events) {
+                break;
+            }
         }
     }
 }

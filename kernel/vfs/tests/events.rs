@@ -233,6 +233,66 @@ fn timerfd_expires_once_and_again() {
 }
 
 #[test]
+fn a_timer_that_is_put_off_asks_for_one_call() {
+    let machine = host();
+    let as_host: Arc<dyn vfs::Host> = machine.clone();
+    let file = timerfd(&as_host, 1, 0).unwrap();
+    let timer = file.ops_as::<TimerFd>().unwrap();
+    let once = |value| {
+        let spec = TimerSpec { value, interval: 0 };
+        timer.set(0, spec).unwrap();
+    };
+    once(100);
+    for step in 1..50 {
+        machine.advance(step);
+        once(100);
+    }
+    assert_eq!(machine.pending(), 1);
+    machine.advance(100);
+    assert_eq!(read(&file, 8), Err(Errno::EAGAIN));
+    assert_eq!(
+        machine.pending(),
+        1,
+        "the call came too early, and is asked for again"
+    );
+    machine.advance(149);
+    assert_eq!(read(&file, 8).unwrap(), 1_u64.to_le_bytes());
+    assert_eq!(machine.pending(), 0);
+    once(50);
+    once(10);
+    machine.advance(159);
+    assert_eq!(read(&file, 8).unwrap(), 1_u64.to_le_bytes());
+}
+
+#[test]
+fn of_exclusive_watchers_one_that_is_waited_for_is_told() {
+    let event = eventfd(0, 0).unwrap();
+    let pollers: Vec<_> = (0..3).map(|_| epoll(0).unwrap()).collect();
+    let counters: Vec<_> = (0..3).map(|_| Arc::new(Counter::default())).collect();
+    for (poller, counter) in pollers.iter().zip(&counters) {
+        ctl(poller, ADD, 1, &event, poll::IN | EXCLUSIVE).unwrap();
+        let waker: Arc<dyn Wake> = counter.clone();
+        // Nobody waits for the first one: it is told, and the next as well.
+        if !Arc::ptr_eq(poller, &pollers[0]) {
+            poller.wait_list().unwrap().add(&waker);
+        }
+    }
+    signal(&event);
+    let told = || {
+        counters
+            .iter()
+            .map(|counter| counter.0.load(SeqCst))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(told(), [0, 1, 0]);
+    assert_eq!(wait(&pollers[0], 9), [(1, 1)]);
+    assert_eq!(wait(&pollers[1], 9), [(1, 1)]);
+    ctl(&pollers[1], DEL, 1, &event, 0).unwrap();
+    signal(&event);
+    assert_eq!(told(), [0, 1, 1]);
+}
+
+#[test]
 fn epoll_reports_levels_edges_and_once() {
     let poller = epoll(0).unwrap();
     let (level, edge, once) = (

@@ -157,6 +157,32 @@ pub trait Threads {
         Err(Errno::ENOSYS)
     }
 
+    /// futex_waitv(2): sleeps while each word holds what stands beside it; answers which was woken. Errors as of `futex_wait`.
+    fn futex_wait_many(
+        &self,
+        words: &[(FutexWord, u32)],
+        deadline: Option<u64>,
+    ) -> Result<usize, Errno>;
+
+    /// `FUTEX_WAIT_REQUEUE_PI`: sleeps while `condition` holds `expected`, until the caller owns `mutex`.
+    fn futex_wait_requeue_pi(
+        &self,
+        condition: FutexWord,
+        expected: u32,
+        deadline: Option<u64>,
+        mutex: FutexWord,
+    ) -> Result<(), Errno>;
+
+    /// `FUTEX_CMP_REQUEUE_PI`: one who waits for `condition` gets `mutex`, or queues for it, and `limit` more queue for it.
+    /// EAGAIN if `expected` is not there; EINVAL if they wait otherwise. Answers how many there were.
+    fn futex_requeue_pi(
+        &self,
+        condition: FutexWord,
+        mutex: FutexWord,
+        limit: u32,
+        expected: u32,
+    ) -> Result<usize, Errno>;
+
     fn sched_yield(&self);
 
     /// How many processors there are.

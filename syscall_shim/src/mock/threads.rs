@@ -108,6 +108,43 @@ impl Threads for Mock {
         Ok(3)
     }
 
+    fn futex_wait_many(
+        &self,
+        words: &[(FutexWord, u32)],
+        deadline: Option<u64>,
+    ) -> Result<usize, Errno> {
+        self.note(format!("futex_wait_many {} {deadline:?}", words.len()));
+        Ok(words.len() - 1)
+    }
+
+    fn futex_wait_requeue_pi(
+        &self,
+        _condition: FutexWord,
+        expected: u32,
+        deadline: Option<u64>,
+        mutex: FutexWord,
+    ) -> Result<(), Errno> {
+        self.note(format!(
+            "futex_wait_requeue_pi {expected} {deadline:?} {:#x}",
+            mutex.addr
+        ));
+        Ok(())
+    }
+
+    fn futex_requeue_pi(
+        &self,
+        _condition: FutexWord,
+        mutex: FutexWord,
+        limit: u32,
+        expected: u32,
+    ) -> Result<usize, Errno> {
+        self.note(format!(
+            "futex_requeue_pi {:#x} {limit} {expected}",
+            mutex.addr
+        ));
+        Ok(2)
+    }
+
     fn sched_yield(&self) {
         self.note("sched_yield");
     }

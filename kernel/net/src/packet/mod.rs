@@ -34,7 +34,7 @@ use options::Options;
 use queue::{Frame, Queue};
 use ring::Ring;
 use spin::Mutex;
-use vfs::{Page, Sink, UserMemory, WaitList, poll};
+use vfs::{InodeRef, Sink, UserMemory, WaitList, poll};
 
 const REALTIME: u32 = 0;
 
@@ -360,14 +360,8 @@ impl SocketOps for PacketSocket {
         self.0.inode.store(ino, Relaxed);
     }
 
-    fn has_pages(&self) -> bool {
-        self.0.state.lock().ring.is_some()
-    }
-
-    fn page(&self, index: u64) -> Result<Arc<Page>> {
-        let state = self.0.state.lock();
-        let ring = state.ring.as_ref();
-        ring.and_then(|ring| ring.page(index)).ok_or(Errno::ENXIO)
+    fn map_inode(&self) -> Option<InodeRef> {
+        Some(self.0.state.lock().ring.as_ref()?.memory.clone())
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -3,13 +3,12 @@
 use super::queue::Frame;
 use crate::Result;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::sync::atomic::{Ordering, fence};
 use linux_abi::Errno;
 use linux_abi::raw::if_arp::{
     TP_STATUS_KERNEL, TP_STATUS_LOSING, TP_STATUS_USER, TPACKET_ALIGNMENT,
 };
-use vfs::{PAGE_SIZE, Page, SliceSink};
+use vfs::{PAGE_SIZE, RingMemory, SliceSink};
 
 /// `sizeof(struct tpacket2_hdr)`, and with the `struct sockaddr_ll` behind it.
 pub(super) const HEADER: usize = 32;
@@ -24,7 +23,7 @@ const fn aligned(length: usize) -> usize {
 }
 
 pub(super) struct Ring {
-    pages: Vec<Arc<Page>>,
+    pub(super) memory: Arc<RingMemory>,
     frame_size: usize,
     frames_per_block: usize,
     block_size: usize,
@@ -61,9 +60,8 @@ impl Ring {
         if size > LARGEST {
             return Err(Errno::ENOMEM);
         }
-        let pages: Result<Vec<_>> = (0..size / PAGE_SIZE).map(|_| Page::zeroed()).collect();
         Ok(Some(Self {
-            pages: pages?,
+            memory: RingMemory::whole(size / PAGE_SIZE)?,
             frame_size,
             frames_per_block,
             block_size,
@@ -74,17 +72,13 @@ impl Ring {
         }))
     }
 
-    pub(super) fn page(&self, index: u64) -> Option<Arc<Page>> {
-        self.pages.get(usize::try_from(index).ok()?).cloned()
-    }
-
     const fn place(&self, frame: usize) -> usize {
         frame / self.frames_per_block * self.block_size
             + frame % self.frames_per_block * self.frame_size
     }
 
     fn write(&self, mut at: usize, mut bytes: &[u8]) {
-        while let Some(page) = self.pages.get(at / PAGE_SIZE) {
+        while let Some(page) = self.memory.page(at / PAGE_SIZE) {
             let room = PAGE_SIZE - at % PAGE_SIZE;
             let (here, after) = bytes.split_at(room.min(bytes.len()));
             page.store(at % PAGE_SIZE, here);
@@ -99,7 +93,7 @@ impl Ring {
     fn status(&self, frame: usize) -> u32 {
         let at = self.place(frame);
         let mut word = [0; 4];
-        let page = self.pages.get(at / PAGE_SIZE);
+        let page = self.memory.page(at / PAGE_SIZE);
         let read = page.map(|page| page.read(at % PAGE_SIZE, 4, &mut SliceSink::new(&mut word)));
         // What is written or read next is not done before the status is.
         fence(Ordering::SeqCst);

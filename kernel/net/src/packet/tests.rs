@@ -10,7 +10,7 @@ use core::net::SocketAddr;
 use linux_abi::Errno;
 use linux_abi::raw::if_arp::*;
 use linux_abi::raw::net::*;
-use vfs::{SliceSink, poll};
+use vfs::{PageRef, SliceSink, poll};
 
 const EVERYTHING: u32 = (ETH_P_ALL as u16).to_be() as u32;
 
@@ -311,11 +311,15 @@ fn a_ring_takes_frames_until_it_is_full_and_again_when_they_are_given_back() {
     ] {
         assert!(set(PACKET_RX_RING, &ring_request(bad)).is_err(), "{bad:?}");
     }
-    assert!(!socket.ops().has_pages());
+    assert!(socket.ops().map_inode().is_none());
     set(PACKET_RX_RING, &request).unwrap();
     assert_eq!(set(PACKET_RX_RING, &request), Err(Errno::EBUSY));
-    let pages = [0, 1].map(|index| socket.ops().page(index).unwrap());
-    assert!(socket.ops().page(2).is_err() && socket.ops().page(u64::MAX).is_err());
+    let memory = socket.ops().map_inode().unwrap();
+    let pages = [0, 1].map(|index| match memory.map_page(index, true) {
+        Ok(PageRef::Memory(page)) => page,
+        _ => panic!("no page {index}"),
+    });
+    assert!(memory.map_page(2, true).is_err() && memory.map_page(u64::MAX, true).is_err());
     let word = |frame: usize, at: usize| {
         let mut bytes = [0; 4];
         let from = frame % 2 * 2048 + at;
@@ -344,7 +348,7 @@ fn a_ring_takes_frames_until_it_is_full_and_again_when_they_are_given_back() {
     assert_eq!(word(0, 0), TP_STATUS_USER | TP_STATUS_LOSING);
     assert_eq!(word(1, 0), TP_STATUS_USER);
     set(PACKET_RX_RING, &ring_request([0; 4])).unwrap();
-    assert!(!socket.ops().has_pages());
+    assert!(socket.ops().map_inode().is_none());
 }
 
 #[test]

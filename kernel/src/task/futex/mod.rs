@@ -1,8 +1,12 @@
 //! futex(2): queues of waiting threads, found by the word they wait on.
+mod many;
 mod pi;
+mod requeue_pi;
 mod robust;
 
+pub use many::wait_many;
 pub use pi::{lock_pi, unlock_pi};
+pub use requeue_pi::{requeue_pi, wait_requeue_pi};
 pub use robust::release_robust_list;
 
 use super::thread::Thread;
@@ -13,7 +17,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::iter::repeat_with;
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering, fence};
 use linux_abi::Errno;
 use spin::{Mutex, MutexGuard, Once};
 use syscall_shim::kernel::{FutexWord, WakeOp, Woken};
@@ -28,8 +32,10 @@ struct Key(u64, u64, u64);
 
 struct Waiter {
     thread: Arc<Thread>,
-    /// What wakes it; nothing does, and no requeue moves it, if it waits to own a priority-inheriting mutex.
-    bitset: u32,
+    /// What wakes it; 0 if it waits to own a priority-inheriting mutex, which is handed to it instead.
+    bitset: AtomicU32,
+    /// The priority-inheriting mutex that it wants to own when its condition holds.
+    mutex: Option<Key>,
     /// Another one after a requeue.
     key: Mutex<Key>,
     woken: AtomicBool,
@@ -103,6 +109,37 @@ const FUTEX_WAITERS: u32 = 0x8000_0000;
 const FUTEX_OWNER_DIED: u32 = 0x4000_0000;
 const FUTEX_TID_MASK: u32 = 0x3fff_ffff;
 
+impl Waiter {
+    fn new(thread: Arc<Thread>, key: Key, bitset: u32, mutex: Option<Key>) -> Arc<Self> {
+        Arc::new(Self {
+            thread,
+            bitset: AtomicU32::new(bitset),
+            mutex,
+            key: Mutex::new(key),
+            woken: AtomicBool::new(false),
+        })
+    }
+
+    /// Whether it queues for a priority-inheriting mutex.
+    fn wants_mutex(&self) -> bool {
+        self.bitset.load(Ordering::Relaxed) == 0
+    }
+
+    /// Whether it waits in the ways of such mutexes, which the calls for others do not touch.
+    fn inherits(&self) -> bool {
+        self.wants_mutex() || self.mutex.is_some()
+    }
+
+    fn is_woken(&self) -> bool {
+        self.woken.load(Ordering::SeqCst)
+    }
+
+    fn release(&self) {
+        self.woken.store(true, Ordering::SeqCst);
+        self.thread.wake_up();
+    }
+}
+
 /// Sleeps while the word holds `expected`, until woken.
 pub fn wait(
     futex: FutexWord,
@@ -110,29 +147,8 @@ pub fn wait(
     bitset: u32,
     deadline: Option<u64>,
 ) -> Result<(), Errno> {
-    let thread = crate::percpu::current().arc().ok_or(Errno::ESRCH)?;
-    // Faults the page in, which must not happen with the queue locked.
-    user::load(futex.addr)?;
-    let key = Key::of(futex);
-    let waiter = Arc::new(Waiter {
-        thread,
-        bitset,
-        key: Mutex::new(key),
-        woken: AtomicBool::new(false),
-    });
-    {
-        let bucket = &table()[key.bucket()];
-        let mut waiters = bucket.waiters.lock();
-        bucket.announce(&waiters);
-        let value = user::load(futex.addr);
-        if value != Ok(expected) {
-            bucket.set_count(&waiters);
-            return Err(value.err().unwrap_or(Errno::EAGAIN));
-        }
-        waiters.push(waiter.clone());
-        bucket.set_count(&waiters);
-    }
-    let outcome = super::wait::wait(&[], deadline, &mut || waiter.woken.load(Ordering::SeqCst));
+    let waiter = queue_up(futex, expected, bitset, None)?;
+    let outcome = super::wait::wait(&[], deadline, &mut || waiter.is_woken());
     match outcome {
         Ok(Woken::Ready) => Ok(()),
         // Woken after all, by somebody who counts on it.
@@ -140,6 +156,31 @@ pub fn wait(
         Ok(Woken::TimedOut) => Err(Errno::ETIMEDOUT),
         Err(errno) => Err(errno),
     }
+}
+
+/// Puts the running thread into the word's queue; EAGAIN if the word does not hold `expected`.
+fn queue_up(
+    futex: FutexWord,
+    expected: u32,
+    bitset: u32,
+    mutex: Option<Key>,
+) -> Result<Arc<Waiter>, Errno> {
+    let thread = crate::percpu::current().arc().ok_or(Errno::ESRCH)?;
+    // Faults the page in, which must not happen with the queue locked.
+    user::load(futex.addr)?;
+    let key = Key::of(futex);
+    let waiter = Waiter::new(thread, key, bitset, mutex);
+    let bucket = &table()[key.bucket()];
+    let mut waiters = bucket.waiters.lock();
+    bucket.announce(&waiters);
+    let value = user::load(futex.addr);
+    if value != Ok(expected) {
+        bucket.set_count(&waiters);
+        return Err(value.err().unwrap_or(Errno::EAGAIN));
+    }
+    waiters.push(waiter.clone());
+    bucket.set_count(&waiters);
+    Ok(waiter)
 }
 
 /// Takes a waiter out of its queue; false if it is in none any more.
@@ -161,25 +202,31 @@ fn withdraw(waiter: &Arc<Waiter>) -> bool {
     }
 }
 
-/// Wakes up to `count` waiters of `key`, the longest waiting first.
-fn wake_in(waiters: &mut Queue<'_>, key: Key, count: usize, bitset: u32) -> usize {
-    let mut woken = 0;
+/// Wakes up to `count` waiters of `key`, the longest waiting first. EINVAL if one of them waits for a priority-inheriting mutex.
+fn wake_in(waiters: &mut Queue<'_>, key: Key, count: usize, bitset: u32) -> Result<usize, Errno> {
+    let (mut woken, mut inherits) = (0, false);
     waiters.retain(|waiter| {
-        let takes = woken < count && waiter.bitset & bitset != 0 && *waiter.key.lock() == key;
+        if woken >= count || inherits || *waiter.key.lock() != key {
+            return true;
+        }
+        inherits = waiter.inherits();
+        let takes = !inherits && waiter.bitset.load(Ordering::Relaxed) & bitset != 0;
         if takes {
             woken += 1;
-            waiter.woken.store(true, Ordering::SeqCst);
-            waiter.thread.wake_up();
+            waiter.release();
         }
         !takes
     });
-    woken
+    if inherits && woken == 0 {
+        return Err(Errno::EINVAL);
+    }
+    Ok(woken)
 }
 
 /// Wakes up to `count` threads; answers how many.
-pub fn wake(futex: FutexWord, count: usize, bitset: u32) -> usize {
+pub fn wake(futex: FutexWord, count: usize, bitset: u32) -> Result<usize, Errno> {
     if futex.private && table()[Key::of(futex).bucket()].is_empty() {
-        return 0;
+        return Ok(0);
     }
     let key = Key::of(futex);
     let bucket = &table()[key.bucket()];
@@ -190,16 +237,16 @@ pub fn wake(futex: FutexWord, count: usize, bitset: u32) -> usize {
 }
 
 /// For words of which the kernel does not know how they are waited for: a shared wait on private memory has the same key as a
-/// private one, so the shared kind finds both.
-pub fn wake_all_kinds(addr: u64, count: usize) -> usize {
-    wake(
+/// private one, so the shared kind finds both. Who waits in another way is not meant.
+pub fn wake_all_kinds(addr: u64, count: usize) {
+    let _ = wake(
         FutexWord {
             addr,
             private: false,
         },
         count,
         ANY,
-    )
+    );
 }
 
 /// `FUTEX_REQUEUE` and `FUTEX_CMP_REQUEUE`: answers how many were woken and how many moved.
@@ -228,7 +275,10 @@ pub fn requeue(
     let woken = wake_in(&mut waiters, from_key, wake, ANY);
     let mut moved = Vec::new();
     waiters.retain(|waiter| {
-        let moves = moved.len() < limit && waiter.bitset != 0 && *waiter.key.lock() == from_key;
+        let moves = woken.is_ok()
+            && moved.len() < limit
+            && !waiter.inherits()
+            && *waiter.key.lock() == from_key;
         if moves {
             *waiter.key.lock() = to_key;
             moved.push(waiter.clone());
@@ -244,7 +294,7 @@ pub fn requeue(
         None => waiters.extend(moved),
     }
     table()[source].set_count(&waiters);
-    Ok((woken, count))
+    Ok((woken?, count))
 }
 
 /// Locks two queues in the order of the table; the second is none if they are the same.
@@ -279,9 +329,9 @@ pub fn wake_op(
         }
         old = found;
     }
-    let woken = wake(first, count, ANY);
+    let woken = wake(first, count, ANY)?;
     let more = if op.holds(old) {
-        wake(second, second_count, ANY)
+        wake(second, second_count, ANY)?
     } else {
         0
     };

@@ -8,9 +8,7 @@ use crate::mm::user;
 use crate::percpu;
 use crate::task::thread::Thread;
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicBool, Ordering};
 use linux_abi::Errno;
-use spin::Mutex;
 use syscall_shim::kernel::{FutexWord, Woken};
 
 /// What a look at the mutex came to.
@@ -24,8 +22,7 @@ pub fn lock_pi(futex: FutexWord, try_only: bool, deadline: Option<u64>) -> Resul
     let Attempt::Queued(waiter) = attempt(futex, try_only)? else {
         return Ok(());
     };
-    let handed = || waiter.woken.load(Ordering::SeqCst);
-    match crate::task::wait::wait(&[], deadline, &mut || handed()) {
+    match crate::task::wait::wait(&[], deadline, &mut || waiter.is_woken()) {
         Ok(Woken::Ready) => Ok(()),
         // Handed over after all.
         _ if !withdraw(&waiter) => Ok(()),
@@ -66,26 +63,21 @@ fn attempt(futex: FutexWord, try_only: bool) -> Result<Attempt, Errno> {
             break;
         }
     }
-    let waiter = Arc::new(Waiter {
-        thread,
-        bitset: 0,
-        key: Mutex::new(key),
-        woken: AtomicBool::new(false),
-    });
+    let waiter = Waiter::new(thread, key, 0, None);
     waiters.push(waiter.clone());
     bucket.set_count(&waiters);
     Ok(Attempt::Queued(waiter))
 }
 
-fn replace(mutex: u64, old: u32, new: u32) -> Result<bool, Errno> {
+pub(super) fn replace(mutex: u64, old: u32, new: u32) -> Result<bool, Errno> {
     Ok(user::compare_exchange(mutex, old, new)? == old)
 }
 
 fn is_waiting(waiter: &Waiter, key: Key) -> bool {
-    waiter.bitset == 0 && *waiter.key.lock() == key
+    waiter.wants_mutex() && *waiter.key.lock() == key
 }
 
-fn waiting_flag(waiters: &Queue<'_>, key: Key) -> u32 {
+pub(super) fn waiting_flag(waiters: &Queue<'_>, key: Key) -> u32 {
     if waiters.iter().any(|waiter| is_waiting(waiter, key)) {
         FUTEX_WAITERS
     } else {
@@ -124,8 +116,7 @@ fn give(mutex: u64, key: Key, flags: u32) -> Result<(), Errno> {
     });
     let stored = store(mutex, new);
     if let Some(next) = next {
-        next.woken.store(true, Ordering::SeqCst);
-        next.thread.wake_up();
+        next.release();
     }
     bucket.set_count(&waiters);
     stored

@@ -19,7 +19,7 @@ use spin::Mutex;
 const PAGE: u64 = PAGE_SIZE as u64;
 /// The end of the largest possible file.
 const SIZE_MAX: u64 = i64::MAX as u64;
-const F_SEAL_EXEC: u32 = 0x20;
+pub(super) const F_SEAL_EXEC: u32 = 0x20;
 const KNOWN_SEALS: u32 =
     F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE | F_SEAL_EXEC;
 

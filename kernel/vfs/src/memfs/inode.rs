@@ -1,5 +1,5 @@
 //! A node as the rest of the crate sees it.
-use super::data::FileData;
+use super::data::{F_SEAL_EXEC, FileData};
 use super::node::{Attr, Body, Holder, Node};
 use crate::Result;
 use crate::inode::{Inode, InodeRef, Mapper, NewNode, Position};
@@ -10,7 +10,12 @@ use crate::types::{DirEntry, FileType, Metadata, SetAttr, StatFs, TimeChange, Ti
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use linux_abi::Errno;
-use linux_abi::raw::general::FALLOC_FL_KEEP_SIZE;
+use linux_abi::raw::general::{
+    F_SEAL_FUTURE_WRITE, F_SEAL_GROW, F_SEAL_SHRINK, F_SEAL_WRITE, FALLOC_FL_KEEP_SIZE,
+};
+
+/// The bits of a mode that let it be executed.
+const EXECUTABLE: u32 = 0o111;
 
 impl Inode for Node {
     fn kind(&self) -> FileType {
@@ -71,6 +76,12 @@ impl Inode for Node {
             TimeChange::To(time) => time,
         };
         let mut attr = self.attr.lock();
+        if let (Some(mode), Body::File(data)) = (change.mode, &self.body)
+            && (mode ^ attr.mode) & EXECUTABLE != 0
+            && data.seals() & F_SEAL_EXEC != 0
+        {
+            return Err(Errno::EPERM);
+        }
         attr.mode = change.mode.map_or(attr.mode, |mode| mode & 0o7777);
         attr.uid = change.uid.unwrap_or(attr.uid);
         attr.gid = change.gid.unwrap_or(attr.gid);
@@ -192,7 +203,16 @@ impl Inode for Node {
     }
 
     fn add_seals(&self, seals: u32) -> Result<()> {
-        self.data().map_err(|_| Errno::EINVAL)?.add_seals(seals)
+        let executable = self.attr.lock().mode & EXECUTABLE != 0;
+        // Sealing the mode of a program seals what it is.
+        let contents = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;
+        let more = if executable && seals & F_SEAL_EXEC != 0 {
+            contents
+        } else {
+            0
+        };
+        let data = self.data().map_err(|_| Errno::EINVAL)?;
+        data.add_seals(seals | more)
     }
 
     fn xattr(&self, name: &[u8]) -> Result<Vec<u8>> {

@@ -27,6 +27,11 @@ pub struct TestHost {
 }
 
 impl TestHost {
+    /// How many calls are owed.
+    pub fn pending(&self) -> usize {
+        self.timers.lock().unwrap().len()
+    }
+
     pub fn advance(&self, to: u64) {
         self.now.store(to, SeqCst);
         let due: Vec<_> = {

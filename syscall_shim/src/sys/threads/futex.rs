@@ -50,16 +50,14 @@ pub fn futex<K: Kernel>(
             check(k, args.word)?;
             k.futex_unlock_pi(args.word).map(|()| 0)
         }
-        raw::FUTEX_WAIT_REQUEUE_PI | raw::FUTEX_CMP_REQUEUE_PI => {
-            k.unsupported_part("futex: requeueing with priority inheritance");
-            Err(Errno::ENOSYS)
-        }
+        raw::FUTEX_WAIT_REQUEUE_PI => wait_requeue_pi(k, &args),
+        raw::FUTEX_CMP_REQUEUE_PI => requeue_pi(k, &args),
         _ => Err(Errno::ENOSYS),
     }
 }
 
 /// EINVAL unless aligned, EFAULT outside the program's half.
-fn check<K: Kernel>(k: &K, word: FutexWord) -> Result<(), Errno> {
+pub(super) fn check<K: Kernel>(k: &K, word: FutexWord) -> Result<(), Errno> {
     if !word.addr.is_multiple_of(4) {
         return Err(Errno::EINVAL);
     }
@@ -147,6 +145,26 @@ fn requeue<K: Kernel>(k: &K, args: &Args, expected: Option<u32>) -> SysResult {
     check(k, args.second)?;
     let (woken, moved) = k.futex_requeue(args.word, args.second, args.val, limit, expected)?;
     Ok(woken + moved)
+}
+
+/// The timeout is a point in time, of CLOCK_MONOTONIC unless a flag says CLOCK_REALTIME.
+fn wait_requeue_pi<K: Kernel>(k: &K, args: &Args) -> SysResult {
+    let deadline = deadline(k, args)?;
+    check(k, args.word)?;
+    check(k, args.second)?;
+    k.futex_wait_requeue_pi(args.word, args.val, deadline, args.second)
+        .map(|()| 0)
+}
+
+fn requeue_pi<K: Kernel>(k: &K, args: &Args) -> SysResult {
+    let limit = args.fourth as u32;
+    // Only one can own the mutex, so only one can be woken.
+    if args.val != 1 || (limit as i32) < 0 {
+        return Err(Errno::EINVAL);
+    }
+    check(k, args.word)?;
+    check(k, args.second)?;
+    k.futex_requeue_pi(args.word, args.second, limit, args.val3)
 }
 
 fn wake_op<K: Kernel>(k: &K, args: &Args) -> SysResult {

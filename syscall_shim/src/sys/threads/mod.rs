@@ -3,6 +3,7 @@
 mod affinity;
 mod clone;
 mod futex;
+mod futex2;
 mod membarrier;
 mod policy;
 mod register;
@@ -11,6 +12,7 @@ mod sched_attr;
 pub use affinity::{getcpu, sched_getaffinity, sched_setaffinity, sched_yield};
 pub use clone::{clone, clone3};
 pub use futex::futex;
+pub use futex2::{futex_requeue, futex_wait, futex_waitv, futex_wake};
 pub use membarrier::membarrier;
 pub use policy::{
     sched_get_priority_max, sched_get_priority_min, sched_getparam, sched_getscheduler,

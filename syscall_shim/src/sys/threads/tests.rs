@@ -1,5 +1,5 @@
 use crate::mock::Mock;
-use linux_abi::{CloneArgs, Errno, SchedAttr, Timespec};
+use linux_abi::{CloneArgs, Errno, FutexWaitv, SchedAttr, Timespec};
 
 /// What pthread_create(3) passes.
 const THREAD: u64 = 0x3d_0f00;
@@ -98,7 +98,7 @@ fn futex_refuses_bad_words() {
     assert_eq!(k.call("futex", [0x10001, 1, 1]), Err(Errno::EINVAL));
     assert_eq!(k.call("futex", [1 << 63, 1, 1]), Err(Errno::EFAULT));
     assert_eq!(k.call("futex", [0x10000, 127, 1]), Err(Errno::ENOSYS));
-    assert_eq!(k.call("futex", [0x10000, 11, 1]), Err(Errno::ENOSYS));
+    assert_eq!(k.call("futex", [0x10000, 2, 1]), Err(Errno::ENOSYS));
 }
 
 #[test]
@@ -214,4 +214,80 @@ fn scheduling_attributes() {
         k.call("sched_getattr", [0, attr, 47, 0]),
         Err(Errno::EINVAL)
     );
+}
+
+fn entry(word: u64, val: u64, flags: u32) -> FutexWaitv {
+    FutexWaitv {
+        val,
+        uaddr: word,
+        flags,
+        reserved: 0,
+    }
+}
+
+#[test]
+fn the_calls_after_futex_check_their_flags_and_sizes() {
+    let k = Mock::new();
+    let word = k.value(&0_u32);
+    let all = u64::from(u32::MAX);
+    assert_eq!(k.call("futex_wake", [word, all, 1, 2, 0]), Ok(1));
+    assert_eq!(k.call("futex_wake", [word, all, 0, 2, 0]), Ok(0));
+    for (mask, flags) in [(0, 2), (all + 1, 2), (all, 0), (all, 2 | 4), (all, 2 | 64)] {
+        let outcome = k.call("futex_wake", [word, mask, 1, flags, 0]);
+        assert_eq!(outcome, Err(Errno::EINVAL), "{mask:#x} {flags}");
+    }
+    assert_eq!(k.call("futex_wait", [word, 0, all, 2, 0]), Ok(0));
+    assert_eq!(
+        k.call("futex_wait", [word, 1, all, 2, 0]),
+        Err(Errno::EAGAIN)
+    );
+    assert_eq!(
+        k.call("futex_wait", [word, all + 1, all, 2, 0]),
+        Err(Errno::EINVAL)
+    );
+}
+
+#[test]
+fn futex_waitv_and_requeue_read_their_array() {
+    let k = Mock::new();
+    let word = k.value(&0_u32);
+    let array_of = |second: FutexWaitv| {
+        k.bytes(
+            &[
+                linux_abi::zerocopy::IntoBytes::as_bytes(&entry(word, 0, 2)),
+                linux_abi::zerocopy::IntoBytes::as_bytes(&second),
+            ]
+            .concat(),
+        )
+    };
+    let array = array_of(entry(word, 0, 2 | 128));
+    assert_eq!(k.call("futex_waitv", [array, 2, 0, 0, 0]), Ok(1));
+    assert_eq!(k.call("futex_requeue", [array, 0, 1, 1, 0]), Ok(3));
+    for bad in [[array, 0], [array, 129], [0, 1]] {
+        let outcome = k.call("futex_waitv", [bad[0], bad[1], 0, 0, 0]);
+        assert_eq!(outcome, Err(Errno::EINVAL));
+    }
+    assert_eq!(
+        k.call("futex_waitv", [array, 1, 0, word, 7]),
+        Err(Errno::EINVAL),
+        "a clock that is not waited by"
+    );
+    let crooked = array_of(entry(word + 1, 0, 2));
+    assert_eq!(
+        k.call("futex_waitv", [crooked, 2, 0, 0, 0]),
+        Err(Errno::EINVAL)
+    );
+}
+
+#[test]
+fn a_requeue_to_an_inheriting_mutex_wakes_one() {
+    const WAIT_REQUEUE_PI: u64 = 11;
+    const CMP_REQUEUE_PI: u64 = 12;
+    let k = Mock::new();
+    let words = k.alloc(8);
+    let futex =
+        |op: u64, val: u64, fourth: u64| k.call("futex", [words, op, val, fourth, words + 4, 0]);
+    assert_eq!(futex(WAIT_REQUEUE_PI, 0, 0), Ok(0));
+    assert_eq!(futex(CMP_REQUEUE_PI, 1, 5), Ok(2));
+    assert_eq!(futex(CMP_REQUEUE_PI, 2, 5), Err(Errno::EINVAL));
 }
