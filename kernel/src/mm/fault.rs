@@ -164,10 +164,7 @@ impl Inner {
         } else {
             let copy =
                 copy_frame(super::layout::phys_to_virt(source)).ok_or(Denied::OutOfMemory)?;
-            Entry::new(
-                copy.phys(),
-                FRAME | PRIVATE | page_permissions(area, true),
-            )
+            Entry::new(copy.phys(), FRAME | PRIVATE | page_permissions(area, true))
         };
         // A huge image page is split by this; then the old entry is replaced.
         self.table.set(page, new).map_err(|_| Denied::OutOfMemory)?;

@@ -244,9 +244,7 @@ impl ProcSource for Source {
 
     fn cpu_times(&self) -> [u64; 3] {
         // Of processes that have ended their parents know.
-        let used = |process: &Arc<Process>| {
-            process.cpu_time() + process.children_usage.lock().user
-        };
+        let used = |process: &Arc<Process>| process.cpu_time() + process.children_usage.lock().user;
         let busy: u64 = family::all().iter().map(used).sum();
         [busy, 0, time::monotonic().saturating_sub(busy)]
     }

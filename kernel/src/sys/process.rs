@@ -40,7 +40,10 @@ impl Caller<'_> {
         }
         let (real, effective) = own.state.with_identity(|id| (id.ruid, id.euid));
         let may = other.state.with_identity(|id| {
-            effective == 0 || [id.ruid, id.suid].iter().any(|uid| [real, effective].contains(uid))
+            effective == 0
+                || [id.ruid, id.suid]
+                    .iter()
+                    .any(|uid| [real, effective].contains(uid))
         });
         if may { Ok(()) } else { Err(Errno::EPERM) }
     }

@@ -3,11 +3,24 @@
 use super::Caller;
 use crate::percpu;
 use crate::task::{Process as Task, Thread, family, sigframe, signal, wait};
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 use linux_abi::{Errno, SigAction, SigSet, Siginfo, Signal, SsFlags, StackT, SysResult};
 use syscall_shim::kernel::{KillTarget, Signals, Woken};
+use vfs::Wake;
+
+/// Tells a process that a file is ready. It is not looked up by its number: this may be called with the table of processes locked.
+struct IoSignal(Weak<Task>);
+
+impl Wake for IoSignal {
+    fn wake(&self, _events: u32) {
+        if let Some(process) = self.0.upgrade() {
+            // It cannot fail: this is no real-time signal.
+            let _ = signal::send_to_process(&process, Siginfo::kernel(Signal::SIGIO));
+        }
+    }
+}
 
 /// Who gets a signal.
 enum Receiver {
@@ -44,8 +57,7 @@ impl Caller<'_> {
     /// EPERM if the caller may not signal the process. A shell may continue whatever is of its session.
     fn check_kill(&self, process: &Task, info: Option<&Siginfo>) -> Result<(), Errno> {
         let session = |process: &Task| process.state.sid.load(Ordering::Relaxed);
-        let continues =
-            info.is_some_and(|info| info.signo == i32::from(Signal::SIGCONT.number()));
+        let continues = info.is_some_and(|info| info.signo == i32::from(Signal::SIGCONT.number()));
         if continues && session(process) == session(&self.thread().process) {
             return Ok(());
         }
@@ -56,9 +68,9 @@ impl Caller<'_> {
     fn send_to_all(&self, processes: &[Arc<Task>], info: Option<&Siginfo>) -> Result<(), Errno> {
         let mut outcome = Err(Errno::ESRCH);
         for process in processes {
-            let sent = self.check_kill(process, info).and_then(|()| {
-                info.map_or(Ok(()), |info| signal::send_to_process(process, *info))
-            });
+            let sent = self
+                .check_kill(process, info)
+                .and_then(|()| info.map_or(Ok(()), |info| signal::send_to_process(process, *info)));
             if outcome.is_err() {
                 outcome = sent;
             }
@@ -148,6 +160,11 @@ impl Signals for Caller<'_> {
             (Ok(Woken::Ready | Woken::TimedOut), None) => Err(Errno::EAGAIN),
             (Err(_), None) => Err(Errno::EINTR),
         }
+    }
+
+    fn io_signal(&self, pid: i32) -> Result<Arc<dyn Wake>, Errno> {
+        let process = self.find_process(pid).ok_or(Errno::ESRCH)?;
+        Ok(Arc::new(IoSignal(Arc::downgrade(&process))))
     }
 
     fn sigreturn(&self) -> SysResult {

@@ -3,11 +3,11 @@
 use super::Caller;
 use crate::mm::layout::is_user_range;
 use crate::mm::{tlb, user};
-use crate::{notice, parts, percpu};
 use crate::task::family::Exit;
-use crate::task::{frame, thread_like};
 use crate::task::thread::{State, new_id};
 use crate::task::{self, Thread, futex, rseq, sched, wait};
+use crate::task::{frame, thread_like};
+use crate::{notice, parts, percpu};
 use alloc::string::String;
 use alloc::sync::Arc;
 use core::sync::atomic::{Ordering, fence};

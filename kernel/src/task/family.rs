@@ -260,7 +260,8 @@ fn look(parent: &Process, target: WaitTarget, flags: WaitFlags) -> Look {
     let mut ended = None;
     for member in members.values() {
         let child = &member.process;
-        if child.ppid.load(Ordering::Relaxed) != parent.pid || !is_meant(parent, child, target, flags)
+        if child.ppid.load(Ordering::Relaxed) != parent.pid
+            || !is_meant(parent, child, target, flags)
         {
             continue;
         }

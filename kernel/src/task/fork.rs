@@ -14,11 +14,7 @@ use linux_abi::{CloneFlags, Errno, SsFlags, StackT};
 use syscall_shim::kernel::CloneRequest;
 
 /// A process that goes on where the calling thread does. Answers its number.
-pub fn clone(
-    request: &CloneRequest,
-    registers: &Frame,
-    xmm: &[u128; 16],
-) -> Result<i32, Errno> {
+pub fn clone(request: &CloneRequest, registers: &Frame, xmm: &[u128; 16]) -> Result<i32, Errno> {
     let flags = request.flags;
     let parent = percpu::current();
     let child = new_process(parent, flags)?;

@@ -18,10 +18,6 @@ static PART: Processes = Processes {
 // SAFETY: the name is this function's alone, and nothing calls it by that.
 #[unsafe(export_name = "compat.need.processes")]
 #[inline(never)]
-pub fn start(
-    request: &CloneRequest,
-    registers: &Frame,
-    xmm: &[u128; 16],
-) -> Result<i32, Errno> {
+pub fn start(request: &CloneRequest, registers: &Frame, xmm: &[u128; 16]) -> Result<i32, Errno> {
     fork::clone(request, registers, xmm)
 }

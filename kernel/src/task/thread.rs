@@ -3,8 +3,8 @@
 
 use super::frame::{FRAME_SIZE, Frame, Vector, XMM_SIZE};
 use super::process::Process;
-use super::{family, sched};
 use super::signal::ThreadSignals;
+use super::{family, sched};
 use crate::mm::kernel_space::KernelStack;
 use crate::mm::space::AddressSpace;
 use crate::{percpu, time};
@@ -106,12 +106,8 @@ pub fn new_id() -> i32 {
     loop {
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         if id >= PID_MAX {
-            let _ = NEXT_ID.compare_exchange(
-                id + 1,
-                PID_AGAIN,
-                Ordering::Relaxed,
-                Ordering::Relaxed,
-            );
+            let _ =
+                NEXT_ID.compare_exchange(id + 1, PID_AGAIN, Ordering::Relaxed, Ordering::Relaxed);
             ROUNDS.fetch_add(1, Ordering::Relaxed);
             continue;
         }

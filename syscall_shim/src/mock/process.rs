@@ -1,5 +1,5 @@
-use super::{Mock, PID};
 use super::threads::CHILD;
+use super::{Mock, PID};
 use crate::kernel::{CloneRequest, ExecRequest, Process, Usage, UsageOf, WaitTarget, Waited};
 use crate::state::ProcessState;
 use alloc::format;

@@ -87,11 +87,7 @@ fn identity_for(process: &Process, file: &Metadata) -> Identity {
 }
 
 /// The thread that the program begins with. It does not run yet, and is in no table.
-fn first_thread(
-    old: &Thread,
-    loaded: &Loaded,
-    path: &[u8],
-) -> Result<Arc<Thread>, Errno> {
+fn first_thread(old: &Thread, loaded: &Loaded, path: &[u8]) -> Result<Arc<Thread>, Errno> {
     let process = &old.process;
     let files = if process.parts.lock().files.is_shared() {
         Arc::new(old.files.duplicate())
@@ -171,7 +167,10 @@ fn replace(old: &'static Thread, next: Arc<Thread>, loaded: Loaded) -> ! {
     process.signals.lock().reset_handlers();
     next.signals.lock().take_over(&mut old.signals.lock());
     syscall_shim::sys::aio::forget(process.pid);
-    vfs::sysv::shm_segments().left(process.pid, (crate::time::realtime() / crate::time::SECOND) as i64);
+    vfs::sysv::shm_segments().left(
+        process.pid,
+        (crate::time::realtime() / crate::time::SECOND) as i64,
+    );
     move_over(process, &next, loaded);
     close_on_exec(&next);
     process.has_execed.store(true, Ordering::Relaxed);
@@ -194,8 +193,8 @@ fn move_over(process: &Process, next: &Thread, loaded: Loaded) {
     let (space, files) = {
         let mut parts = process.parts.lock();
         let space = core::mem::replace(&mut parts.space, Shared::new(loaded.space));
-        let files = unshared
-            .then(|| core::mem::replace(&mut parts.files, Shared::new(next.files.clone())));
+        let files =
+            unshared.then(|| core::mem::replace(&mut parts.files, Shared::new(next.files.clone())));
         (space, files)
     };
     if space.leave() {

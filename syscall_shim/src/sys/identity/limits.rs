@@ -13,7 +13,9 @@ fn get<K: Kernel>(k: &K, resource: Resource) -> Rlimit64 {
 
 /// prlimit(2) of another process, whose ids all have to be the caller's.
 fn get_of<K: Kernel>(k: &K, pid: i32, resource: Resource) -> Result<Rlimit64, Errno> {
-    let (ruid, privileged) = k.process().with_identity(|id| (id.ruid, id.is_privileged()));
+    let (ruid, privileged) = k
+        .process()
+        .with_identity(|id| (id.ruid, id.is_privileged()));
     let mut found = Err(Errno::EPERM);
     k.with_process(pid, &mut |state| {
         let same = state.with_identity(|id| [id.ruid, id.euid, id.suid] == [ruid; 3]);

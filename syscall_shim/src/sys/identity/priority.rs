@@ -60,7 +60,9 @@ pub fn getpriority<K: Kernel>(k: &K, which: i32, who: u32) -> SysResult {
 
 /// setpriority(2)
 pub fn setpriority<K: Kernel>(k: &K, which: i32, who: u32, niceval: i32) -> SysResult {
-    let (euid, privileged) = k.process().with_identity(|id| (id.euid, id.is_privileged()));
+    let (euid, privileged) = k
+        .process()
+        .with_identity(|id| (id.euid, id.is_privileged()));
     let new = niceval.clamp(-20, 19);
     let mut outcome = Ok(0);
     each(k, which, who, &mut |state| {
