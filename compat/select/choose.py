@@ -9,6 +9,7 @@ from compat.errors import CompatError
 from compat.profile import read_profile
 from compat.reach.model import Reach
 from compat.select.model import Margin, SelectRequest
+from compat.select.starts import needed_names, with_fork
 from compat.syscall_table import Call
 
 # Ends and signal returns belong to every program, whatever was seen of it; a signal may interrupt any sleep.
@@ -72,7 +73,7 @@ def _base(
     if request.profile is None:
         names, notes = _reached(table, analyse(table))
         return ("analysis" if names is not None else "all"), names, notes
-    made = frozenset(read_profile(request.profile))
+    made = with_fork(frozenset(read_profile(request.profile)))
     known = {call.name: call for call in table}
     strange = sorted(made - known.keys())
     notes = [f"the trace names calls that Linux does not have: {', '.join(strange)}"] if strange else []
@@ -89,7 +90,6 @@ def _base(
 
 
 def _reached(table: Sequence[Call], reaches: Sequence[Reach]) -> tuple[frozenset[str] | None, list[str]]:
-    names = {call.nr: call.name for call in table}
     notes: list[str] = []
     for reach in reaches:
         notes += [f"not followed: {path}: {reason}" for path, reason in sorted(reach.unknown_files.items())]
@@ -97,4 +97,4 @@ def _reached(table: Sequence[Call], reaches: Sequence[Reach]) -> tuple[frozenset
     if notes:
         shown = [*notes[:3], *([f"and {len(notes) - 3} more"] if len(notes) > 3 else [])]
         return None, ["every call is kept, since the program may make calls that the analysis does not see", *shown]
-    return frozenset(names[nr] for reach in reaches for nr in reach.calls if nr in names), []
+    return frozenset[str]().union(*(needed_names(reach, table) for reach in reaches)), []

@@ -13,11 +13,9 @@ from compat.elf import ElfError, is_elf
 from compat.errors import MissingLibraryError
 from compat.reach import Reach, find_reach
 from compat.runtime_files import PLUGIN_NAME
+from compat.select.starts import starts_programs
 from compat.syscall_table import Call
 from compat.tree import Tree
-
-# With one of these every program of the image may come to run.
-STARTERS = frozenset({"execve", "execveat"})
 
 Progress = Callable[[int, int], None]
 
@@ -27,8 +25,7 @@ def analyse(closure: Closure, tree: Tree, table: Sequence[Call], progress: Progr
     if not (native.native_dir() / native.REACH).is_file():
         return [_unknown(closure.program.path, f"this installation lacks {native.REACH}")]
     first = find_reach(closure, cache_dir=cache_dir() / "reach", progress=progress)
-    starters = {call.nr for call in table if call.name in STARTERS and call.has_handler}
-    if not starters & first.calls.keys():
+    if not starts_programs(first, table):
         return [first]
     return [first, *(_analyse_other(path) for path in _other_programs(tree, closure))]
 

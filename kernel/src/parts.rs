@@ -7,12 +7,17 @@
 #![allow(unsafe_code)]
 
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use linux_abi::{Errno, SysResult};
 use net::{Env, NetConfig};
+use syscall_shim::kernel::CloneRequest;
 use vfs::{FsContext, NetFile, NetInterface, UserMemory};
 
 use crate::boot::Config;
+use crate::task::Process;
+use crate::task::family::Exit;
+use crate::task::frame::Frame;
 
 /// Sockets, and what they need of the machine.
 pub struct Network {
@@ -34,6 +39,13 @@ pub struct Devices {
     pub spun_with_success: fn(),
     pub before_halt: fn() -> bool,
     pub after_halt: fn(u64),
+}
+
+/// Processes beside the first one.
+pub struct Processes {
+    pub clone: fn(&CloneRequest, &Frame, &[u128; 16]) -> Result<i32, Errno>,
+    /// The last thread of one has ended.
+    pub ended: fn(&Arc<Process>, Exit),
 }
 
 /// A way out of the guest, with its device.
@@ -67,6 +79,7 @@ macro_rules! slot {
     };
 }
 
+slot!(processes: Processes, "compat.slot.processes");
 slot!(network: Network, "compat.slot.network");
 slot!(
     /// The monitor's sockets.

@@ -44,7 +44,7 @@ pub fn describe(space: &Arc<AddressSpace>, address: u64) -> String {
 
 /// A path as the first process sees it.
 pub fn root_path(place: &vfs::Place) -> Option<String> {
-    let root = crate::task::entry::init_process()?.fs.root();
+    let root = crate::task::entry::init_process()?.fs().root();
     Some(String::from_utf8_lossy(&place.path(&root).bytes).into_owned())
 }
 

@@ -4,8 +4,8 @@ use super::frame::{self, For, HUGE_ORDER, Pfn};
 use super::kernel_space::frame_of;
 use super::layout::{HUGE_PAGE, PAGE, page_down, virt_to_phys};
 use super::map::{Area, Backing};
-use super::paging::{Entry, FRAME};
-use super::space::{AddressSpace, Inner, page_permissions};
+use super::paging::{Entry, FRAME, PRIVATE};
+use super::space::{AddressSpace, Inner, is_own, page_permissions};
 use super::tlb;
 use crate::gate;
 use core::ops::Range;
@@ -102,15 +102,38 @@ impl Inner {
                 gate::invalidate_page(page); // a stale translation: the entry allows it
                 Ok(())
             }
-            Some((entry, _)) => {
-                let own = area.backing.is_shared()
-                    || (entry.is_frame() && frame::is_exclusive(entry.pfn()));
-                self.table
-                    .set(page, entry.with(page_permissions(area, own)))
-                    .map_err(|_| Denied::OutOfMemory)
+            Some((entry, huge)) => {
+                self.reset_permissions(area, page, huge, is_own(area, entry, huge))
             }
             None => Filler::new(self, area).fill_around(page, access == Access::Write),
         }
+    }
+
+    /// Gives the page the permissions of its mapping, with all that lie in the same 2 MiB if it is a huge one.
+    fn reset_permissions(
+        &mut self,
+        area: &Area,
+        page: u64,
+        huge: bool,
+        own: bool,
+    ) -> Result<(), Denied> {
+        let range = if huge {
+            let start = page & !(HUGE_PAGE - 1);
+            start..start + HUGE_PAGE
+        } else {
+            page..page + PAGE
+        };
+        let shared = area.backing.is_shared();
+        self.table
+            .change(range, &mut |_, entry, _| {
+                let entry = entry.with(page_permissions(area, own));
+                if own && !shared {
+                    entry.made_private()
+                } else {
+                    entry
+                }
+            })
+            .map_err(|_| Denied::OutOfMemory)
     }
 
     /// Makes a page of a private mapping the space's own, so that the kernel may change it.
@@ -124,13 +147,8 @@ impl Inner {
     /// A write to a page that is mapped read-only in a writable mapping: it becomes the space's own, or (shared) the file's
     /// writable page.
     fn unshare(&mut self, area: &Area, page: u64, entry: Entry, huge: bool) -> Result<(), Denied> {
-        if entry.is_frame()
-            && !huge
-            && (area.backing.is_shared() || frame::is_exclusive(entry.pfn()))
-        {
-            self.table
-                .set(page, entry.with(page_permissions(area, true)))
-                .map_err(|_| Denied::OutOfMemory)?;
+        if is_own(area, entry, huge) {
+            self.reset_permissions(area, page, huge, true)?;
             gate::invalidate_page(page);
             return Ok(());
         }
@@ -146,7 +164,7 @@ impl Inner {
         } else {
             let copy =
                 copy_frame(super::layout::phys_to_virt(source)).ok_or(Denied::OutOfMemory)?;
-            Entry::new(copy.phys(), FRAME | page_permissions(area, true))
+            Entry::new(copy.phys(), FRAME | PRIVATE | page_permissions(area, true))
         };
         // A huge image page is split by this; then the old entry is replaced.
         self.table.set(page, new).map_err(|_| Denied::OutOfMemory)?;
@@ -206,7 +224,7 @@ impl<'a> Filler<'a> {
     }
 
     fn fill_anonymous(&mut self, range: Range<u64>) -> Result<(), Denied> {
-        let bits = FRAME | page_permissions(self.area, true);
+        let bits = FRAME | PRIVATE | page_permissions(self.area, true);
         let pages = (range.end - range.start) / PAGE;
         let resident = &mut self.inner.resident;
         let mut block: Option<(Pfn, u64)> = None;
@@ -286,7 +304,10 @@ impl<'a> Filler<'a> {
         }
         let entry = match &self.area.backing {
             Backing::Anonymous => match frame::alloc_zeroed(HUGE_ORDER, For::Program) {
-                Some(pfn) => Entry::new(pfn.phys(), FRAME | page_permissions(self.area, true)),
+                Some(pfn) => Entry::new(
+                    pfn.phys(),
+                    FRAME | PRIVATE | page_permissions(self.area, true),
+                ),
                 None => return Ok(false),
             },
             Backing::File { file, offset } => {
@@ -348,7 +369,10 @@ fn file_entry(
     let page = inode.map_page(index, writable)?;
     if copy {
         let pfn = copy_frame(page.as_ptr() as u64).ok_or(Denied::OutOfMemory)?;
-        return Ok(Entry::new(pfn.phys(), FRAME | page_permissions(area, true)));
+        return Ok(Entry::new(
+            pfn.phys(),
+            FRAME | PRIVATE | page_permissions(area, true),
+        ));
     }
     Ok(match page {
         PageRef::Memory(page) => {

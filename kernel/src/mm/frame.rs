@@ -252,10 +252,33 @@ pub fn get(pfn: Pfn) {
     refs(pfn).fetch_add(1, Ordering::Relaxed);
 }
 
+/// How many references there are.
+#[must_use]
+pub fn holders(pfn: Pfn) -> u32 {
+    refs(pfn).load(Ordering::Relaxed)
+}
+
 /// Whether the caller's is the only reference.
 #[must_use]
 pub fn is_exclusive(pfn: Pfn) -> bool {
-    refs(pfn).load(Ordering::Relaxed) == 1
+    holders(pfn) == 1
+}
+
+/// The same for a block.
+#[must_use]
+pub fn is_exclusive_block(pfn: Pfn, order: u8) -> bool {
+    (0..1u32 << order).all(|i| is_exclusive(Pfn(pfn.0 + i)))
+}
+
+/// One more reference to each frame of a block.
+pub fn get_block(pfn: Pfn, order: u8) {
+    (0..1u32 << order).for_each(|i| get(Pfn(pfn.0 + i)));
+}
+
+/// Whether the program's memory could not grow by so many frames.
+#[must_use]
+pub fn is_short_of(count: u64) -> bool {
+    FREE.load(Ordering::Relaxed) < count + RESERVE
 }
 
 /// One reference less; the last one frees the frame.
@@ -269,7 +292,7 @@ pub fn put(pfn: Pfn) {
 /// One reference less on each frame of a block; frees it whole where possible.
 pub fn put_block(pfn: Pfn, order: u8) {
     let frames = || (0..1u32 << order).map(|i| Pfn(pfn.0 + i));
-    if frames().all(is_exclusive) {
+    if is_exclusive_block(pfn, order) {
         frames().for_each(|frame| refs(frame).store(0, Ordering::Relaxed));
         INNER.lock().give_back(pfn.0, order);
         FREE.fetch_add(1 << order, Ordering::Relaxed);

@@ -69,6 +69,16 @@ impl Backing {
     }
 }
 
+/// What a mapping becomes in a child process, by madvise(2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OnFork {
+    Keep,
+    /// `MADV_WIPEONFORK`: zeros.
+    Wipe,
+    /// `MADV_DONTFORK`: it is not there.
+    Omit,
+}
+
 /// One mapping; the start is its key in the map.
 #[derive(Clone)]
 pub struct Area {
@@ -78,6 +88,7 @@ pub struct Area {
     pub backing: Backing,
     /// `MAP_GROWSDOWN`, `MAP_STACK`, or the main thread's stack: no huge pages, which a thread would hardly use.
     pub stack: bool,
+    pub on_fork: OnFork,
     /// By mlock(2) or mlockall(2). Nothing is ever paged out; it counts, and its pages cannot be discarded.
     pub locked: bool,
 }
@@ -126,6 +137,7 @@ impl AreaMap {
             prot: Prot::empty(),
             backing: Backing::Named(""),
             stack: false,
+            on_fork: OnFork::Keep,
             locked: false,
         };
         Self {
@@ -247,6 +259,7 @@ impl AreaMap {
             a.end == b.start
                 && a.prot == b.prot
                 && a.stack == b.stack
+                && a.on_fork == b.on_fork
                 && a.locked == b.locked
                 && a.backing.continues(a.len(), &b.backing)
         };

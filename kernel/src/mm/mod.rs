@@ -1,6 +1,7 @@
 //! Memory: physical frames, the kernel's heap, page tables, and the program's address spaces.
 
 pub mod fault;
+mod fork;
 pub mod frame;
 mod gaps;
 pub mod heap;

@@ -17,6 +17,8 @@ pub const DIRTY: u64 = 1 << 6;
 pub const HUGE: u64 = 1 << 7;
 /// Ours: the entry holds a reference on a frame of the allocator (not the image, not a device).
 pub const FRAME: u64 = 1 << 10;
+/// Ours: the frame is a private mapping's own, anonymous memory or a copy of a file's page. Forked spaces share it until one writes.
+pub const PRIVATE: u64 = 1 << 9;
 pub const NO_EXECUTE: u64 = 1 << 63;
 const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
 
@@ -44,6 +46,20 @@ impl Entry {
     #[must_use]
     pub fn is_frame(self) -> bool {
         self.0 & FRAME != 0
+    }
+    #[must_use]
+    pub fn is_private(self) -> bool {
+        self.0 & PRIVATE != 0
+    }
+    /// The same page, not to be written.
+    #[must_use]
+    pub fn read_only(self) -> Self {
+        Self(self.0 & !WRITABLE)
+    }
+    /// The same page as a private mapping's own.
+    #[must_use]
+    pub fn made_private(self) -> Self {
+        Self(self.0 | PRIVATE)
     }
     #[must_use]
     pub fn pfn(self) -> Pfn {

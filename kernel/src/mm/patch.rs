@@ -3,8 +3,8 @@
 use super::frame::{self, For};
 use super::gaps::Wanted;
 use super::layout::{PAGE, USER_START, is_user_range, page_down, phys_to_virt};
-use super::map::{Area, Backing};
-use super::paging::{Entry, FRAME, PRESENT};
+use super::map::{Area, Backing, OnFork};
+use super::paging::{Entry, FRAME, PRESENT, PRIVATE};
 use super::space::Inner;
 use super::user;
 use alloc::vec::Vec;
@@ -21,11 +21,12 @@ pub static PATCHED: AtomicU32 = AtomicU32::new(0);
 pub static SKIPPED: AtomicU32 = AtomicU32::new(0);
 
 /// What has been patched in an address space.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Patches {
     modules: Vec<Module>,
 }
 
+#[derive(Clone)]
 struct Module {
     code: Range<u64>,
     trampolines: Range<u64>,
@@ -201,7 +202,7 @@ impl Inner {
         for page in (start..start + len).step_by(PAGE as usize) {
             let pfn = frame::alloc_zeroed(0, For::Program).ok_or(Errno::ENOMEM)?;
             self.table
-                .set(page, Entry::new(pfn.phys(), FRAME | PRESENT))?;
+                .set(page, Entry::new(pfn.phys(), FRAME | PRIVATE | PRESENT))?;
             self.resident += 1;
         }
         let prot = Prot::PROT_READ | Prot::PROT_EXEC;
@@ -211,6 +212,7 @@ impl Inner {
             prot,
             backing: Backing::Named("[compat]"),
             stack: false,
+            on_fork: OnFork::Keep,
             locked: false,
         });
         Ok(Some(start..start + len))

@@ -6,7 +6,7 @@ use super::gaps::Wanted;
 use super::kernel_space;
 use super::layout::{HUGE_PAGE, PAGE, USER_END, USER_START, is_user_range, page_down, page_up};
 use super::lock::Lock;
-use super::map::{Area, AreaMap, Backing, FileBacking};
+use super::map::{Area, AreaMap, Backing, FileBacking, OnFork};
 use super::paging::{Entry, NO_EXECUTE, NoMemory, PRESENT, PageTable, WRITABLE};
 use super::patch::Patches;
 use super::tlb::{self, Dropped};
@@ -37,8 +37,8 @@ pub struct Inner {
     pub areas: AreaMap,
     pub table: PageTable,
     pub patches: Patches,
-    brk: Range<u64>,
-    mmap_top: u64,
+    pub(super) brk: Range<u64>,
+    pub(super) mmap_top: u64,
     /// Frames that this space holds, in pages.
     pub resident: u64,
     /// The most it ever was, when some were given back.
@@ -49,7 +49,7 @@ pub struct Inner {
 
 /// A process's memory. Shared by threads (and by vfork children).
 pub struct AddressSpace {
-    this: Weak<AddressSpace>,
+    pub(super) this: Weak<AddressSpace>,
     inner: Mutex<Inner>,
     root: u64,
 }
@@ -85,6 +85,18 @@ fn permissions(prot: Prot) -> u64 {
 pub fn page_permissions(area: &Area, writable: bool) -> u64 {
     let bits = permissions(area.prot);
     if writable { bits } else { bits & !WRITABLE }
+}
+
+/// Whether a page of `area` may be written in place: it is the shared object's, or nobody else has it.
+#[must_use]
+pub fn is_own(area: &Area, entry: Entry, huge: bool) -> bool {
+    entry.is_frame()
+        && (area.backing.is_shared()
+            || if huge {
+                frame::is_exclusive_block(entry.pfn(), frame::HUGE_ORDER)
+            } else {
+                frame::is_exclusive(entry.pfn())
+            })
 }
 
 impl AddressSpace {
@@ -153,6 +165,7 @@ impl AddressSpace {
             prot,
             backing,
             stack,
+            on_fork: OnFork::Keep,
             locked: flags.contains(MapFlags::MAP_LOCKED) || inner.lock_future.is_some(),
         };
         inner.areas.insert(area.clone());
@@ -347,7 +360,7 @@ impl Inner {
         let mut dropped = Dropped::new(self.table.root());
         let resident = &mut self.resident;
         let result = self.table.change(range, &mut |address, entry, _| {
-            if !shared && entry.is_frame() && frame::is_exclusive(entry.pfn()) {
+            if !shared && entry.is_private() {
                 return entry;
             }
             dropped.note(address, entry);
@@ -393,14 +406,10 @@ impl Inner {
         let was_executable = area.prot.contains(Prot::PROT_EXEC);
         self.areas.change(area.range(), |area| area.prot = prot);
         let area = Area { prot, ..area };
-        let shared = area.backing.is_shared();
         let mut lost = Dropped::new(self.table.root());
         self.table
             .change(area.range(), &mut |address, entry, huge| {
-                let own = entry.is_frame()
-                    && (shared
-                        || (!huge && frame::is_exclusive(entry.pfn()))
-                        || (huge && matches!(area.backing, Backing::Anonymous)));
+                let own = is_own(&area, entry, huge);
                 let new = entry.with(page_permissions(&area, own));
                 if entry.is_present()
                     && ((entry.0 & !new.0) & (PRESENT | WRITABLE) != 0
@@ -433,6 +442,7 @@ impl Inner {
             prot: Prot::PROT_READ | Prot::PROT_WRITE,
             backing: Backing::Anonymous,
             stack: false,
+            on_fork: OnFork::Keep,
             locked: self.lock_future.is_some(),
         };
         self.areas.insert(area.clone());

@@ -16,8 +16,8 @@ pub fn list(process: &Process, emit: &mut dyn FnMut(&MapEntry<'_>)) {
         let exec = process.exec.lock();
         (exec.brk_start, exec.stack_top)
     };
-    let root = process.fs.root();
-    for (area, resident) in areas(&process.space) {
+    let root = process.fs().root();
+    for (area, resident) in areas(&process.space()) {
         let file = area.backing.file();
         let name = name(&area, &root, brk_start, stack_top);
         emit(&MapEntry {
@@ -86,7 +86,7 @@ fn count(area: &Area, entry: Entry, huge: bool, resident: &mut Residence) {
     let bytes = if huge { HUGE_PAGE } else { PAGE };
     match (area.backing.is_shared(), entry.is_frame()) {
         (true, _) => resident.shared += bytes,
-        (false, true) if huge || frame::is_exclusive(entry.pfn()) => resident.anonymous += bytes,
+        (false, true) if entry.is_private() => resident.anonymous += bytes,
         _ => resident.file += bytes,
     }
     resident.huge += if huge { bytes } else { 0 };
@@ -105,12 +105,12 @@ fn name(area: &Area, root: &Place, brk_start: u64, stack_top: u64) -> Vec<u8> {
 
 /// The name of the mapping at `address`.
 pub fn name_at(process: &Process, address: u64) -> Vec<u8> {
-    let area = process.space.lock().areas.find(address).cloned();
+    let area = process.space().lock().areas.find(address).cloned();
     let exec = process.exec.lock();
     let (brk_start, stack_top) = (exec.brk_start, exec.stack_top);
     drop(exec);
     area.map_or_else(Vec::new, |area| {
-        name(&area, &process.fs.root(), brk_start, stack_top)
+        name(&area, &process.fs().root(), brk_start, stack_top)
     })
 }
 
@@ -123,10 +123,20 @@ fn special_name(area: &Area, brk_start: u64, stack_top: u64) -> &'static str {
     }
 }
 
-/// What the space holds in memory.
-pub fn usage(space: &AddressSpace) -> Residence {
-    let mut sum = Residence::default();
-    each(space, &mut |_, resident| sum += resident);
+/// Bytes of the space's anonymous memory, of what forked spaces have in common a part each.
+pub fn own_share(space: &AddressSpace) -> u64 {
+    let mut sum = 0;
+    let mut inner = space.lock();
+    // Changes nothing, as in `each`.
+    let _ = inner
+        .table
+        .change(0..USER_END + PAGE, &mut |_, entry, huge| {
+            if entry.is_private() {
+                let size = if huge { HUGE_PAGE } else { PAGE };
+                sum += size / u64::from(frame::holders(entry.pfn()).max(1));
+            }
+            entry
+        });
     sum
 }
 
@@ -135,7 +145,7 @@ pub fn memory_use(process: &Process) -> MemoryUse {
     let exe = process.exec.lock().exe.clone();
     let mut total = MemoryUse::default();
     let mut held = Residence::default();
-    for (area, resident) in areas(&process.space) {
+    for (area, resident) in areas(&process.space()) {
         held += resident;
         let len = area.len();
         total.size += len;
@@ -157,7 +167,7 @@ pub fn memory_use(process: &Process) -> MemoryUse {
         size_peak: total.size,
         resident,
         // What is mapped of files as they lie in the image is not counted as it comes and goes.
-        resident_peak: resident.max(process.space.lock().peak() * PAGE + held.file),
+        resident_peak: resident.max(process.space().lock().peak() * PAGE + held.file),
         resident_anonymous: held.anonymous,
         resident_file: held.file,
         resident_shared: held.shared,
@@ -178,7 +188,8 @@ pub fn is_of(area: &Area, exe: Option<&Place>) -> bool {
 /// Where the program's own mappings that `take` accepts begin and end; zeros if there are none.
 pub fn extent(process: &Process, take: impl Fn(&Area) -> bool) -> (u64, u64) {
     let exe = process.exec.lock().exe.clone();
-    let inner = process.space.lock();
+    let space = process.space();
+    let inner = space.lock();
     let mut own = inner
         .areas
         .iter()

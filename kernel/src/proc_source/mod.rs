@@ -9,7 +9,7 @@ use crate::drivers::random;
 use crate::mm::kernel_space::KernelStack;
 use crate::mm::layout::PAGE;
 use crate::mm::{frame, heap, paging};
-use crate::task::{Process, entry, sched};
+use crate::task::{Process, family, sched};
 use crate::{boot, net, percpu, sys, time};
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -69,9 +69,22 @@ struct Source {
     oom_score_adj: AtomicI32,
 }
 
-/// The process with a number. There is one process.
-fn find(pid: u32) -> Option<&'static Arc<Process>> {
-    entry::init_process().filter(|process| process.pid as u32 == pid)
+fn find(pid: u32) -> Option<Arc<Process>> {
+    family::find(i32::try_from(pid).ok()?)
+}
+
+/// Anonymous memory of all processes, that which several have in common counted once.
+fn anonymous_memory() -> u64 {
+    let mut seen: Vec<u64> = Vec::new();
+    let mut sum = 0;
+    for process in family::all() {
+        let space = process.space();
+        if !seen.contains(&space.root()) {
+            seen.push(space.root());
+            sum += maps::own_share(&space);
+        }
+    }
+    sum
 }
 
 /// A piece of the memory of a process.
@@ -84,7 +97,7 @@ fn memory_of(
     let len = range.end.checked_sub(range.start)?.min(MAX_STRINGS);
     let mut bytes = vec![0; usize::try_from(len).ok()?];
     // The program may have unmapped it; then there is nothing to show.
-    let read = process.space.read_range(range.start, &mut bytes);
+    let read = process.space().read_range(range.start, &mut bytes);
     bytes.truncate(read);
     Some(bytes)
 }
@@ -96,7 +109,7 @@ impl ProcSource for Source {
     }
 
     fn processes(&self) -> Vec<u32> {
-        entry::init_process()
+        family::all()
             .iter()
             .map(|process| process.pid as u32)
             .collect()
@@ -116,11 +129,11 @@ impl ProcSource for Source {
     }
 
     fn process(&self, pid: u32, tid: u32) -> Option<ProcessInfo> {
-        process::info(find(pid)?, tid)
+        process::info(&*find(pid)?, tid)
     }
 
     fn maps(&self, pid: u32, emit: &mut dyn FnMut(&MapEntry<'_>)) -> Result<(), Errno> {
-        maps::list(find(pid).ok_or(Errno::ESRCH)?, emit);
+        maps::list(&*find(pid).ok_or(Errno::ESRCH)?, emit);
         Ok(())
     }
 
@@ -137,15 +150,15 @@ impl ProcSource for Source {
     }
 
     fn files(&self, pid: u32) -> Option<Arc<FdTable>> {
-        find(pid).map(|process| process.files.clone())
+        find(pid).map(|process| process.files())
     }
 
     fn place(&self, pid: u32, which: ProcPlace) -> Option<Place> {
         let process = find(pid)?;
         match which {
             ProcPlace::Exe => process.exec.lock().exe.clone(),
-            ProcPlace::Cwd => Some(process.fs.cwd()),
-            ProcPlace::Root => Some(process.fs.root()),
+            ProcPlace::Cwd => Some(process.fs().cwd()),
+            ProcPlace::Root => Some(process.fs().root()),
         }
     }
 
@@ -174,7 +187,7 @@ impl ProcSource for Source {
 
     fn set_comm(&self, pid: u32, tid: u32, name: &[u8]) -> Result<(), Errno> {
         let process = find(pid).ok_or(Errno::ESRCH)?;
-        let thread = process::thread(process, tid).ok_or(Errno::ESRCH)?;
+        let thread = process::thread(&process, tid).ok_or(Errno::ESRCH)?;
         let mut comm = [0; 16];
         comm.iter_mut()
             .take(15)
@@ -186,21 +199,19 @@ impl ProcSource for Source {
 
     fn memory(&self) -> SystemMemory {
         let (free, total) = frame::counts();
-        let used = entry::init_process()
-            .map(|process| maps::usage(&process.space))
-            .unwrap_or_default();
+        let anonymous = anonymous_memory();
         let taken = (total - free) * PAGE;
         let files = heap::file_pages() * PAGE;
         SystemMemory {
             total: total * PAGE,
             free: free * PAGE,
             shared: files,
-            anonymous: used.anonymous,
+            anonymous,
             cached: files,
-            kernel: taken.saturating_sub(files + used.anonymous),
+            kernel: taken.saturating_sub(files + anonymous),
             kernel_stacks: KernelStack::bytes(),
             page_tables: paging::tables() * PAGE,
-            committed: used.anonymous + files,
+            committed: anonymous + files,
         }
     }
 
@@ -232,12 +243,15 @@ impl ProcSource for Source {
     }
 
     fn cpu_times(&self) -> [u64; 3] {
-        let busy = entry::init_process().map_or(0, |process| process.cpu_time());
+        // Of processes that have ended their parents know.
+        let used = |process: &Arc<Process>| process.cpu_time() + process.children_usage.lock().user;
+        let busy: u64 = family::all().iter().map(used).sum();
         [busy, 0, time::monotonic().saturating_sub(busy)]
     }
 
     fn context_switches(&self) -> u64 {
-        entry::init_process().map_or(0, |process| process.switches.load(Ordering::Relaxed))
+        let switches = |process: &Arc<Process>| process.switches.load(Ordering::Relaxed);
+        family::all().iter().map(switches).sum()
     }
 
     fn boot_id(&self) -> [u8; 16] {

@@ -23,7 +23,9 @@ pub fn info(process: &Process, tid: u32) -> Option<ProcessInfo> {
     let live = process.live_threads();
     let one = live.iter().find(|thread| thread.tid as u32 == tid);
     // The first thread may have ended before the others.
-    let shown = one.or_else(|| live.first().filter(|_| whole))?;
+    let Some(shown) = one.or_else(|| live.first().filter(|_| whole)) else {
+        return whole.then(|| ended(process));
+    };
     let (start_code, end_code) = maps::extent(process, |area| area.prot.contains(Prot::PROT_EXEC));
     let (start_data, end_data) = maps::extent(process, |area| area.prot.contains(Prot::PROT_WRITE));
     let exec = process.exec.lock().clone();
@@ -40,7 +42,7 @@ pub fn info(process: &Process, tid: u32) -> Option<ProcessInfo> {
     Some(ProcessInfo {
         pid: process.pid as u32,
         tid,
-        ppid: process.ppid as u32,
+        ppid: process.ppid.load(Ordering::Relaxed) as u32,
         pgid: pgid as u32,
         sid: process.state.sid.load(Ordering::Relaxed) as u32,
         tpgid: -1,
@@ -49,7 +51,7 @@ pub fn info(process: &Process, tid: u32) -> Option<ProcessInfo> {
         uids,
         gids,
         groups,
-        umask: process.fs.umask(),
+        umask: process.fs().umask(),
         threads: live.len() as u32,
         nice: process.state.nice.load(Ordering::Relaxed),
         user_time: if whole {
@@ -78,9 +80,35 @@ pub fn info(process: &Process, tid: u32) -> Option<ProcessInfo> {
         cpu: shown.last_cpu(),
         affinity: shown.affinity.load(Ordering::Relaxed),
         voluntary_switches: process.switches.load(Ordering::Relaxed),
+        start_time: process.start_time,
         no_new_privs: process.state.prctl.no_new_privs.load(Ordering::Relaxed) != 0,
         ..ProcessInfo::default()
     })
+}
+
+/// One that nobody has waited for.
+fn ended(process: &Process) -> ProcessInfo {
+    let (uids, gids) = process.state.with_identity(|id| {
+        (
+            [id.ruid, id.euid, id.suid, id.fsuid],
+            [id.rgid, id.egid, id.sgid, id.fsgid],
+        )
+    });
+    ProcessInfo {
+        pid: process.pid as u32,
+        tid: process.pid as u32,
+        ppid: process.ppid.load(Ordering::Relaxed) as u32,
+        pgid: process.state.pgid.load(Ordering::Relaxed) as u32,
+        sid: process.state.sid.load(Ordering::Relaxed) as u32,
+        tpgid: -1,
+        state: b'Z',
+        comm: until_nul(*process.name.lock()),
+        uids,
+        gids,
+        user_time: process.cpu_time(),
+        start_time: process.start_time,
+        ..ProcessInfo::default()
+    }
 }
 
 fn state(thread: &Thread) -> u8 {
@@ -92,7 +120,10 @@ fn state(thread: &Thread) -> u8 {
 }
 
 fn comm(thread: &Thread) -> Vec<u8> {
-    let name = *thread.name.lock();
+    until_nul(*thread.name.lock())
+}
+
+fn until_nul(name: [u8; 16]) -> Vec<u8> {
     name.iter().copied().take_while(|&byte| byte != 0).collect()
 }
 

@@ -29,7 +29,7 @@ pub fn report(process: &Process) {
         memory.kernel_stacks / MIB,
         memory.free / MIB
     );
-    for (held, start) in maps::largest::<NAMED>(&process.space) {
+    for (held, start) in maps::largest::<NAMED>(&process.space()) {
         if held >= MIB {
             let name = maps::name_at(process, start);
             let name = if name.is_empty() {

@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 use linux_abi::zerocopy::IntoBytes;
 use linux_abi::{Errno, SI_TIMER, SI_USER, SigSet, Siginfo, Signal, SignalfdSiginfo};
 use spin::{Mutex, Once};
+use syscall_shim::Kernel;
 use syscall_shim::kernel::Files;
 use syscall_shim::state::FileLocks;
 use vfs::{FdTable, File, FileOps, FsContext, Host, MemfdStore, Sink, WaitList, poll};
@@ -17,13 +18,19 @@ use vfs::{FdTable, File, FileOps, FsContext, Host, MemfdStore, Sink, WaitList, p
 /// `st_dev` of files made by memfd_create(2).
 const MEMFD_DEV: u64 = 8;
 
+/// The locks of all files.
+pub fn file_locks() -> &'static FileLocks {
+    static LOCKS: FileLocks = FileLocks::new();
+    &LOCKS
+}
+
 impl Files for Caller<'_> {
     fn files(&self) -> &FdTable {
-        &self.thread().process.files
+        &self.thread().files
     }
 
     fn fs(&self) -> &FsContext {
-        &self.thread().process.fs
+        &self.thread().fs
     }
 
     fn host(&self) -> Arc<dyn Host> {
@@ -36,8 +43,7 @@ impl Files for Caller<'_> {
     }
 
     fn file_locks(&self) -> &FileLocks {
-        static LOCKS: FileLocks = FileLocks::new();
-        &LOCKS
+        file_locks()
     }
 
     fn signalfd_create(&self, mask: SigSet) -> Result<Arc<dyn FileOps>, Errno> {
@@ -56,8 +62,12 @@ impl Files for Caller<'_> {
     }
 
     fn unshare_files(&self) -> Result<(), Errno> {
-        // All that share the table are threads of one process, which share it for good.
-        Ok(())
+        // Threads of one process share their table for good.
+        if !self.thread().process.parts.lock().files.is_shared() {
+            return Ok(());
+        }
+        self.unsupported_part("unshare: CLONE_FILES where a process shares its descriptors");
+        Err(Errno::EINVAL)
     }
 }
 

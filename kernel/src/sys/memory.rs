@@ -5,7 +5,7 @@ use crate::mm::fault::Access;
 use crate::mm::frame;
 use crate::mm::layout::{PAGE, is_user_range};
 use crate::mm::lock::Lock;
-use crate::mm::map::{Backing, FileBacking};
+use crate::mm::map::{Backing, FileBacking, OnFork};
 use crate::mm::space::{AddressSpace, At, file_backing};
 use crate::task;
 use alloc::sync::Arc;
@@ -177,7 +177,10 @@ impl Memory for Caller<'_> {
                 }
             }
             Advice::Remove => Err(Errno::EINVAL),
-            // The rest are hints about what a cache or a fork would do.
+            Advice::DontFork => space().set_on_fork(range, OnFork::Omit),
+            Advice::WipeOnFork => space().set_on_fork(range, OnFork::Wipe),
+            Advice::DoFork | Advice::KeepOnFork => space().set_on_fork(range, OnFork::Keep),
+            // The rest are hints about what a cache would do.
             _ => {
                 if space().lock().areas.covers(range) {
                     Ok(())

@@ -14,6 +14,7 @@ mod user;
 mod wait;
 
 pub use dispatch::dispatch;
+pub use files::file_locks;
 pub use system::nodename;
 
 use crate::notice;

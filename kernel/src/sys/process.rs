@@ -1,13 +1,16 @@
 //! The calling thread's process, and others.
 
 use super::Caller;
-use crate::mm::layout::PAGE;
-use crate::task::{Process as Task, Thread};
+use crate::task::{Process as Task, Thread, exec, family, pidfd, start};
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
-use linux_abi::{Errno, WaitFlags};
-use syscall_shim::kernel::{Process, Usage, UsageOf, WaitTarget, Waited};
+use linux_abi::{CloneFlags, Errno, SysResult, WaitFlags};
+use syscall_shim::Kernel;
+use syscall_shim::kernel::{
+    CloneRequest, ExecRequest, Process, Usage, UsageOf, WaitTarget, Waited,
+};
 use syscall_shim::state::{ProcessState, Resource};
+use vfs::File;
 
 impl Caller<'_> {
     /// The process of a number (0: the caller's). As on Linux, the number of any of its threads will do.
@@ -16,19 +19,33 @@ impl Caller<'_> {
         if pid == 0 || pid == own.pid {
             return Some(own.clone());
         }
-        Thread::find(pid).map(|thread| thread.process.clone())
+        // One that has ended has a number, but no threads.
+        family::find(pid).or_else(|| Thread::find(pid).map(|thread| thread.process.clone()))
     }
-}
 
-fn process_usage(process: &Task) -> Usage {
-    let (resident, _) = process.space.usage();
-    Usage {
-        // A system call is a jump: nobody counts apart what the kernel used.
-        user: process.cpu_time(),
-        max_rss_kib: resident * PAGE / 1024,
-        minor_faults: process.minor_faults.load(Ordering::Relaxed),
-        voluntary_switches: process.switches.load(Ordering::Relaxed),
-        ..Usage::default()
+    /// RLIMIT_NPROC, and what a child process cannot be made with.
+    pub(super) fn check_process(&self, flags: CloneFlags) -> Result<(), Errno> {
+        if flags.contains(CloneFlags::CLONE_SIGHAND) {
+            self.unsupported_part("clone: a process that shares its parent's signal handlers");
+            return Err(Errno::EINVAL);
+        }
+        self.check_thread_limit()
+    }
+
+    /// Whether the caller may do to the process what kill(2) does.
+    pub(super) fn check_control(&self, other: &Task) -> Result<(), Errno> {
+        let own = &self.thread().process;
+        if own.pid == other.pid {
+            return Ok(());
+        }
+        let (real, effective) = own.state.with_identity(|id| (id.ruid, id.euid));
+        let may = other.state.with_identity(|id| {
+            effective == 0
+                || [id.ruid, id.suid]
+                    .iter()
+                    .any(|uid| [real, effective].contains(uid))
+        });
+        if may { Ok(()) } else { Err(Errno::EPERM) }
     }
 }
 
@@ -38,7 +55,7 @@ impl Process for Caller<'_> {
     }
 
     fn getppid(&self) -> i32 {
-        self.thread().process.ppid
+        self.thread().process.ppid.load(Ordering::Relaxed)
     }
 
     fn process(&self) -> &ProcessState {
@@ -53,24 +70,73 @@ impl Process for Caller<'_> {
     fn getrusage(&self, of: UsageOf) -> Usage {
         let thread = self.thread();
         match of {
-            UsageOf::Process => process_usage(&thread.process),
-            UsageOf::Children => Usage::default(),
+            UsageOf::Process => family::usage(&thread.process),
+            UsageOf::Children => *thread.process.children_usage.lock(),
             UsageOf::Thread => Usage {
                 user: thread.cpu_time(),
-                ..process_usage(&thread.process)
+                ..family::usage(&thread.process)
             },
         }
     }
 
-    fn wait_child(&self, _target: WaitTarget, _flags: WaitFlags) -> Result<Option<Waited>, Errno> {
-        // A program of one process has no children.
-        Err(Errno::ECHILD)
+    fn wait_child(&self, target: WaitTarget, flags: WaitFlags) -> Result<Option<Waited>, Errno> {
+        family::wait_child(&self.thread().process, target, flags)
+    }
+
+    fn with_process(&self, pid: i32, look: &mut dyn FnMut(&ProcessState)) -> Result<(), Errno> {
+        let process = self.find_process(pid).ok_or(Errno::ESRCH)?;
+        look(&process.state);
+        Ok(())
+    }
+
+    fn with_processes(&self, look: &mut dyn FnMut(i32, &ProcessState) -> bool) {
+        let _ = family::all()
+            .iter()
+            .all(|process| look(process.pid, &process.state));
+    }
+
+    fn set_process_group(&self, pid: i32, pgid: i32) -> Result<(), Errno> {
+        family::set_group(&self.thread().process, pid, pgid)
+    }
+
+    fn start_process(&self, request: &CloneRequest) -> Result<i32, Errno> {
+        self.check_process(request.flags)?;
+        let (registers, xmm) = self.with_frame(|frame| (*frame, *frame.xmm()));
+        start(request, &registers, &xmm)
+    }
+
+    fn exec(&self, request: ExecRequest) -> SysResult {
+        exec::exec(&request)
+    }
+
+    fn pidfd(&self, pid: i32, flags: u32) -> Result<Arc<File>, Errno> {
+        match family::find(pid) {
+            Some(process) => Ok(pidfd::new(&process, flags)),
+            None if Thread::find(pid).is_some() => Err(Errno::EINVAL),
+            None => Err(Errno::ESRCH),
+        }
+    }
+
+    fn pidfd_target(&self, file: &File) -> Result<i32, Errno> {
+        let pidfd = file.ops_as::<pidfd::PidFd>().ok_or(Errno::EBADF)?;
+        // The number may be another process's by now.
+        if pidfd.is_known() {
+            Ok(pidfd.0.pid)
+        } else {
+            Err(Errno::ESRCH)
+        }
+    }
+
+    fn file_of(&self, pid: i32, fd: i32) -> Result<Arc<File>, Errno> {
+        let process = family::find(pid).ok_or(Errno::ESRCH)?;
+        self.check_control(&process)?;
+        process.files().get(fd)
     }
 
     fn limits_changed(&self) {
         let process = &self.thread().process;
         let files = process.state.limits.lock().current(Resource::NOFILE);
-        process
+        self.thread()
             .files
             .set_limit(usize::try_from(files).unwrap_or(usize::MAX));
     }

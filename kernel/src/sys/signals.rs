@@ -2,15 +2,29 @@
 
 use super::Caller;
 use crate::percpu;
-use crate::task::{Process as Task, Thread, sigframe, signal, wait};
-use alloc::sync::Arc;
+use crate::task::{Process as Task, Thread, family, sigframe, signal, wait};
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 use linux_abi::{Errno, SigAction, SigSet, Siginfo, Signal, SsFlags, StackT, SysResult};
 use syscall_shim::kernel::{KillTarget, Signals, Woken};
+use vfs::Wake;
+
+/// Tells a process that a file is ready. It is not looked up by its number: this may be called with the table of processes locked.
+struct IoSignal(Weak<Task>);
+
+impl Wake for IoSignal {
+    fn wake(&self, _events: u32) {
+        if let Some(process) = self.0.upgrade() {
+            // It cannot fail: this is no real-time signal.
+            let _ = signal::send_to_process(&process, Siginfo::kernel(Signal::SIGIO));
+        }
+    }
+}
 
 /// Who gets a signal.
 enum Receiver {
-    Process(Arc<Task>),
+    Processes(Vec<Arc<Task>>),
     Thread(Arc<Thread>),
 }
 
@@ -20,21 +34,48 @@ impl Caller<'_> {
         match target {
             KillTarget::Process(pid) => self
                 .find_process(pid)
-                .map(Receiver::Process)
+                .map(|process| Receiver::Processes(Vec::from([process])))
                 .ok_or(Errno::ESRCH),
-            KillTarget::Group(group)
-                if group == 0 || group == own.state.pgid.load(Ordering::Relaxed) =>
-            {
-                Ok(Receiver::Process(own.clone()))
+            KillTarget::Group(0) => {
+                let group = own.state.pgid.load(Ordering::Relaxed);
+                Ok(Receiver::Processes(family::receivers(Some(group), own)))
             }
-            // There is no other process.
-            KillTarget::Group(_) | KillTarget::All => Err(Errno::ESRCH),
+            KillTarget::Group(group) => {
+                Ok(Receiver::Processes(family::receivers(Some(group), own)))
+            }
+            KillTarget::All => Ok(Receiver::Processes(family::receivers(None, own))),
             KillTarget::Thread { tgid, tid } => {
                 let thread = Thread::find(tid)
                     .filter(|thread| tgid.is_none_or(|tgid| tgid == thread.process.pid));
                 thread.map(Receiver::Thread).ok_or(Errno::ESRCH)
             }
         }
+    }
+}
+
+impl Caller<'_> {
+    /// EPERM if the caller may not signal the process. A shell may continue whatever is of its session.
+    fn check_kill(&self, process: &Task, info: Option<&Siginfo>) -> Result<(), Errno> {
+        let session = |process: &Task| process.state.sid.load(Ordering::Relaxed);
+        let continues = info.is_some_and(|info| info.signo == i32::from(Signal::SIGCONT.number()));
+        if continues && session(process) == session(&self.thread().process) {
+            return Ok(());
+        }
+        self.check_control(process)
+    }
+
+    /// As kill(2): it is enough if one could be sent.
+    fn send_to_all(&self, processes: &[Arc<Task>], info: Option<&Siginfo>) -> Result<(), Errno> {
+        let mut outcome = Err(Errno::ESRCH);
+        for process in processes {
+            let sent = self
+                .check_kill(process, info)
+                .and_then(|()| info.map_or(Ok(()), |info| signal::send_to_process(process, *info)));
+            if outcome.is_err() {
+                outcome = sent;
+            }
+        }
+        outcome
     }
 }
 
@@ -93,10 +134,12 @@ impl Signals for Caller<'_> {
 
     fn kill(&self, target: KillTarget, info: Option<&Siginfo>) -> Result<(), Errno> {
         let receiver = self.receiver(target)?;
-        let Some(info) = info else { return Ok(()) };
         match receiver {
-            Receiver::Process(process) => signal::send_to_process(&process, *info),
-            Receiver::Thread(thread) => signal::send_to_thread(&thread, *info),
+            Receiver::Processes(processes) => self.send_to_all(&processes, info),
+            Receiver::Thread(thread) => {
+                self.check_kill(&thread.process, info)?;
+                info.map_or(Ok(()), |info| signal::send_to_thread(&thread, *info))
+            }
         }
     }
 
@@ -117,6 +160,11 @@ impl Signals for Caller<'_> {
             (Ok(Woken::Ready | Woken::TimedOut), None) => Err(Errno::EAGAIN),
             (Err(_), None) => Err(Errno::EINTR),
         }
+    }
+
+    fn io_signal(&self, pid: i32) -> Result<Arc<dyn Wake>, Errno> {
+        let process = self.find_process(pid).ok_or(Errno::ESRCH)?;
+        Ok(Arc::new(IoSignal(Arc::downgrade(&process))))
     }
 
     fn sigreturn(&self) -> SysResult {

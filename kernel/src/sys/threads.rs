@@ -3,10 +3,12 @@
 use super::Caller;
 use crate::mm::layout::is_user_range;
 use crate::mm::{tlb, user};
-use crate::percpu;
-use crate::task::frame::{self, Vector};
+use crate::task::family::Exit;
 use crate::task::thread::{State, new_id};
 use crate::task::{self, Thread, futex, rseq, sched, wait};
+use crate::task::{frame, thread_like};
+use crate::{notice, parts, percpu};
+use alloc::string::String;
 use alloc::sync::Arc;
 use core::sync::atomic::{Ordering, fence};
 use linux_abi::{CloneFlags, Errno, SysResult};
@@ -31,7 +33,7 @@ impl Caller<'_> {
     }
 
     /// RLIMIT_NPROC, which root need not mind.
-    fn check_thread_limit(&self) -> Result<(), Errno> {
+    pub(super) fn check_thread_limit(&self) -> Result<(), Errno> {
         let state = &self.thread().process.state;
         let limit = state.limits.lock().current(Resource::NPROC);
         let free = state.with_identity(|identity| identity.ruid == 0);
@@ -42,26 +44,17 @@ impl Caller<'_> {
         }
     }
 
-    /// A thread that goes on where the caller does, on its own stack and with 0 for a result. It does not run yet.
-    fn copy_thread(&self, request: &CloneRequest) -> Result<Arc<Thread>, Errno> {
-        let parent = self.thread();
-        let (mut registers, xmm) = self.with_frame(|frame| (*frame, *frame.xmm()));
-        registers.rax = 0;
-        registers.rsp = request.stack.unwrap_or(registers.rsp);
-        let mut vector = Vector::initial();
-        vector.save(Some(&xmm));
-        let fs_base = if request.flags.contains(CloneFlags::CLONE_SETTLS) {
-            request.tls
-        } else {
-            frame::read_fs_base()
+    /// A child process, where the image can make any.
+    fn clone_process(&self, request: &CloneRequest) -> Result<i32, Errno> {
+        let Some(processes) = parts::processes() else {
+            notice::once_each(String::from(
+                "starting processes was left out of this image; add it with compat wrap --include fork",
+            ));
+            return Err(Errno::ENOSYS);
         };
-        let thread = Thread::new(new_id(), &parent.process, &registers, &xmm, vector, fs_base)?;
-        thread.signals.lock().mask = parent.signals.lock().mask;
-        *thread.name.lock() = *parent.name.lock();
-        thread
-            .affinity
-            .store(parent.affinity.load(Ordering::Relaxed), Ordering::Relaxed);
-        Ok(thread)
+        self.check_process(request.flags)?;
+        let (registers, xmm) = self.with_frame(|frame| (*frame, *frame.xmm()));
+        (processes.clone)(request, &registers, &xmm)
     }
 }
 
@@ -72,20 +65,21 @@ impl Threads for Caller<'_> {
 
     fn clone(&self, request: &CloneRequest) -> Result<i32, Errno> {
         let flags = request.flags;
+        if flags.contains(CloneFlags::CLONE_SETTLS) && !is_user_range(request.tls, 0) {
+            return Err(Errno::EPERM);
+        }
         if !flags.contains(THREAD) {
-            self.unsupported_part("clone: a new process (fork, vfork)");
-            return Err(Errno::ENOSYS);
+            return self.clone_process(request);
         }
         let shared = CloneFlags::CLONE_FS | CloneFlags::CLONE_FILES;
         if !flags.contains(shared) {
             self.unsupported_part("clone: a thread with its own descriptors or working directory");
             return Err(Errno::ENOSYS);
         }
-        if flags.contains(CloneFlags::CLONE_SETTLS) && !is_user_range(request.tls, 0) {
-            return Err(Errno::EPERM);
-        }
         self.check_thread_limit()?;
-        let thread = self.copy_thread(request)?;
+        let (registers, xmm) = self.with_frame(|frame| (*frame, *frame.xmm()));
+        let own = self.thread();
+        let thread = thread_like(own, new_id(), &own.process, request, &registers, &xmm)?;
         let tid = thread.tid;
         // As Linux: a thread whose number cannot be stored runs all the same.
         for (flag, place) in [
@@ -96,11 +90,6 @@ impl Threads for Caller<'_> {
                 let _ = user::write(place, &tid.to_le_bytes());
             }
         }
-        if flags.contains(CloneFlags::CLONE_CHILD_CLEARTID) {
-            thread
-                .clear_child_tid
-                .store(request.child_tid, Ordering::Relaxed);
-        }
         thread.set_state(State::Runnable);
         sched::keep(thread.clone());
         sched::enqueue(thread);
@@ -108,11 +97,11 @@ impl Threads for Caller<'_> {
     }
 
     fn exit(&self, status: u8) -> SysResult {
-        wait::exit_thread(status)
+        wait::exit_thread(Exit::status(status))
     }
 
     fn exit_group(&self, status: u8) -> SysResult {
-        wait::end_process(status)
+        wait::end_process(Exit::status(status))
     }
 
     fn set_tid_address(&self, addr: u64) -> i32 {

@@ -3,7 +3,7 @@
 
 use super::frame::Frame;
 use super::process::Process;
-use super::{sched, signal};
+use super::{sched, signal, wait};
 use crate::sys::{Caller, dispatch};
 use crate::{drivers, gate, percpu, time};
 use alloc::sync::Arc;
@@ -39,11 +39,14 @@ extern "C" fn before_return(frame: &mut Frame) {
         handle_interrupts();
         percpu::clear_work();
         sched::stop_if_asked();
+        let thread = percpu::current();
+        if thread.is_doomed() {
+            wait::exit_thread(thread.process.ending().unwrap_or_default());
+        }
         let yields = sched::should_yield();
         if yields {
             sched::yield_now();
         }
-        let thread = percpu::current();
         if thread.take_moved() || yields {
             super::rseq::rseq_check(thread, frame);
         }

@@ -151,12 +151,13 @@ pub fn die(signal: Signal, frame: &Frame, info: &Siginfo) -> ! {
             | Signal::SIGTRAP
             | Signal::SIGSYS
     );
-    if is_crash {
+    // Of a child its parent learns, as under Linux.
+    if is_crash && percpu::current().process.pid == super::family::INIT {
         crate::drivers::settle_output();
         report(signal, frame, info);
     }
     crate::trace::process_killed(signal);
-    super::wait::end_process(128 + signal.number())
+    super::wait::end_process(super::family::Exit::signal(signal))
 }
 
 fn report(signal: Signal, frame: &Frame, info: &Siginfo) {

@@ -137,7 +137,7 @@ fn frame_words(
     words[STACK] = alternate.sp;
     words[STACK + 1] = u64::from(alternate.flags);
     words[STACK + 2] = alternate.size;
-    let visible = thread.process.space.visible_pc(frame.rip);
+    let visible = thread.space.visible_pc(frame.rip);
     let fault = super::fault::last(thread, info);
     let context = [
         frame.r8,
@@ -187,7 +187,7 @@ pub fn pop(thread: &Thread, frame: &mut Frame) -> Result<(), Errno> {
     } else {
         read_vector(c[23])?
     };
-    let resume = thread.process.space.resume_pc(c[16]);
+    let resume = thread.space.resume_pc(c[16]);
     *frame = Frame {
         r8: c[0],
         r9: c[1],

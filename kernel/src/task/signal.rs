@@ -99,6 +99,41 @@ impl Default for ProcessSignals {
 }
 
 impl ProcessSignals {
+    /// Actions are inherited, pending signals are not. A signalfd is told of the arrivals at whoever reads it, so all that
+    /// may have inherited one share the list.
+    pub fn inherit(&mut self, parent: &ProcessSignals, clear_handlers: bool) {
+        self.actions = parent.actions;
+        self.arrivals = parent.arrivals.clone();
+        if clear_handlers {
+            self.reset_handlers();
+        }
+    }
+
+    /// What execve(2) does: only what is ignored stays so.
+    pub fn reset_handlers(&mut self) {
+        for action in &mut self.actions {
+            let handler = if action.handler == SIG_IGN {
+                SIG_IGN
+            } else {
+                SIG_DFL
+            };
+            *action = SigAction {
+                handler,
+                ..SigAction::default()
+            };
+        }
+    }
+}
+
+impl ThreadSignals {
+    /// What the thread that execve(2) makes begins with.
+    pub fn take_over(&mut self, from: &mut ThreadSignals) {
+        self.mask = from.mask;
+        self.pending = core::mem::take(&mut from.pending);
+    }
+}
+
+impl ProcessSignals {
     pub fn action(&self, signal: Signal) -> SigAction {
         self.actions
             .get(usize::from(signal.number()) - 1)
@@ -137,6 +172,9 @@ fn is_ignored(signal: Signal, action: &SigAction) -> bool {
 /// Whether the thread has to look at signals on its way out, or at its process's end.
 #[must_use]
 pub fn has_work(thread: &Thread) -> bool {
+    if thread.is_doomed() {
+        return true;
+    }
     let signals = thread.signals.lock();
     signals.saved_mask.is_some() || !deliverable(thread, &signals).is_empty()
 }
@@ -150,7 +188,7 @@ fn deliverable(thread: &Thread, signals: &ThreadSignals) -> SigSet {
 /// Whether a signal would end a wait of this thread.
 #[must_use]
 pub fn interrupts(thread: &Thread) -> bool {
-    !deliverable(thread, &thread.signals.lock()).is_empty()
+    thread.is_doomed() || !deliverable(thread, &thread.signals.lock()).is_empty()
 }
 
 /// After a change of the mask or an arrival: has the running thread come back to it.

@@ -3,9 +3,10 @@
 
 use super::frame::{FRAME_SIZE, Frame, Vector, XMM_SIZE};
 use super::process::Process;
-use super::sched;
 use super::signal::ThreadSignals;
+use super::{family, sched};
 use crate::mm::kernel_space::KernelStack;
+use crate::mm::space::AddressSpace;
 use crate::{percpu, time};
 use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
@@ -13,7 +14,7 @@ use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
 use linux_abi::Errno;
 use spin::Mutex;
-use vfs::Wake;
+use vfs::{FdTable, FsContext, Wake};
 
 unsafe extern "C" {
     fn thread_start();
@@ -61,6 +62,10 @@ pub struct Thread {
     this: Weak<Thread>,
     pub tid: i32,
     pub process: Arc<Process>,
+    /// The process's, for good: execve(2) makes a new thread.
+    pub space: Arc<AddressSpace>,
+    pub files: Arc<FdTable>,
+    pub fs: Arc<FsContext>,
     stack: KernelStack,
     pub context: UnsafeCell<Context>,
     state: AtomicU8,
@@ -71,13 +76,14 @@ pub struct Thread {
     moved: AtomicBool,
     /// It gives up a CPU that it may not use.
     moving: AtomicBool,
+    /// It is to end on its way out, for another thread's execve(2).
+    doomed: AtomicBool,
     pub signals: Mutex<ThreadSignals>,
     pub clear_child_tid: AtomicU64,
     pub robust_list: AtomicU64,
     pub rseq: Mutex<(u64, u32, u32)>,
     pub name: Mutex<[u8; 16]>,
     clock: Mutex<CpuClock>,
-    pub exit_status: AtomicI32,
     pub affinity: AtomicU64,
 }
 
@@ -87,15 +93,34 @@ unsafe impl Sync for Thread {}
 unsafe impl Send for Thread {}
 
 static THREADS: Mutex<BTreeMap<i32, Weak<Thread>>> = Mutex::new(BTreeMap::new());
-static NEXT_ID: AtomicI32 = AtomicI32::new(1);
+static NEXT_ID: AtomicI32 = AtomicI32::new(family::INIT);
+static ROUNDS: AtomicU32 = AtomicU32::new(0);
+
+/// `kernel.pid_max`
+const PID_MAX: i32 = 4_194_304;
+/// Where the numbers begin again: those below are left to what was there first.
+const PID_AGAIN: i32 = 300;
 
 /// A new process or thread number.
 pub fn new_id() -> i32 {
-    NEXT_ID.fetch_add(1, Ordering::Relaxed)
+    loop {
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        if id >= PID_MAX {
+            let _ =
+                NEXT_ID.compare_exchange(id + 1, PID_AGAIN, Ordering::Relaxed, Ordering::Relaxed);
+            ROUNDS.fetch_add(1, Ordering::Relaxed);
+            continue;
+        }
+        // In the first round none can be in use.
+        let first = ROUNDS.load(Ordering::Relaxed) == 0;
+        if first || !(family::is_used(id) || THREADS.lock().contains_key(&id)) {
+            return id;
+        }
+    }
 }
 
 impl Thread {
-    /// A thread that will leave the kernel with `frame` and the given vector state. It does not run before `start`.
+    /// A thread of a process that will leave the kernel with `frame` and the given vector state. It does not run yet.
     pub fn new(
         tid: i32,
         process: &Arc<Process>,
@@ -103,6 +128,24 @@ impl Thread {
         xmm: &[u128; 16],
         vector: Vector,
         fs_base: u64,
+    ) -> Result<Arc<Self>, Errno> {
+        let with = {
+            let parts = process.parts.lock();
+            let (space, files) = (parts.space.get().clone(), parts.files.get().clone());
+            (space, files, parts.fs.clone())
+        };
+        let thread = Self::build(tid, process, with, frame, (xmm, vector, fs_base))?;
+        thread.publish();
+        Ok(thread)
+    }
+
+    /// One that is in no table yet.
+    pub fn build(
+        tid: i32,
+        process: &Arc<Process>,
+        (space, files, fs): (Arc<AddressSpace>, Arc<FdTable>, Arc<FsContext>),
+        frame: &Frame,
+        (xmm, vector, fs_base): (&[u128; 16], Vector, u64),
     ) -> Result<Arc<Self>, Errno> {
         let stack = KernelStack::new()?;
         let frame_at = stack.top() - FRAME_SIZE;
@@ -115,10 +158,13 @@ impl Thread {
             (xmm_at as *mut [u128; 16]).write(*xmm);
             (sp as *mut [u64; 7]).write([0, 0, 0, 0, 0, 0, thread_start as *const () as u64]);
         }
-        let thread = Arc::new_cyclic(|this| Self {
+        Ok(Arc::new_cyclic(|this| Self {
             this: this.clone(),
             tid,
             process: process.clone(),
+            space,
+            files,
+            fs,
             stack,
             context: UnsafeCell::new(Context {
                 sp,
@@ -131,18 +177,21 @@ impl Thread {
             last_cpu: AtomicU32::new(percpu::this().cpu),
             moved: AtomicBool::new(false),
             moving: AtomicBool::new(false),
+            doomed: AtomicBool::new(false),
             signals: Mutex::new(ThreadSignals::default()),
             clear_child_tid: AtomicU64::new(0),
             robust_list: AtomicU64::new(0),
             rseq: Mutex::new((0, 0, 0)),
             name: Mutex::new([0; 16]),
             clock: Mutex::default(),
-            exit_status: AtomicI32::new(0),
             affinity: AtomicU64::new(u64::MAX),
-        });
-        THREADS.lock().insert(tid, Arc::downgrade(&thread));
-        process.threads.lock().push(Arc::downgrade(&thread));
-        Ok(thread)
+        }))
+    }
+
+    /// Puts it into the tables.
+    pub fn publish(&self) {
+        THREADS.lock().insert(self.tid, self.this.clone());
+        self.process.threads.lock().push(self.this.clone());
     }
 
     /// The thread with a number.
@@ -295,16 +344,27 @@ impl Thread {
         clock.since = None;
     }
 
-    /// Takes the thread out of the tables.
-    pub fn forget(&self) {
+    /// Takes the thread out of the tables. Answers whether it was the last of its process.
+    pub fn forget(&self) -> bool {
         THREADS.lock().remove(&self.tid);
-        self.process
-            .threads
-            .lock()
-            .retain(|other| !other.ptr_eq(&self.this));
         self.process
             .past_cpu
             .fetch_add(self.cpu_time(), Ordering::Relaxed);
+        let mut threads = self.process.threads.lock();
+        threads.retain(|other| !other.ptr_eq(&self.this));
+        threads.is_empty()
+    }
+
+    /// Has it end on its way out.
+    pub fn doom(&self) {
+        self.doomed.store(true, Ordering::SeqCst);
+        super::signal::note_pending(self);
+    }
+
+    /// Whether it is to end on its way out, alone or with its process.
+    #[must_use]
+    pub fn is_doomed(&self) -> bool {
+        self.doomed.load(Ordering::Relaxed) || self.process.ending().is_some()
     }
 }
 

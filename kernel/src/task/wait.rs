@@ -1,9 +1,11 @@
-//! Sleeping until something is so, and the ends of threads and of the program.
+//! Sleeping until something is so, and the ends of threads, processes and the program.
 
+use super::family::{Exit, INIT};
+use super::process::Process;
 use super::thread::Thread;
 use super::{futex, sched, signal};
 use crate::mm::user;
-use crate::{drivers, percpu, time, trace};
+use crate::{drivers, parts, percpu, time, trace};
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
 use linux_abi::Errno;
@@ -44,45 +46,82 @@ pub fn wait(
     outcome
 }
 
-/// Ends the program, and with it the machine.
-pub fn end_process(status: u8) -> ! {
+/// Sleeps until `ready` answers true, or the thread is to end; whoever makes it so wakes the thread.
+pub fn wait_through_signals(lists: &[&WaitList], ready: &mut dyn FnMut() -> bool) {
+    let thread = percpu::current();
+    let Some(thread) = thread.arc() else { return };
+    let waker: Arc<dyn Wake> = thread.clone();
+    lists.iter().for_each(|list| list.add(&waker));
+    while !ready() && !thread.is_doomed() {
+        drivers::poll();
+        sched::sleep();
+    }
+    lists.iter().for_each(|list| list.remove(&waker));
+}
+
+/// Ends the process, with all its threads. That of the first process is the machine's end.
+pub fn end_process(exit: Exit) -> ! {
+    let process = &percpu::current().process;
+    if process.pid == INIT {
+        end_machine(exit.shell_status());
+    }
+    process.begin_ending(exit);
+    exit_thread(exit)
+}
+
+fn end_machine(status: u8) -> ! {
     sched::stop_others();
     trace::process_ended(status);
     drivers::shutdown(status)
 }
 
-/// Ends the calling thread; the last one ends the program.
-pub fn exit_thread(status: u8) -> ! {
+/// Ends the calling thread; the last one ends its process. `exit`: what it says of itself.
+pub fn exit_thread(exit: Exit) -> ! {
     let thread = percpu::current();
     let process = &thread.process;
-    thread
-        .exit_status
-        .store(i32::from(status), Ordering::Relaxed);
+    let status = exit.shell_status();
     if thread.tid == process.pid {
+        *process.name.lock() = *thread.name.lock();
         process
             .leader_status
-            .store(i32::from(status), Ordering::Relaxed);
+            .store(i32::from(exit.0), Ordering::Relaxed);
     }
     futex::release_robust_list(thread);
     clear_child_tid(thread);
-    thread.forget();
-    let others = process.live_threads();
-    if others.is_empty() {
-        end_process(process.leader_status.load(Ordering::Relaxed) as u8);
+    if thread.forget() {
+        last_thread_ended(process, status);
+    } else {
+        trace::thread_ended(status);
+        leave_signals(process);
+        process.child_events.notify(vfs::poll::IN);
     }
-    trace::thread_ended(status);
-    // A signal for the process may have been left to this thread.
-    others
-        .iter()
-        .filter(|other| signal::interrupts(other))
-        .for_each(|other| signal::note_pending(other));
-    drop(others);
-    sched::release(thread.tid);
+    sched::release(thread);
     sched::exit_current()
 }
 
+/// A signal for the process may have been left to the thread that has ended.
+fn leave_signals(process: &Process) {
+    process
+        .live_threads()
+        .iter()
+        .filter(|other| signal::interrupts(other))
+        .for_each(|other| signal::note_pending(other));
+}
+
+fn last_thread_ended(process: &Arc<Process>, status: u8) {
+    let left = Exit(process.leader_status.load(Ordering::Relaxed) as u16);
+    let exit = process.ending().unwrap_or(left);
+    match parts::processes() {
+        Some(processes) if process.pid != INIT => {
+            trace::process_ended(status);
+            (processes.ended)(process, exit);
+        }
+        _ => end_machine(exit.shell_status()),
+    }
+}
+
 /// `CLONE_CHILD_CLEARTID`: pthread_join(3) waits for this word.
-fn clear_child_tid(thread: &Thread) {
+pub fn clear_child_tid(thread: &Thread) {
     let address = thread.clear_child_tid.swap(0, Ordering::Relaxed);
     // As Linux: a bad address is the program's loss.
     if address != 0 && user::write(address, &0u32.to_le_bytes()).is_ok() {

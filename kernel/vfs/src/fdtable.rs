@@ -185,8 +185,9 @@ impl FdTable {
         Ok(())
     }
 
-    /// Closes what execve(2) closes.
-    pub fn close_on_exec(&self) {
+    /// Takes out what execve(2) closes. Dropping the answer closes it.
+    #[must_use]
+    pub fn close_on_exec(&self) -> Vec<FdEntry> {
         let mut slots = self.slots.lock();
         let marked: Vec<usize> = slots
             .entries
@@ -195,9 +196,7 @@ impl FdTable {
             .filter(|(_, slot)| slot.as_ref().is_some_and(|e| e.cloexec))
             .map(|(at, _)| at)
             .collect();
-        let closed: Vec<FdEntry> = marked.into_iter().filter_map(|at| slots.take(at)).collect();
-        drop(slots);
-        drop(closed);
+        marked.into_iter().filter_map(|at| slots.take(at)).collect()
     }
 
     /// `FD_CLOEXEC` of a descriptor.

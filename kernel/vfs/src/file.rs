@@ -5,6 +5,7 @@ use crate::io::{Sink, Source, UserMemory};
 use crate::mount::Place;
 use crate::notify;
 use crate::ops::{FileOps, SeekKind};
+use crate::signal_io::Owner;
 use crate::types::{DirEntry, Metadata, poll};
 use crate::wait::WaitList;
 use crate::{Result, types::FileType};
@@ -33,6 +34,7 @@ pub struct File {
     seek: SeekKind,
     position: Mutex<u64>,
     flags: AtomicU32,
+    pub(crate) owner: Mutex<Owner>,
 }
 
 /// What mmap(2) of a file maps.
@@ -56,6 +58,7 @@ impl File {
             seek,
             position: Mutex::new(0),
             flags: AtomicU32::new(flags & !CREATION_FLAGS),
+            owner: Mutex::default(),
         })
     }
 
@@ -103,7 +106,23 @@ impl File {
         if let Some(ops) = &self.ops {
             ops.set_flags(self.flags());
         }
+        self.owner_follows();
         Ok(())
+    }
+
+    /// Sets or clears `O_ASYNC` (`FIOASYNC`).
+    pub fn set_async(&self, on: bool) {
+        if on {
+            self.flags.fetch_or(O_ASYNC, Relaxed)
+        } else {
+            self.flags.fetch_and(!O_ASYNC, Relaxed)
+        };
+        self.owner_follows();
+    }
+
+    #[must_use]
+    pub fn is_async(&self) -> bool {
+        self.flags() & O_ASYNC != 0
     }
 
     /// Sets or clears `O_NONBLOCK` (`FIONBIO`).

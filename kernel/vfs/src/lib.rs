@@ -37,6 +37,7 @@ mod pipe;
 mod procfs;
 mod pseudo;
 mod ringmem;
+mod signal_io;
 mod sysfs;
 pub mod sysv;
 mod timerfd;

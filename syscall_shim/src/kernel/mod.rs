@@ -17,7 +17,7 @@ mod wait;
 pub use files::Files;
 pub use memory::{Memory, MmapRequest, Remap};
 pub use net::Net;
-pub use process::{Process, Usage, UsageOf, WaitTarget, Waited};
+pub use process::{ExecRequest, Process, Usage, UsageOf, WaitTarget, Waited};
 pub use signals::{KillTarget, Signals};
 pub use system::{MemoryFigures, System};
 pub use threads::{CloneRequest, FutexOp, FutexWord, MembarrierCommand, Threads, WakeOp};

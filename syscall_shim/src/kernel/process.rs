@@ -1,5 +1,9 @@
+use super::CloneRequest;
 use crate::state::ProcessState;
-use linux_abi::{Errno, Siginfo, WaitFlags};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use linux_abi::{Errno, Siginfo, SysResult, WaitFlags};
+use vfs::{File, Place};
 
 /// getrusage(2): whose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +44,16 @@ pub struct Waited {
     pub usage: Usage,
 }
 
-/// The calling thread's process.
+/// execve(2), with its strings read.
+pub struct ExecRequest {
+    pub place: Place,
+    /// The path as the caller gave it; for a descriptor one below /dev/fd.
+    pub path: Vec<u8>,
+    pub args: Vec<Vec<u8>>,
+    pub env: Vec<Vec<u8>>,
+}
+
+/// The calling thread's process, and others.
 pub trait Process {
     fn getpid(&self) -> i32;
 
@@ -52,6 +65,31 @@ pub trait Process {
 
     /// Whether there is a process `pid`.
     fn process_exists(&self, pid: i32) -> bool;
+
+    /// Looks at what is kept for another process, or for the one that has a thread of that number (0: the caller's). ESRCH.
+    fn with_process(&self, pid: i32, look: &mut dyn FnMut(&ProcessState)) -> Result<(), Errno>;
+
+    /// The same for all processes, until one is enough (`look` answers false).
+    fn with_processes(&self, look: &mut dyn FnMut(i32, &ProcessState) -> bool);
+
+    /// setpgid(2), 0 for the caller and for the process's own number. ESRCH: neither the caller nor a child of it. EACCES: the
+    /// child runs another program. EPERM: another session, a session's leader, or no such group.
+    fn set_process_group(&self, pid: i32, pgid: i32) -> Result<(), Errno>;
+
+    /// fork(2), vfork(2): the child's number.
+    fn start_process(&self, request: &CloneRequest) -> Result<i32, Errno>;
+
+    /// execve(2). Returns only if it fails.
+    fn exec(&self, request: ExecRequest) -> SysResult;
+
+    /// A file for a process, with these flags of open(2). ESRCH, EINVAL if the number is another thread's than the first.
+    fn pidfd(&self, pid: i32, flags: u32) -> Result<Arc<File>, Errno>;
+
+    /// The process of such a file; EBADF if it is none.
+    fn pidfd_target(&self, file: &File) -> Result<i32, Errno>;
+
+    /// A descriptor of another process. ESRCH, EBADF, EPERM.
+    fn file_of(&self, pid: i32, fd: i32) -> Result<Arc<File>, Errno>;
 
     fn getrusage(&self, of: UsageOf) -> Usage;
 

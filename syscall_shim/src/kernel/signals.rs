@@ -1,4 +1,6 @@
+use alloc::sync::Arc;
 use linux_abi::{Errno, SigAction, SigSet, Siginfo, Signal, StackT, SysResult};
+use vfs::Wake;
 
 /// Who gets a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +50,9 @@ pub trait Signals {
     /// sigtimedwait(2): sleeps until `take_signal(set)` has one. EAGAIN after the deadline (CLOCK_MONOTONIC ns), EINTR by
     /// another signal.
     fn sigtimedwait(&self, set: SigSet, deadline: Option<u64>) -> Result<Siginfo, Errno>;
+
+    /// What sends a process SIGIO when it is woken. ESRCH.
+    fn io_signal(&self, pid: i32) -> Result<Arc<dyn Wake>, Errno>;
 
     /// rt_sigreturn(2): restores what the frame on the program's stack holds; the answer goes to rax as it is (with
     /// `Err` never used for more than a frame that cannot be read, after which SIGSEGV is on its way).

@@ -1,7 +1,13 @@
+use super::threads::CHILD;
 use super::{Mock, PID};
-use crate::kernel::{Process, Usage, UsageOf, WaitTarget, Waited};
+use crate::kernel::{CloneRequest, ExecRequest, Process, Usage, UsageOf, WaitTarget, Waited};
 use crate::state::ProcessState;
-use linux_abi::{Errno, WaitFlags};
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use linux_abi::{Errno, SysResult, WaitFlags};
+use vfs::{EventFd, File, eventfd};
 
 impl Process for Mock {
     fn getpid(&self) -> i32 {
@@ -18,6 +24,58 @@ impl Process for Mock {
 
     fn process_exists(&self, pid: i32) -> bool {
         pid == PID
+    }
+
+    fn with_process(&self, pid: i32, look: &mut dyn FnMut(&ProcessState)) -> Result<(), Errno> {
+        if pid == 0 || pid == PID {
+            look(&self.state);
+            Ok(())
+        } else {
+            Err(Errno::ESRCH)
+        }
+    }
+
+    fn with_processes(&self, look: &mut dyn FnMut(i32, &ProcessState) -> bool) {
+        look(PID, &self.state);
+    }
+
+    fn set_process_group(&self, pid: i32, pgid: i32) -> Result<(), Errno> {
+        self.note(format!("setpgid {pid} {pgid}"));
+        Ok(())
+    }
+
+    fn start_process(&self, request: &CloneRequest) -> Result<i32, Errno> {
+        self.note(format!("{request:?}"));
+        Ok(CHILD)
+    }
+
+    fn exec(&self, request: ExecRequest) -> SysResult {
+        let text = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).into_owned();
+        let all = |strings: &[Vec<u8>]| strings.iter().map(text).collect::<Vec<_>>().join(" ");
+        self.note(format!(
+            "exec {} [{}] [{}]",
+            text(&request.path),
+            all(&request.args),
+            all(&request.env)
+        ));
+        Err(Errno::ENOEXEC)
+    }
+
+    /// Any pollable file will do.
+    fn pidfd(&self, pid: i32, _flags: u32) -> Result<Arc<File>, Errno> {
+        if pid == PID {
+            eventfd(0, 0)
+        } else {
+            Err(Errno::ESRCH)
+        }
+    }
+
+    fn pidfd_target(&self, file: &File) -> Result<i32, Errno> {
+        file.ops_as::<EventFd>().map(|_| PID).ok_or(Errno::EBADF)
+    }
+
+    fn file_of(&self, _pid: i32, fd: i32) -> Result<Arc<File>, Errno> {
+        crate::kernel::Files::files(self).get(fd)
     }
 
     fn getrusage(&self, of: UsageOf) -> Usage {

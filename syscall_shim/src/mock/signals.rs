@@ -1,6 +1,7 @@
 use super::Mock;
 use crate::kernel::{KillTarget, Signals};
 use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use linux_abi::{Errno, SigAction, SigSet, Siginfo, Signal, StackT, SysResult};
 use spin::Mutex;
@@ -17,7 +18,22 @@ pub struct Recorded {
     pub pending: Mutex<Vec<Siginfo>>,
 }
 
+/// Whoever it is.
+struct Nobody;
+
+impl vfs::Wake for Nobody {
+    fn wake(&self, _events: u32) {}
+}
+
 impl Signals for Mock {
+    fn io_signal(&self, pid: i32) -> Result<Arc<dyn vfs::Wake>, Errno> {
+        if pid == super::PID {
+            Ok(Arc::new(Nobody))
+        } else {
+            Err(Errno::ESRCH)
+        }
+    }
+
     fn sigaction(&self, signal: Signal, new: Option<&SigAction>) -> Result<SigAction, Errno> {
         let mut actions = self.signals.actions.lock();
         let old = actions.get(&signal.number()).copied().unwrap_or_default();

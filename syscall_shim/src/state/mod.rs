@@ -9,7 +9,7 @@ pub use limits::{Limits, Resource};
 pub use locks::{FileLocks, RecordLock, RecordOwner};
 
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64};
+use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering::Relaxed};
 use linux_abi::Errno;
 use spin::Mutex;
 use vfs::Credentials;
@@ -76,6 +76,34 @@ impl ProcessState {
                 subreaper: AtomicU32::new(0),
                 thp_disable: AtomicU32::new(0),
                 securebits: AtomicU32::new(0),
+            },
+        }
+    }
+
+    /// For a child process, with what prctl(2) settings are inherited.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        let number = |word: &AtomicU32| AtomicU32::new(word.load(Relaxed));
+        let of = &self.prctl;
+        let identity = self.identity();
+        Self {
+            files_as: Mutex::new(self.file_credentials()),
+            identity: Mutex::new(identity),
+            file_size_limit: AtomicU64::new(self.file_size_limit.load(Relaxed)),
+            limits: Mutex::new(self.limits.lock().clone()),
+            pgid: AtomicI32::new(self.pgid.load(Relaxed)),
+            sid: AtomicI32::new(self.sid.load(Relaxed)),
+            nice: AtomicI32::new(self.nice.load(Relaxed)),
+            persona: number(&self.persona),
+            prctl: PrctlState {
+                dumpable: number(&of.dumpable),
+                death_signal: AtomicU32::new(0),
+                keep_caps: number(&of.keep_caps),
+                no_new_privs: number(&of.no_new_privs),
+                timer_slack: AtomicU64::new(of.timer_slack.load(Relaxed)),
+                subreaper: AtomicU32::new(0),
+                thp_disable: number(&of.thp_disable),
+                securebits: number(&of.securebits),
             },
         }
     }

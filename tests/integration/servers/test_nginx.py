@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import ssl
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -201,3 +202,29 @@ def test_many_connections(both: Both, nginx: Describe) -> None:
         assert get(endpoint, "/1k.bin").status == 200
 
     both(nginx, check)
+
+
+def test_master_and_workers(both: Both, web_root: Path, authority: Path) -> None:
+    """The master starts two workers, others when its configuration is to be read again, and ends them."""
+    require(NGINX, "nginx-light")
+
+    def describe(place: Place) -> Setup:
+        text = configuration(place, web_root, authority)
+        text = text.replace("master_process off;", "master_process on;\nworker_processes 2;")
+        text = text.replace("location /moved", "location /worker { return 200 $pid; }\n        location /moved")
+        file = place.write("nginx.conf", text)
+        return Setup([NGINX, "-c", file, "-e", "stderr"], add=[str(web_root), str(authority)], memory="1G")
+
+    def workers(endpoint: Endpoint, wanted: int) -> set[bytes]:
+        met: set[bytes] = set()
+        until = time.monotonic() + 20
+        while len(met) < wanted and time.monotonic() < until:
+            met.add(get(endpoint, "/worker").body)
+        return met
+
+    def check(endpoint: Endpoint) -> list[Any]:
+        assert len(workers(endpoint, 1)) >= 1
+        answers = [get(endpoint, path) for path in ("/100k.bin", "/absent", "/zipped/1k.bin")]
+        return [answer.summary() for answer in answers]
+
+    both(describe, check)

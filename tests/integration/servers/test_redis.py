@@ -7,6 +7,7 @@ import random
 import re
 import subprocess
 import threading
+import time
 
 from tests.integration.harness import ENVIRONMENT, require
 from tests.integration.servers.conftest import Both
@@ -154,5 +155,37 @@ def test_a_thousand_clients(both: Both) -> None:
             done = subprocess.run(argv, capture_output=True, text=True, env=ENVIRONMENT, check=True, timeout=120)
         assert "ERR" not in done.stdout + done.stderr
         return [line.split(",")[0] for line in done.stdout.splitlines()]
+
+    both(redis, check, ready=ready)
+
+
+def test_saving_in_the_background(both: Both) -> None:
+    """A child writes what there was when it was made, while the parent goes on changing it."""
+
+    def info(client: Redis, name: str) -> str:
+        told = client.ask("INFO", "persistence").decode()
+        found = re.search(rf"^{name}:(.*?)\r?$", told, re.MULTILINE)
+        assert found is not None
+        return found[1]
+
+    def finish(client: Redis, flag: str) -> None:
+        until = time.monotonic() + 30
+        while info(client, flag) != "0" and time.monotonic() < until:
+            time.sleep(0.02)
+        assert info(client, flag) == "0"
+
+    def check(endpoint: Endpoint) -> list[str]:
+        with Redis(endpoint) as client:
+            for number in range(2000):
+                client.send("SET", f"key{number}", "x" * 1000)
+            assert all(client.read() == "OK" for _ in range(2000))
+            assert "started" in client.ask("BGSAVE")
+            for number in range(500):
+                assert client.ask("SET", f"key{number}", "changed") == "OK"
+            finish(client, "rdb_bgsave_in_progress")
+            saved = info(client, "rdb_last_bgsave_status")
+            assert client.ask("CONFIG", "SET", "appendonly", "yes") == "OK"
+            finish(client, "aof_rewrite_in_progress")
+            return [saved, info(client, "aof_last_bgrewrite_status"), client.ask("GET", "key1999").decode()]
 
     both(redis, check, ready=ready)

@@ -15,10 +15,9 @@ import pytest
 from websockets.sync.client import ClientConnection, connect
 
 from tests.integration.harness import require
-from tests.integration.servers.conftest import Both, Describe, Places
+from tests.integration.servers.conftest import Both
 from tests.integration.servers.http_client import Answer, Client, get
 from tests.integration.servers.place import Endpoint, Place, Setup
-from tests.integration.servers.server import running
 
 PROGRAMS = Path(__file__).resolve().parent / "programs"
 BODY = random.Random(2).randbytes(3 << 20)
@@ -73,31 +72,16 @@ def test_flask(both: Both, web_python: Path) -> None:
     both(describe, check_application, ready=ready)
 
 
-def gunicorn(web_python: Path, *program: str) -> Describe:
+def test_gunicorn(both: Both, web_python: Path) -> None:
+    """The arbiter makes its worker by fork(2), and ends it."""
+
     def describe(place: Place) -> Setup:
         options = ["--worker-class", "gthread", "--threads", "4", "--worker-tmp-dir", place.state]
         options += ["--bind", f"0.0.0.0:{place.port()}", "--chdir", str(PROGRAMS), "flask_app:app"]
-        return Setup([str(web_python / "bin/python"), *program, *options], add=[str(web_python), str(PROGRAMS)])
+        argv = [str(web_python / "bin/python"), "-m", "gunicorn", *options]
+        return Setup(argv, add=[str(web_python), str(PROGRAMS)])
 
-    return describe
-
-
-def test_gunicorns_threads(both: Both, web_python: Path) -> None:
-    both(gunicorn(web_python, str(PROGRAMS / "one_gthread_worker.py")), check_application, ready=ready)
-
-
-def test_gunicorn_itself_needs_fork(places: Places, web_python: Path) -> None:
-    """Its arbiter makes every worker by fork(2), however many threads it has: in the guest it ends and says so."""
-    for place in places:
-        describe = gunicorn(web_python, "-m", "gunicorn")
-        if place.name == "native":
-            with running(place, describe(place), ready) as server:
-                check_application(server.endpoint)
-        else:
-            ended = pytest.raises(AssertionError, match="ended with status")
-            with ended as failure, running(place, describe(place), ready):
-                pass
-            assert "fork" in "".join(failure.value.__notes__)
+    both(describe, check_application, ready=ready)
 
 
 def test_uvicorn(both: Both, web_python: Path) -> None:

@@ -76,12 +76,19 @@ fn choose_cpu(thread: &Thread) -> u32 {
 
 /// Keeps a thread alive until it ends.
 pub fn keep(thread: Arc<Thread>) {
-    LIVE.lock().insert(thread.tid, thread);
+    let before = LIVE.lock().insert(thread.tid, thread);
+    drop(before);
 }
 
-/// The thread has ended.
-pub fn release(tid: i32) {
-    LIVE.lock().remove(&tid);
+/// The thread has ended. One with the same number may have taken its place.
+pub fn release(thread: &Thread) {
+    let released = {
+        let mut live = LIVE.lock();
+        live.get(&thread.tid)
+            .is_some_and(|known| core::ptr::eq(Arc::as_ptr(known), thread))
+            .then(|| live.remove(&thread.tid))
+    };
+    drop(released);
 }
 
 /// Whether the running thread's turn on this CPU is over.
@@ -230,7 +237,7 @@ fn switch_to(next: Arc<Thread>) {
     let save = suspend(cpu, previous.as_deref(), now);
     target.start_clock(now);
     percpu::set_current(target, target.kstack_top());
-    load_space(target.process.space.root());
+    load_space(target.space.root());
     // SAFETY: a thread from a queue is not running, and lies on no CPU's stack: its context is ours to take.
     let to = unsafe { (*target.context.get()).sp };
     *cpu.previous.lock() = previous;

@@ -128,6 +128,22 @@ impl ProcessTimers {
         Ok(())
     }
 
+    /// All end: those of setitimer(2) with the process, the others already by execve(2).
+    pub fn clear(&self) {
+        let itimers = core::mem::take(&mut self.inner.lock().itimers);
+        itimers
+            .into_iter()
+            .flatten()
+            .for_each(|timer| timer.disarm());
+        self.clear_posix();
+    }
+
+    /// Those of timer_create(2) end.
+    pub fn clear_posix(&self) {
+        let posix = core::mem::take(&mut self.inner.lock().posix);
+        posix.into_values().for_each(|timer| timer.disarm());
+    }
+
     /// A signal is being taken from the queue: one of a timer gets the number of overruns until now.
     pub fn delivered(&self, info: &mut Siginfo) {
         if info.code != linux_abi::SI_TIMER {

@@ -65,14 +65,23 @@ pub fn pipe(flags: u32) -> Result<(Arc<File>, Arc<File>)> {
     let pipe = Pipe::new();
     let node: Arc<dyn FileOps> = Arc::new(PipeNode(pipe.clone()));
     let place = anon::place_for(&node);
-    let reader = pipe.end(true, false, false);
-    let writer = pipe.end(false, true, false);
+    let reader = pipe.end(true, false, Opening::Anonymous);
+    let writer = pipe.end(false, true, Opening::Anonymous);
     writer.packets.store(flags & O_DIRECT != 0, Relaxed);
     let status = flags & O_NONBLOCK;
     Ok((
         File::new(place.clone(), Some(reader), status | O_RDONLY),
         File::new(place, Some(writer), status | (flags & O_DIRECT) | O_WRONLY),
     ))
+}
+
+/// Whether an end's opening has to do with the other side.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Opening {
+    /// A pipe without a name; the other side may have gone for good.
+    Anonymous,
+    /// A FIFO: who opens it alone sees no hang-up before the other side came, and may wait for it.
+    Fifo { waits: bool },
 }
 
 impl Pipe {
@@ -90,11 +99,16 @@ impl Pipe {
         })
     }
 
-    fn end(self: &Arc<Self>, reads: bool, writes: bool, waits: bool) -> Arc<PipeEnd> {
+    fn end(self: &Arc<Self>, reads: bool, writes: bool, opening: Opening) -> Arc<PipeEnd> {
         let (seen_readers, seen_writers) = {
             let mut state = self.state.lock();
-            // Only who opens a FIFO alone waits for the other side, and sees no hang-up before it came.
-            let unless_open = |open: usize, ever: u64| if open == 0 { ever } else { u64::MAX };
+            let unless_open = |open: usize, ever: u64| {
+                if open == 0 && opening != Opening::Anonymous {
+                    ever
+                } else {
+                    u64::MAX
+                }
+            };
             let seen = (
                 unless_open(state.readers, state.readers_ever),
                 unless_open(state.writers, state.writers_ever),
@@ -112,7 +126,7 @@ impl Pipe {
             writes,
             seen_writers,
             seen_readers,
-            waits,
+            waits: opening == Opening::Fifo { waits: true },
             packets: AtomicBool::new(false),
         })
     }
@@ -120,11 +134,18 @@ impl Pipe {
     /// Opens a FIFO; [`FileOps::is_open`] of the answer tells when open(2) may return.
     pub(crate) fn open_fifo(self: &Arc<Self>, flags: u32) -> Result<Arc<dyn FileOps>> {
         let nonblocking = flags & O_NONBLOCK != 0;
+        if nonblocking && flags & O_ACCMODE == O_WRONLY && self.state.lock().readers == 0 {
+            return Err(Errno::ENXIO);
+        }
+        let waits = !nonblocking && flags & O_ACCMODE != O_RDWR;
+        self.open(flags, Opening::Fifo { waits })
+    }
+
+    fn open(self: &Arc<Self>, flags: u32, opening: Opening) -> Result<Arc<dyn FileOps>> {
         let end = match flags & O_ACCMODE {
-            O_RDONLY => self.end(true, false, !nonblocking),
-            O_WRONLY if nonblocking && self.state.lock().readers == 0 => return Err(Errno::ENXIO),
-            O_WRONLY => self.end(false, true, !nonblocking),
-            O_RDWR => self.end(true, true, false),
+            O_RDONLY => self.end(true, false, opening),
+            O_WRONLY => self.end(false, true, opening),
+            O_RDWR => self.end(true, true, opening),
             _ => return Err(Errno::EINVAL),
         };
         end.packets.store(flags & O_DIRECT != 0, Relaxed);
@@ -345,6 +366,6 @@ impl FileOps for PipeNode {
     }
 
     fn reopen(self: Arc<Self>, flags: u32) -> Result<Arc<dyn FileOps>> {
-        self.0.open_fifo(flags)
+        self.0.open(flags, Opening::Anonymous)
     }
 }

@@ -154,6 +154,35 @@ impl ShmSegment {
 }
 
 impl IpcTable<ShmSegment> {
+    /// fork(2): the child has attached what its parent has.
+    pub fn inherited(&self, parent: i32, child: i32) {
+        for (_, _, segment) in self.all().0 {
+            let mut state = segment.state.lock();
+            let of_parent = state.attachments.iter().filter(|(pid, _)| *pid == parent);
+            let of_child: Vec<(i32, u64)> = of_parent.map(|&(_, addr)| (child, addr)).collect();
+            state.attachments.extend(of_child);
+        }
+    }
+
+    /// A process has given up all its memory.
+    pub fn left(&self, pid: i32, now: i64) {
+        for (id, _, segment) in self.all().0 {
+            let is_last = {
+                let mut state = segment.state.lock();
+                let before = state.attachments.len();
+                state.attachments.retain(|(of, _)| *of != pid);
+                if state.attachments.len() == before {
+                    continue;
+                }
+                (state.stat.dtime, state.stat.lpid) = (now, pid);
+                state.attachments.is_empty() && state.owner.mode & SHM_DEST != 0
+            };
+            if is_last {
+                self.remove(id);
+            }
+        }
+    }
+
     /// shmdt(2), after which the caller unmaps so many bytes. `EINVAL` if nothing is attached at `addr`.
     pub fn detach(&self, caller: &IpcCaller<'_>, addr: u64) -> Result<u64> {
         for (id, _, segment) in self.all().0 {

@@ -217,6 +217,12 @@ impl Siginfo {
 
 /// si_code values, sigaction(2).
 pub const SI_USER: i32 = 0;
+/// `si_code` of SIGCHLD: the child has exited, was killed, was killed and left a core file.
+pub const CLD_EXITED: i32 = 1;
+pub const CLD_KILLED: i32 = 2;
+pub const CLD_DUMPED: i32 = 3;
+pub const CLD_STOPPED: i32 = 5;
+pub const CLD_CONTINUED: i32 = 6;
 pub const SI_KERNEL: i32 = 0x80;
 pub const SI_QUEUE: i32 = -1;
 pub const SI_TIMER: i32 = -2;

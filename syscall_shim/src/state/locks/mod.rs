@@ -122,6 +122,20 @@ impl FileLocks {
         records::conflict(files.get(&key(file))?, owner, lock)
     }
 
+    /// A process has ended: its record locks go, and an open file description may have gone with it.
+    pub fn process_ended(&self, pid: i32) {
+        let owner = RecordOwner::Process(pid);
+        {
+            let mut files = self.records.lock();
+            files.retain(|_, held| {
+                records::put(held, &owner, &RecordLock::WHOLE, false);
+                !held.is_empty()
+            });
+            self.record_files.store(files.len(), Relaxed);
+        }
+        self.waiters.notify(u32::MAX);
+    }
+
     /// A process has closed a descriptor of `file`: its record locks on that file go, whichever descriptor took them.
     pub fn closed(&self, file: &File, pid: i32) {
         if self.record_files.load(Relaxed) > 0 {

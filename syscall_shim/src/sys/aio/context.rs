@@ -97,6 +97,22 @@ impl Context {
     }
 }
 
+/// The process has ended, or runs another program: nobody will collect anything.
+pub fn forget(pid: i32) {
+    let gone: Vec<Arc<Context>> = {
+        let mut contexts = CONTEXTS.lock();
+        let keys: Vec<(i32, u64)> = contexts
+            .range((pid, 0)..=(pid, u64::MAX))
+            .map(|(key, _)| *key)
+            .collect();
+        keys.iter().filter_map(|key| contexts.remove(key)).collect()
+    };
+    for context in gone {
+        let polls = core::mem::take(&mut context.state.lock().polls);
+        polls.iter().for_each(|poll| poll.forget());
+    }
+}
+
 impl PollRequest {
     /// Ends the poll if its file is ready.
     pub(super) fn look(&self) {

@@ -6,7 +6,7 @@ mod context;
 mod events;
 mod submit;
 
-pub use context::{io_destroy, io_setup};
+pub use context::{forget, io_destroy, io_setup};
 pub use events::{io_getevents, io_pgetevents};
 pub use submit::{io_cancel, io_submit};
 

@@ -7,7 +7,7 @@ use linux_abi::{AtFlags, Errno};
 use vfs::{At, Credentials, File, LookupFlags, Place};
 
 /// The start of a walk and who walks, held for as long as an [`At`] borrows them.
-pub(super) struct Base {
+pub(crate) struct Base {
     dir: Option<Arc<File>>,
     cred: Arc<Credentials>,
 }
@@ -33,7 +33,7 @@ impl Base {
         self
     }
 
-    pub(super) fn at<'a, K: Kernel>(&'a self, k: &'a K) -> At<'a> {
+    pub(crate) fn at<'a, K: Kernel>(&'a self, k: &'a K) -> At<'a> {
         At {
             fs: k.fs(),
             cred: &self.cred,
@@ -47,7 +47,7 @@ impl Base {
 }
 
 /// Reads the path and runs `act` with the walk's start.
-pub(super) fn with_path<K: Kernel, R>(
+pub(crate) fn with_path<K: Kernel, R>(
     k: &K,
     dirfd: Fd,
     pathname: Path,
@@ -71,7 +71,7 @@ pub(crate) fn with_place<K: Kernel, R>(
 }
 
 /// The lookup of a call that follows unless `AT_SYMLINK_NOFOLLOW`. EINVAL for flags that are not in `allowed`.
-pub(super) fn lookup_flags(flags: u32, allowed: AtFlags) -> Result<LookupFlags, Errno> {
+pub(crate) fn lookup_flags(flags: u32, allowed: AtFlags) -> Result<LookupFlags, Errno> {
     let flags = AtFlags::from_bits(flags)
         .filter(|flags| allowed.contains(*flags))
         .ok_or(Errno::EINVAL)?;

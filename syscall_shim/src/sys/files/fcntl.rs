@@ -45,19 +45,35 @@ pub fn fcntl<K: Kernel>(k: &K, fd: Fd, cmd: u32, arg: u64) -> SysResult {
         }
         raw::F_SET_RW_HINT | raw::F_SET_FILE_RW_HINT => set_hint(k, arg),
         raw::F_GETLEASE => Ok(raw::F_UNLCK as usize),
+        raw::F_GETOWN => Ok(file.owner() as usize),
+        raw::F_SETOWN => set_owner(k, &file, arg as i32),
         _ => signal_driven(k, cmd, arg),
     }
 }
 
-/// Signal-driven I/O: nobody owns the file and no signal comes; asking is fine, changing is not offered.
+/// `F_SETOWN`: the process that is sent SIGIO.
+fn set_owner<K: Kernel>(k: &K, file: &File, pid: i32) -> SysResult {
+    if pid < 0 {
+        k.unsupported_part("fcntl: F_SETOWN to a process group");
+        return Err(Errno::EINVAL);
+    }
+    let waker = if pid == 0 {
+        None
+    } else {
+        Some(k.io_signal(pid)?)
+    };
+    file.set_owner(pid, waker);
+    Ok(0)
+}
+
+/// The signal of signal-driven I/O is SIGIO; another one is not offered.
 fn signal_driven<K: Kernel>(k: &K, cmd: u32, arg: u64) -> SysResult {
     let what = match cmd {
-        raw::F_GETOWN | raw::F_GETSIG => return Ok(0),
-        raw::F_SETOWN if arg == 0 => return Ok(0),
+        raw::F_GETSIG => return Ok(0),
         raw::F_SETSIG if arg == 0 => return Ok(0),
         raw::F_SETSIG if Signal::new(arg).is_err() => return Err(Errno::EINVAL),
-        raw::F_SETOWN | raw::F_SETSIG | raw::F_SETOWN_EX | raw::F_GETOWN_EX => {
-            "fcntl: signal-driven I/O"
+        raw::F_SETSIG | raw::F_SETOWN_EX | raw::F_GETOWN_EX => {
+            "fcntl: signal-driven I/O by another signal, or to a thread or group"
         }
         raw::F_SETLEASE => "fcntl: leases",
         raw::F_NOTIFY => "fcntl: F_NOTIFY",

@@ -1,7 +1,7 @@
 //! Files: everything that `vfs` does, called as Linux calls it.
 
 mod access;
-mod at;
+pub(super) mod at;
 mod attributes;
 mod close;
 mod copy;

@@ -11,6 +11,21 @@ fn get<K: Kernel>(k: &K, resource: Resource) -> Rlimit64 {
     k.process().limits.lock().get(resource)
 }
 
+/// prlimit(2) of another process, whose ids all have to be the caller's.
+fn get_of<K: Kernel>(k: &K, pid: i32, resource: Resource) -> Result<Rlimit64, Errno> {
+    let (ruid, privileged) = k
+        .process()
+        .with_identity(|id| (id.ruid, id.is_privileged()));
+    let mut found = Err(Errno::EPERM);
+    k.with_process(pid, &mut |state| {
+        let same = state.with_identity(|id| [id.ruid, id.euid, id.suid] == [ruid; 3]);
+        if same || privileged {
+            found = Ok(state.limits.lock().get(resource));
+        }
+    })?;
+    found
+}
+
 fn set<K: Kernel>(k: &K, resource: Resource, new: Rlimit64) -> Result<Rlimit64, Errno> {
     if new.cur > new.max {
         return Err(Errno::EINVAL);
@@ -48,7 +63,14 @@ pub fn setrlimit<K: Kernel>(k: &K, resource: u32, rlim: UserPtr<Rlimit64>) -> Sy
     Ok(0)
 }
 
-/// prlimit(2), for the calling process.
+/// Whether the number is the caller's process's, or one of its threads'. ESRCH: nobody's.
+fn is_own<K: Kernel>(k: &K, pid: i32) -> Result<bool, Errno> {
+    let mut own = pid == 0 || pid == k.getpid();
+    k.with_process(pid, &mut |state| own |= core::ptr::eq(state, k.process()))?;
+    Ok(own)
+}
+
+/// prlimit(2); it changes limits of the calling process only.
 pub fn prlimit64<K: Kernel>(
     k: &K,
     pid: i32,
@@ -58,8 +80,13 @@ pub fn prlimit64<K: Kernel>(
 ) -> SysResult {
     let resource = Resource::new(resource)?;
     let new = new.read_if(k)?;
-    if pid != 0 && pid != k.getpid() && !k.thread_exists(pid) {
-        return Err(Errno::ESRCH);
+    if !is_own(k, pid)? {
+        if new.is_some() {
+            k.unsupported_part("prlimit64: changing another process's limits");
+            return Err(Errno::EPERM);
+        }
+        old.write_if(k, &get_of(k, pid, resource)?)?;
+        return Ok(0);
     }
     let before = match new {
         Some(new) => set(k, resource, new)?,

@@ -22,42 +22,26 @@ pub fn getpgrp<K: Kernel>(k: &K) -> SysResult {
     Ok(k.process().pgid.load(Relaxed) as usize)
 }
 
-fn own<K: Kernel>(k: &K, pid: i32) -> Result<(), Errno> {
-    if pid == 0 || pid == k.getpid() {
-        Ok(())
-    } else {
-        Err(Errno::ESRCH)
-    }
-}
-
 /// getpgid(2)
 pub fn getpgid<K: Kernel>(k: &K, pid: i32) -> SysResult {
-    own(k, pid)?;
-    getpgrp(k)
+    let mut group = 0;
+    k.with_process(pid, &mut |state| group = state.pgid.load(Relaxed))?;
+    Ok(group as usize)
 }
 
 /// getsid(2)
 pub fn getsid<K: Kernel>(k: &K, pid: i32) -> SysResult {
-    own(k, pid)?;
-    Ok(k.process().sid.load(Relaxed) as usize)
+    let mut session = 0;
+    k.with_process(pid, &mut |state| session = state.sid.load(Relaxed))?;
+    Ok(session as usize)
 }
 
-/// setpgid(2), for the calling process.
+/// setpgid(2)
 pub fn setpgid<K: Kernel>(k: &K, pid: i32, pgid: i32) -> SysResult {
     if pgid < 0 {
         return Err(Errno::EINVAL);
     }
-    own(k, pid)?;
-    let state = k.process();
-    let wanted = if pgid == 0 { k.getpid() } else { pgid };
-    // A session leader stays where it is, and no group exists but its own.
-    if state.sid.load(Relaxed) == k.getpid()
-        || (wanted != k.getpid() && wanted != state.pgid.load(Relaxed))
-    {
-        return Err(Errno::EPERM);
-    }
-    state.pgid.store(wanted, Relaxed);
-    Ok(0)
+    k.set_process_group(pid, pgid).map(|()| 0)
 }
 
 /// setsid(2): EPERM for who leads a process group.

@@ -1,4 +1,5 @@
 use crate::kernel::Kernel;
+use crate::state::ProcessState;
 use core::sync::atomic::Ordering::Relaxed;
 use linux_abi::{Errno, SysResult};
 
@@ -6,39 +7,81 @@ const PRIO_PROCESS: i32 = 0;
 const PRIO_PGRP: i32 = 1;
 const PRIO_USER: i32 = 2;
 
-/// ESRCH unless `which` and `who` mean the calling process.
-fn own<K: Kernel>(k: &K, which: i32, who: u32) -> Result<(), Errno> {
-    let state = k.process();
-    let mine = match which {
-        PRIO_PROCESS => who == 0 || k.thread_exists(who as i32),
-        PRIO_PGRP => who == 0 || who as i32 == state.pgid.load(Relaxed),
-        PRIO_USER => who == 0 || who == state.with_identity(|id| id.ruid),
+/// Shows all processes that `which` and `who` mean to `look`. ESRCH: there is none.
+fn each<K: Kernel>(
+    k: &K,
+    which: i32,
+    who: u32,
+    look: &mut dyn FnMut(&ProcessState),
+) -> Result<(), Errno> {
+    let own = k.process();
+    let mut any = false;
+    match which {
+        PRIO_PROCESS => return k.with_process(who as i32, look),
+        PRIO_PGRP => {
+            let group = match who {
+                0 => own.pgid.load(Relaxed),
+                group => group as i32,
+            };
+            k.with_processes(&mut |_, state| {
+                if state.pgid.load(Relaxed) == group {
+                    any = true;
+                    look(state);
+                }
+                true
+            });
+        }
+        PRIO_USER => {
+            let user = match who {
+                0 => own.with_identity(|id| id.ruid),
+                user => user,
+            };
+            k.with_processes(&mut |_, state| {
+                if state.with_identity(|id| id.ruid) == user {
+                    any = true;
+                    look(state);
+                }
+                true
+            });
+        }
         _ => return Err(Errno::EINVAL),
-    };
-    if mine { Ok(()) } else { Err(Errno::ESRCH) }
+    }
+    if any { Ok(()) } else { Err(Errno::ESRCH) }
 }
 
-/// getpriority(2): from 40 (nice -20) to 1 (nice 19), so that an answer is never negative.
+/// getpriority(2): from 40 (nice -20) to 1 (nice 19), so that an answer is never negative. Of several the best.
 pub fn getpriority<K: Kernel>(k: &K, which: i32, who: u32) -> SysResult {
-    own(k, which, who)?;
-    Ok((20 - k.process().nice.load(Relaxed)) as usize)
+    let mut best = i32::MAX;
+    each(k, which, who, &mut |state| {
+        best = best.min(state.nice.load(Relaxed));
+    })?;
+    Ok((20 - best) as usize)
 }
 
 /// setpriority(2)
 pub fn setpriority<K: Kernel>(k: &K, which: i32, who: u32, niceval: i32) -> SysResult {
-    own(k, which, who)?;
-    let state = k.process();
+    let (euid, privileged) = k
+        .process()
+        .with_identity(|id| (id.euid, id.is_privileged()));
     let new = niceval.clamp(-20, 19);
-    if new < state.nice.load(Relaxed) && !state.with_identity(|id| id.is_privileged()) {
-        return Err(Errno::EACCES);
-    }
-    state.nice.store(new, Relaxed);
-    Ok(0)
+    let mut outcome = Ok(0);
+    each(k, which, who, &mut |state| {
+        let mine = state.with_identity(|id| euid == id.ruid || euid == id.euid);
+        if !mine && !privileged {
+            outcome = Err(Errno::EPERM);
+        } else if new < state.nice.load(Relaxed) && !privileged {
+            outcome = Err(Errno::EACCES);
+        } else {
+            state.nice.store(new, Relaxed);
+        }
+    })?;
+    outcome
 }
 
 /// Which and who of ioprio_get(2) count from 1 where getpriority(2) counts from 0.
 fn ioprio_own<K: Kernel>(k: &K, which: i32, who: i32) -> Result<(), Errno> {
-    own(k, which.checked_sub(1).ok_or(Errno::EINVAL)?, who as u32)
+    let which = which.checked_sub(1).ok_or(Errno::EINVAL)?;
+    each(k, which, who as u32, &mut |_| {})
 }
 
 /// ioprio_get(2): class "none", which means best effort by the nice value.

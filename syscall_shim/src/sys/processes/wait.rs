@@ -45,7 +45,8 @@ pub fn waitid<K: Kernel>(
     options: u32,
     usage: UserPtr<Rusage>,
 ) -> SysResult {
-    let flags = WaitFlags::from_bits(options).ok_or(Errno::EINVAL)?;
+    let mut flags = WaitFlags::from_bits(options).ok_or(Errno::EINVAL)?;
+    let mut nonblocking = false;
     if !flags.intersects(WaitFlags::WEXITED | WaitFlags::WUNTRACED | WaitFlags::WCONTINUED) {
         return Err(Errno::EINVAL);
     }
@@ -53,13 +54,21 @@ pub fn waitid<K: Kernel>(
         raw::P_ALL => WaitTarget::Any,
         raw::P_PID if id > 0 => WaitTarget::Pid(id),
         raw::P_PGID if id >= 0 => WaitTarget::Group(id),
-        raw::P_PIDFD => {
-            k.unsupported_part("waitid: P_PIDFD");
-            return Err(Errno::EBADF);
+        raw::P_PIDFD if id >= 0 => {
+            let file = k.files().get(id)?;
+            let pid = k.pidfd_target(&file)?;
+            if file.is_nonblocking() {
+                flags |= WaitFlags::WNOHANG;
+                nonblocking = true;
+            }
+            WaitTarget::Pid(pid)
         }
         _ => return Err(Errno::EINVAL),
     };
-    let waited = k.wait_child(target, flags)?;
+    let waited = match k.wait_child(target, flags)? {
+        None if nonblocking => return Err(Errno::EAGAIN),
+        waited => waited,
+    };
     // Nobody yet (WNOHANG): signo and pid are zero.
     info.write_if(
         k,

@@ -2,7 +2,7 @@ use crate::kernel::{Kernel, KillTarget};
 use linux_abi::{Errno, SI_TKILL, SI_USER, Siginfo, Signal, SysResult};
 
 /// The signal to send; none for 0, which only asks. EINVAL for what is no signal.
-pub(super) fn signal_or_probe(sig: u64) -> Result<Option<Signal>, Errno> {
+pub(crate) fn signal_or_probe(sig: u64) -> Result<Option<Signal>, Errno> {
     // The argument is an int.
     match sig as u32 {
         0 => Ok(None),

@@ -9,6 +9,7 @@ mod take;
 
 pub use action::rt_sigaction;
 pub use altstack::sigaltstack;
+pub(crate) use kill::signal_or_probe;
 pub use kill::{kill, tgkill, tkill};
 pub use mask::{rt_sigpending, rt_sigprocmask};
 pub use queue::{rt_sigqueueinfo, rt_tgsigqueueinfo};

@@ -118,17 +118,14 @@ fn check<K: Kernel>(k: &K, flags: CloneFlags) -> Result<(), Errno> {
         && !flags.contains(CloneFlags::CLONE_SIGHAND | CloneFlags::CLONE_CLEAR_SIGHAND)
         && !flags.contains(CloneFlags::CLONE_FS | CloneFlags::CLONE_NEWNS)
         && !flags.contains(CloneFlags::CLONE_FS | CloneFlags::CLONE_NEWUSER)
-        && !flags.contains(CloneFlags::CLONE_THREAD | CloneFlags::CLONE_PIDFD);
+        && !flags.contains(CloneFlags::CLONE_THREAD | CloneFlags::CLONE_PIDFD)
+        && !flags.contains(CloneFlags::CLONE_DETACHED | CloneFlags::CLONE_PIDFD);
     if !consistent {
         return Err(Errno::EINVAL);
     }
     if flags.intersects(CloneFlags::NAMESPACES) {
         k.unsupported_part("clone: new namespaces");
         return Err(Errno::EPERM);
-    }
-    if flags.contains(CloneFlags::CLONE_PIDFD) {
-        k.unsupported_part("clone: CLONE_PIDFD");
-        return Err(Errno::EINVAL);
     }
     Ok(())
 }
