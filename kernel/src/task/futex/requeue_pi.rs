@@ -3,7 +3,7 @@
 
 use super::pi::{replace, waiting_flag};
 use super::{
-    ANY, FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAITERS, Key, Queue, TABLE, Waiter, lock_two,
+    ANY, FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAITERS, Key, Queue, Waiter, lock_two, table,
     queue_up, withdraw,
 };
 use crate::mm::user;
@@ -75,11 +75,11 @@ pub fn requeue_pi(
     match &mut others {
         Some(others) => {
             others.extend(moved);
-            TABLE[target].set_count(others);
+            table()[target].set_count(others);
         }
         None => waiters.extend(moved),
     }
-    TABLE[source].set_count(&waiters);
+    table()[source].set_count(&waiters);
     Ok(chosen.len())
 }
 
