@@ -200,7 +200,10 @@ static void signalled(void) {
     NEED(sigprocmask(SIG_BLOCK, &mask, NULL) == 0);
     EXPECT(fcntl(ends[0], F_SETOWN, getpid()) == 0 && fcntl(ends[0], F_GETOWN) == getpid());
     EXPECT(fcntl(ends[0], F_SETFL, O_ASYNC) == 0 && fcntl(ends[0], F_GETFL) & O_ASYNC);
+    struct f_owner_ex owner = {F_OWNER_PID, 1 << 21};
     FAILS(fcntl(ends[0], F_SETOWN, 1 << 21), ESRCH);
+    FAILS(fcntl(ends[0], F_SETOWN_EX, &owner), ESRCH);
+    EXPECT(fcntl(ends[0], F_GETOWN_EX, &owner) == 0 && owner.type == F_OWNER_PID && owner.pid == getpid());
     pid_t pid = fork();
     if (pid == 0) _exit(write(ends[1], "x", 1) != 1);
     siginfo_t info;
