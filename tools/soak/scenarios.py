@@ -26,9 +26,9 @@ ANSWER_SECONDS = 5.0
 def requests(soak: Soak) -> str:
     """1,000,000 requests of nginx on kept connections and of redis, by fifty clients."""
     with soak.server(nginx) as server:
-        reports = [soak.twice(server, lambda: http_requests(server.endpoint, soak.count(500_000)))]
+        reports = [soak.again(server, lambda: http_requests(server.endpoint, soak.count(500_000)))]
     with soak.server(redis) as server:
-        reports += [soak.twice(server, lambda: redis_requests(server.endpoint, soak.count(500_000)))]
+        reports += [soak.again(server, lambda: redis_requests(server.endpoint, soak.count(500_000)))]
     return "; ".join(reports)
 
 
@@ -46,7 +46,7 @@ def connections(soak: Soak) -> str:
                     if number % 2:
                         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_NOT)
 
-        return soak.twice(server, load)
+        return soak.again(server, load)
 
 
 def killed(soak: Soak) -> str:
@@ -70,7 +70,7 @@ time.sleep(60)
                     client.send_signal(signal.SIGKILL)
             answers_soon(server.endpoint)
 
-        return soak.twice(server, load)
+        return soak.again(server, load)
 
 
 def slow(soak: Soak) -> str:
@@ -87,7 +87,7 @@ def slow(soak: Soak) -> str:
                     answers_soon(server.endpoint)
                     time.sleep(1)
 
-        return soak.twice(server, load)
+        return soak.again(server, load)
 
 
 def unread(soak: Soak) -> str:
@@ -105,7 +105,7 @@ def unread(soak: Soak) -> str:
                 time.sleep(2)
                 redis_requests(server.endpoint, 10_000)
 
-        return soak.twice(server, load)
+        return soak.again(server, load)
 
 
 def vanished(soak: Soak) -> str:
@@ -126,7 +126,7 @@ def vanished(soak: Soak) -> str:
                 client.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, 1)
                 client.close()
 
-        return soak.twice(server, load)
+        return soak.again(server, load)
 
 
 def http_requests(endpoint: Endpoint, count: int) -> None:

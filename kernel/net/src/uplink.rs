@@ -149,6 +149,16 @@ pub trait Datagrams: Send + Sync {
     fn membership(&self, group: IpAddr, interface: u32, join: bool) -> Result<()>;
 }
 
+/// SYN cookies since boot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SynCookies {
+    pub sent: u64,
+    /// Connections that came of them.
+    pub received: u64,
+    /// Acknowledgements that looked like one while there were some, and were not.
+    pub failed: u64,
+}
+
 /// The way out of the guest.
 pub trait Uplink: Send + Sync {
     /// The interfaces besides `lo`, with their addresses as they are now.
@@ -162,6 +172,11 @@ pub trait Uplink: Send + Sync {
     /// Sends a frame as it is. `EOPNOTSUPP`: there are no frames.
     fn transmit(&self, _frame: &[u8]) -> Result<()> {
         Err(Errno::EOPNOTSUPP)
+    }
+
+    /// How it fares with floods of SYNs. Zeros: somebody else looks after that.
+    fn syn_cookies(&self) -> SynCookies {
+        SynCookies::default()
     }
 
     /// Begins a connection; the stream is `Connecting`. `ENETUNREACH`, `EACCES` (the user's rules forbid it).

@@ -11,7 +11,7 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, Ordering::AcqRel, Ordering::Release};
+use core::sync::atomic::{AtomicBool, Ordering::AcqRel, Ordering::Acquire, Ordering::Release};
 use linux_abi::Errno;
 use linux_abi::raw::general::{EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, O_CLOEXEC, O_RDWR};
 use spin::Mutex;
@@ -101,6 +101,14 @@ impl Wake for Item {
         }
         if let (Some(epoll), Some(this)) = (self.epoll.upgrade(), self.this.upgrade()) {
             epoll.line_up(this, true);
+        }
+    }
+
+    fn file_closed(&self) {
+        if self.file.strong_count() == 0
+            && let Some(epoll) = self.epoll.upgrade()
+        {
+            drop(epoll.remove(self.key));
         }
     }
 }
@@ -194,7 +202,9 @@ impl Epoll {
     fn remove(&self, key: Key) -> Option<Arc<Item>> {
         let mut state = self.state.lock();
         let item = state.items.remove(&key)?;
-        state.ready.retain(|queued| !Arc::ptr_eq(queued, &item));
+        if item.queued.load(Acquire) {
+            state.ready.retain(|queued| !Arc::ptr_eq(queued, &item));
+        }
         Some(item)
     }
 

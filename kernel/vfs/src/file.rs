@@ -454,5 +454,8 @@ impl Drop for File {
             IN_CLOSE_NOWRITE
         };
         notify::used(&self.place.inode, mask);
+        if let Some(list) = self.wait_list() {
+            list.file_closed();
+        }
     }
 }

@@ -12,6 +12,9 @@ pub trait Wake: Send + Sync {
     /// Called with no lock of the notifying object held. Must not block and may be called spuriously.
     /// `events` is the set of POLL* bits that changed.
     fn wake(&self, events: u32);
+
+    /// A file that stood for the object has been closed for good. Matters to who watches files rather than objects.
+    fn file_closed(&self) {}
 }
 
 /// The set of parties waiting on one object.
@@ -45,6 +48,15 @@ impl WaitList {
         if let Some(at) = waiters.iter().position(|w| w.ptr_eq(&target)) {
             waiters.swap_remove(at);
         }
+    }
+
+    /// Tells everyone that a file of the object is closed.
+    pub fn file_closed(&self) {
+        let alive: Vec<_> = {
+            let waiters = self.waiters.lock();
+            waiters.iter().filter_map(Weak::upgrade).collect()
+        };
+        alive.iter().for_each(|waiter| waiter.file_closed());
     }
 
     /// Tells everyone. The list is copied first, so that a waiter may add or remove itself meanwhile.

@@ -5,8 +5,8 @@ use common::*;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use vfs::{
-    Epoll, EpollEvent, Errno, File, Host, NewNode, PipeEnd, TimerFd, TimerSpec, Wake, epoll,
-    eventfd, pipe, poll, timerfd,
+    Epoll, EpollEvent, Errno, File, FileOps, Host, NewNode, PipeEnd, TimerFd, TimerSpec, Wake,
+    epoll, eventfd, pipe, poll, timerfd,
 };
 
 const ADD: u32 = 1;
@@ -313,6 +313,32 @@ fn epoll_nests_but_not_in_circles() {
     assert_eq!(wait(&outer, 9), [(1, 1)]);
     read(&event, 8).unwrap();
     assert_eq!(wait(&outer, 9), []);
+}
+
+#[test]
+fn epoll_keeps_nothing_of_closed_files() {
+    let epoll = epoll(0).unwrap();
+    let watched = |epoll: &File| {
+        let mut out = Vec::new();
+        ep(epoll).fdinfo(&mut out);
+        out.iter().filter(|byte| **byte == b'\n').count()
+    };
+    let mut gone = Vec::new();
+    for events in [poll::IN, poll::IN | poll::OUT, poll::IN | ET] {
+        let file = eventfd(0, 0).unwrap();
+        ctl(&epoll, ADD, 5, &file, events).unwrap();
+        gone.push(Arc::downgrade(&file));
+    }
+    assert_eq!(watched(&epoll), 0);
+    assert!(gone.iter().all(|file| file.strong_count() == 0));
+    let (reader, writer) = pipe(0).unwrap();
+    for (fd, file) in [(5, &reader), (6, &writer)] {
+        ctl(&epoll, ADD, fd, file, poll::IN).unwrap();
+    }
+    // The other end goes on being watched.
+    drop(writer);
+    assert_eq!(watched(&epoll), 1);
+    assert_eq!(wait(&epoll, 4), [(poll::HUP, 5)]);
 }
 
 #[test]

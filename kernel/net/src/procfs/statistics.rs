@@ -138,8 +138,13 @@ impl Network {
     pub(super) fn show_netstat(&self, out: &mut Text<'_>) {
         let overflows = self.inet_counters().tcp_listen_overflows.get();
         let [[_, received], [_, sent]] = self.traffic();
+        let cookies = self.uplink().map(|uplink| uplink.syn_cookies());
+        let cookies = cookies.unwrap_or_default();
         group(out, "TcpExt", TCP_EXT, |name| match name {
             "ListenOverflows" | "ListenDrops" => overflows,
+            "SyncookiesSent" | "TCPReqQFullDoCookies" => cookies.sent,
+            "SyncookiesRecv" => cookies.received,
+            "SyncookiesFailed" => cookies.failed,
             _ => NONE,
         });
         group(out, "IpExt", IP_EXT, |name| match name {

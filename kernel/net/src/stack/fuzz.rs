@@ -1,6 +1,6 @@
 //! What a fuzzer drives: two stacks, and a script that sends, closes, and does with their frames what it likes.
 #![allow(clippy::unwrap_used)]
-use super::simulation::{Backlog, Faults, MILLISECOND, Mailbox, Queue, World, receive, send};
+use super::simulation::{Backlog, Faults, MILLISECOND, Mailbox, Queue, World, receive, send, syn};
 use super::{checksum, packet};
 use crate::uplink::{DatagramKind, DatagramReceiver, Datagrams, Stream, StreamOption, Uplink};
 use std::boxed::Box;
@@ -54,6 +54,8 @@ struct Play {
     streams: Vec<Arc<dyn Stream>>,
     datagrams: [Box<dyn Datagrams>; 2],
     _mailboxes: [Arc<Mailbox>; 2],
+    /// The listeners of end 1 answer by cookies.
+    is_flooded: bool,
 }
 
 impl Play {
@@ -76,11 +78,21 @@ impl Play {
             streams: Vec::new(),
             datagrams,
             _mailboxes: mailboxes,
+            is_flooded: false,
         }
     }
 
     fn wire(&self, number: u8) -> std::sync::MutexGuard<'_, Queue> {
         self.world.wires[usize::from(number & 1)].lock().unwrap()
+    }
+
+    fn flood(&mut self) {
+        const MANY: u32 = 300;
+        self.is_flooded = true;
+        for number in 0..MANY {
+            let now = self.world.now();
+            self.wire(1).put(syn(number), now);
+        }
     }
 
     /// One step of the script. None: it is over.
@@ -162,6 +174,7 @@ impl Play {
                     which,
                 );
             }
+            (15, _) if !self.is_flooded => self.flood(),
             _ => {}
         }
         let until = self.world.now() + MILLISECOND / 10;

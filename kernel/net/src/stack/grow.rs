@@ -32,6 +32,13 @@ const BUDGET: usize = 64 * 1024 * 1024;
 const IDLE: u64 = 1_000_000_000;
 const MTU: usize = 65_535;
 
+/// A socket that is to take another's place, and how far its sequence numbers lie behind those on the wire.
+struct Successor {
+    set: SocketSet<'static>,
+    handle: SocketHandle,
+    shift: u32,
+}
+
 pub struct Grower {
     bench: Box<Interface>,
     /// Connections that have grown, oldest first; some may be gone.
@@ -191,6 +198,13 @@ impl Connection {
         receive.saturating_sub(FIRST_RECEIVE) + send.saturating_sub(FIRST_SEND)
     }
 
+    fn succeed(&mut self, successor: Successor, receive: usize) {
+        let Successor { set, handle, shift } = successor;
+        self.replace(set, handle);
+        self.path.shift = shift;
+        self.path.socket_scale = self.path.peer.scale.map_or(0, |_| scale_of(receive));
+    }
+
     /// The program must wait until all is acknowledged, since the buffer will grow then.
     pub fn is_about_to_grow(&self) -> bool {
         let (_, send) = self.sizes();
@@ -305,27 +319,39 @@ impl Grower {
     ) {
         self.total = self.total.saturating_sub(connection.surplus());
         let now = instant(output.now);
-        let Some(successor) = self.successor(connection, receive, send, now) else {
+        let state = connection.state();
+        let successor = self.successor(connection, state, (receive, send), now);
+        if let Some(successor) = successor {
+            connection.succeed(successor, receive);
             self.total += connection.surplus();
-            return;
-        };
-        let (set, handle, shift) = successor;
-        connection.replace(set, handle);
-        self.total += connection.surplus();
-        connection.path.shift = shift;
-        let path = &mut connection.path;
-        path.socket_scale = path.peer.scale.map_or(0, |_| scale_of(receive));
-        tell_window(connection, receive, output);
+            tell_window(connection, receive, output);
+        } else {
+            self.total += connection.surplus();
+        }
     }
 
-    /// A socket in the state of the connection's, and how far its sequence numbers lie behind.
+    /// Puts a new connection, whose path knows the handshake, behind that. False: it cannot be.
+    pub fn establish(&mut self, connection: &mut Connection, now: u64) -> bool {
+        let sizes = (FIRST_RECEIVE, FIRST_SEND);
+        let state = State::Established;
+        let Some(successor) = self.successor(connection, state, sizes, instant(now)) else {
+            return false;
+        };
+        connection.succeed(successor, FIRST_RECEIVE);
+        let window = (FIRST_RECEIVE >> connection.path.own_scale) as u16;
+        let expected = connection.expected();
+        connection.path.told_window(expected, window);
+        true
+    }
+
+    /// A socket in this state, otherwise like the connection's.
     fn successor(
         &mut self,
         connection: &Connection,
-        receive: usize,
-        send: usize,
+        state: State,
+        (receive, send): (usize, usize),
         now: Instant,
-    ) -> Option<(SocketSet<'static>, SocketHandle, u32)> {
+    ) -> Option<Successor> {
         let old = connection.peek_tcp();
         let has_ended = connection.has_ended;
         let (set, handle) = alone(receive, send);
@@ -350,7 +376,7 @@ impl Grower {
         if has_ended {
             one.hear(TcpControl::Fin, u16::MAX);
         }
-        if old.state() == State::FinWait2 {
+        if state == State::FinWait2 {
             one.tcp().close();
             let end = one.sent()?;
             one.next = one.next.wrapping_add(end.length());
@@ -358,7 +384,6 @@ impl Grower {
         one.hear(TcpControl::None, connection.path.allowed());
         let (hop_limit, nagle) = (old.hop_limit(), old.nagle_enabled());
         let (ack_delay, keep_alive) = (old.ack_delay(), old.keep_alive());
-        let state = old.state();
         let fresh = one.tcp();
         fresh.set_hop_limit(hop_limit);
         fresh.set_nagle_enabled(nagle);
@@ -366,7 +391,11 @@ impl Grower {
         fresh.set_keep_alive(keep_alive);
         let is_ready = fresh.state() == state && fresh.send_queue() == 0;
         let shift = connection.path.next.wrapping_sub(one.next);
-        is_ready.then_some((one.set, handle, shift))
+        is_ready.then_some(Successor {
+            set: one.set,
+            handle,
+            shift,
+        })
     }
 }
 

@@ -174,13 +174,17 @@ impl State {
         {
             return;
         }
-        if segment.is_syn() && self.begin(pair, ip, header, &segment) {
-            return;
+        let is_dealt_with = if segment.is_syn() {
+            self.begin(pair, ip, header, &segment)
+        } else {
+            self.admit(pair, ip, header, &segment)
+        };
+        if !is_dealt_with {
+            self.feed_nobody(ip);
         }
-        self.feed_nobody(ip);
     }
 
-    fn receive_segment(&mut self, id: u64, ip: &mut [u8], header: &Header, segment: &Segment) {
+    pub fn receive_segment(&mut self, id: u64, ip: &mut [u8], header: &Header, segment: &Segment) {
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
         };
@@ -229,6 +233,10 @@ impl State {
             self.output.counters.received_dropped += 1;
             return true;
         }
+        if listener.is_crowded() {
+            self.answer_by_cookie(&pair, ip, header, segment);
+            return true;
+        }
         let id = self.add_connection(pair, Owner::HalfOpen(number));
         if let Some(connection) = self.connections.get_mut(&id) {
             connection
@@ -238,19 +246,6 @@ impl State {
             let _ = connection.tcp().listen(pair.local_address());
         }
         self.feed(id, ip);
-        let connections = &self.connections;
-        let is_open = |id| {
-            connections
-                .get(&id)
-                .is_some_and(|one| matches!(one.owner, Owner::HalfOpen(_)))
-        };
-        if let Some(listener) = self.listeners.get_mut(number) {
-            listener.began(id);
-            if let Some(oldest) = listener.surplus(is_open) {
-                self.output.counters.half_open_dropped += 1;
-                self.remove_connection(oldest);
-            }
-        }
         true
     }
 

@@ -6,11 +6,11 @@ use alloc::sync::Weak;
 use alloc::vec::Vec;
 use core::hash::BuildHasher;
 use core::net::{IpAddr, SocketAddr};
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use rustc_hash::FxBuildHasher;
 
-/// The most handshakes that one listener has open; beyond, the oldest is forgotten. So a flood of SYNs that nobody follows up
-/// leaves room for those who do.
+/// The most handshakes that one listener has open; beyond, further ones are answered by cookies (see `cookies`). So a flood of SYNs
+/// that nobody follows up takes little memory, and harms nobody who does.
 const HALF_OPEN: usize = 256;
 
 pub struct Listener {
@@ -20,8 +20,8 @@ pub struct Listener {
     backlog: usize,
     /// Handed over and not accepted yet.
     queued: usize,
-    /// Connections by number, oldest first. Some may be gone.
-    half_open: VecDeque<u64>,
+    /// Connections whose handshakes are open.
+    half_open: HashSet<u64, FxBuildHasher>,
     /// Established, but without room in the backlog when they were.
     pub waiting: VecDeque<u64>,
 }
@@ -32,20 +32,19 @@ impl Listener {
         self.queued + self.waiting.len() <= self.backlog
     }
 
+    /// A handshake has begun.
     pub fn began(&mut self, connection: u64) {
-        self.half_open.push_back(connection);
+        self.half_open.insert(connection);
     }
 
-    /// The handshake to be forgotten, if there are too many. `is_open`: whether one still goes on.
-    pub fn surplus(&mut self, is_open: impl Fn(u64) -> bool) -> Option<u64> {
-        if self.half_open.len() <= HALF_OPEN {
-            return None;
-        }
-        self.half_open.retain(|id| is_open(*id));
-        if self.half_open.len() <= HALF_OPEN {
-            return None;
-        }
-        self.half_open.pop_front()
+    /// A handshake is over: established, or forgotten.
+    pub fn ended(&mut self, connection: u64) {
+        self.half_open.remove(&connection);
+    }
+
+    /// Whether too many handshakes are open.
+    pub fn is_crowded(&self) -> bool {
+        self.half_open.len() >= HALF_OPEN
     }
 
     pub fn offered(&mut self) {
@@ -95,7 +94,7 @@ impl Listeners {
                 acceptor,
                 backlog,
                 queued: 0,
-                half_open: VecDeque::new(),
+                half_open: HashSet::default(),
                 waiting: VecDeque::new(),
             });
     }

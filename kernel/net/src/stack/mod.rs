@@ -13,6 +13,7 @@ pub(crate) mod checksum;
 mod config;
 mod congestion;
 mod connection;
+mod cookies;
 mod datagrams;
 mod ether;
 mod flight;

@@ -29,8 +29,6 @@ pub struct Counters {
     pub retransmitted: u64,
     /// How often a socket of smoltcp was polled.
     pub socket_polls: u64,
-    /// Connections that were dropped half-open, since too many were.
-    pub half_open_dropped: u64,
 }
 
 pub struct Output {

@@ -257,6 +257,19 @@ impl Path {
         self.held_edge.take().is_some()
     }
 
+    /// The handshake is over, and nothing of it is known but what the peer's SYN said, and `segment`, its first acknowledgement.
+    pub fn resume(&mut self, peer: SynOptions, own_mss: u16, segment: &Segment) {
+        (self.peer, self.own_mss) = (peer, Some(own_mss));
+        if peer.scale.is_none() {
+            self.own_scale = 0;
+        }
+        (self.first, self.heard_up_to) = (segment.sequence, segment.sequence);
+        (self.next, self.unacknowledged) = (segment.acknowledged, segment.acknowledged);
+        self.has_sent = true;
+        self.peer_window = u32::from(segment.window) << peer.scale.unwrap_or(0).min(14);
+        self.begin();
+    }
+
     /// Segments have their final size.
     fn begin(&mut self) {
         let size = |mss: Option<u16>| u32::from(mss.unwrap_or(536).max(48));

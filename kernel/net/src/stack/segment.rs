@@ -3,7 +3,7 @@ use super::connection::Pair;
 use super::flight::Again;
 use super::output::Output;
 use super::packet::{self, HOP_LIMIT, TCP, header_length};
-use super::path::{ACK, FIN, PSH, Path, Segment};
+use super::path::{ACK, FIN, PSH, Path, SYN, Segment, SynOptions};
 
 /// Sends an acknowledgement without payload.
 pub fn send(output: &mut Output, pair: &Pair, sequence: u32, acknowledged: u32, window: u16) {
@@ -17,6 +17,42 @@ pub fn send(output: &mut Output, pair: &Pair, sequence: u32, acknowledged: u32, 
         packet::write(ip, start + 8, &acknowledged.to_be_bytes());
         packet::write(ip, start + 12, &[0x50, ACK]);
         packet::write(ip, start + 14, &window.to_be_bytes());
+    });
+}
+
+/// Answers a SYN. `options` are one's own.
+pub fn send_syn_ack(
+    output: &mut Output,
+    pair: &Pair,
+    sequence: u32,
+    acknowledged: u32,
+    window: u16,
+    options: &SynOptions,
+) {
+    const MSS: [u8; 2] = [2, 4];
+    // Each with padding in front of it.
+    const SACK: [u8; 4] = [1, 1, 4, 2];
+    const SCALE: [u8; 3] = [1, 3, 3];
+    let sack = if options.sack { 4 } else { 0 };
+    let length = 24 + sack + if options.scale.is_some() { 4 } else { 0 };
+    let start = header_length(pair.local.0);
+    output.build(start + length, None, None, |ip| {
+        packet::write_header(ip, pair.local.0, pair.remote.0, TCP, length, HOP_LIMIT);
+        packet::write(ip, start, &pair.local.1.to_be_bytes());
+        packet::write(ip, start + 2, &pair.remote.1.to_be_bytes());
+        packet::write(ip, start + 4, &sequence.to_be_bytes());
+        packet::write(ip, start + 8, &acknowledged.to_be_bytes());
+        packet::write(ip, start + 12, &[(length as u8 / 4) << 4, SYN | ACK]);
+        packet::write(ip, start + 14, &window.to_be_bytes());
+        packet::write(ip, start + 20, &MSS);
+        packet::write(ip, start + 22, &options.mss.unwrap_or(0).to_be_bytes());
+        if options.sack {
+            packet::write(ip, start + 24, &SACK);
+        }
+        if let Some(scale) = options.scale {
+            packet::write(ip, start + 24 + sack, &SCALE);
+            packet::write(ip, start + 27 + sack, &[scale]);
+        }
     });
 }
 

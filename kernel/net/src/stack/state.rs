@@ -1,5 +1,6 @@
 //! The stack behind its lock.
 use super::connection::{Connection, Owner, Pair};
+use super::cookies::Cookies;
 use super::datagrams::DatagramTable;
 use super::ether::{Ether, Setup, instant};
 use super::link::Link;
@@ -43,11 +44,12 @@ pub struct State {
     random: u64,
     /// The second, and how many ICMP errors have been sent in it.
     pub complaints: (u64, u32),
+    pub cookies: Cookies,
     pub grower: super::grow::Grower,
 }
 
 impl State {
-    pub fn new(link: Box<dyn Link>, setup: Setup, seed: [u64; 4], now: u64) -> Self {
+    pub fn new(link: Box<dyn Link>, setup: Setup, seed: [u64; 6], now: u64) -> Self {
         let mut output = Output::new(link);
         output.now = now;
         let ether = Box::new(Ether::new(setup, seed[0], &mut output));
@@ -79,6 +81,7 @@ impl State {
             last_id: 0,
             random: seed[3] | 1,
             complaints: (0, 0),
+            cookies: Cookies::new([seed[4], seed[5]]),
             grower: super::grow::Grower::new(seed[0] ^ seed[1], now),
         };
         state.readdress();
@@ -129,6 +132,11 @@ impl State {
         let connection = Connection::new(pair, owner, events, self.output.now);
         self.connections.insert(id, Box::new(connection));
         self.by_pair.insert(pair, id);
+        if let Owner::HalfOpen(listener) = owner
+            && let Some(listener) = self.listeners.get_mut(listener)
+        {
+            listener.began(id);
+        }
         id
     }
 
@@ -137,9 +145,19 @@ impl State {
         if let Some(connection) = self.connections.remove(&id) {
             self.by_pair.remove(&connection.pair);
             self.grower.forget(&connection);
+            self.handshake_ended(connection.owner, id);
             if let Some(at) = connection.timer {
                 self.timers.remove(&(at, id));
             }
+        }
+    }
+
+    /// A connection of this owner is not half-open any more.
+    pub fn handshake_ended(&mut self, owner: Owner, id: u64) {
+        if let Owner::HalfOpen(listener) = owner
+            && let Some(listener) = self.listeners.get_mut(listener)
+        {
+            listener.ended(id);
         }
     }
 

@@ -190,6 +190,7 @@ impl State {
         };
         connection.owner = Owner::Ready(listener);
         if let Some(listener) = self.listeners.get_mut(listener) {
+            listener.ended(id);
             listener.offered();
             let acceptor = listener.acceptor.clone();
             let notice = Notice::Offer {

@@ -10,7 +10,8 @@ use super::{INDEX, Shared};
 use crate::Result;
 use crate::network::{Interface, InterfaceFlags};
 use crate::uplink::{
-    Acceptor, ConnectRequest, DatagramKind, DatagramReceiver, Datagrams, Listening, Stream, Uplink,
+    Acceptor, ConnectRequest, DatagramKind, DatagramReceiver, Datagrams, Listening, Stream,
+    SynCookies, Uplink,
 };
 use alloc::boxed::Box;
 use alloc::sync::{Arc, Weak};
@@ -33,7 +34,7 @@ pub struct Stack {
 impl Stack {
     #[must_use]
     pub fn new(host: Arc<dyn Host>, link: Box<dyn Link>, setup: Setup) -> Arc<Self> {
-        let mut seed = [0; 4];
+        let mut seed = [0; 6];
         for word in &mut seed {
             let mut bytes = [0; 8];
             host.random(&mut bytes);
@@ -172,6 +173,10 @@ impl Drop for CardListening {
 }
 
 impl Uplink for Stack {
+    fn syn_cookies(&self) -> SynCookies {
+        self.shared.state.lock().cookies.counters
+    }
+
     fn interfaces(&self) -> Vec<Interface> {
         let state = self.shared.state.lock();
         let output = &state.output;

@@ -401,3 +401,27 @@ impl DatagramReceiver for Mailbox {
 
     fn writable(&self) {}
 }
+
+/// A SYN to port 80 of end 1, of somebody who does not exist for the rest.
+pub fn syn(number: u32) -> Vec<u8> {
+    let mut frame = std::vec![0; 54];
+    frame[..6].copy_from_slice(&[2, 0, 0, 0, 0, 2]);
+    frame[6..12].copy_from_slice(&[2, 0, 0, 0, 0, 1]);
+    frame[12..14].copy_from_slice(&[8, 0]);
+    let ip = &mut frame[14..];
+    let source = 0x0a00_0100 | number >> 16;
+    crate::stack::packet::write_header(
+        ip,
+        core::net::Ipv4Addr::from(source | 0x80).into(),
+        core::net::Ipv4Addr::new(10, 0, 0, 2).into(),
+        6,
+        20,
+        64,
+    );
+    ip[20..22].copy_from_slice(&(number as u16).to_be_bytes());
+    ip[22..24].copy_from_slice(&80u16.to_be_bytes());
+    ip[32..34].copy_from_slice(&[0x50, 2]);
+    let header = crate::stack::packet::Header::parse(ip).unwrap();
+    crate::stack::checksum::fill(ip, &header);
+    frame
+}

@@ -1,4 +1,5 @@
 //! Two stacks and a wire between them, in simulated time.
+mod cookies;
 mod datagrams;
 mod dhcp;
 mod ends;

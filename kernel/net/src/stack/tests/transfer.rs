@@ -15,7 +15,12 @@ fn piece(at: usize, length: usize) -> Vec<u8> {
 }
 
 /// Sends `total` bytes one way and ends. Answers how long it took.
-fn transfer(world: &World, from: &Arc<dyn Stream>, to: &Arc<dyn Stream>, total: usize) -> u64 {
+pub(super) fn transfer(
+    world: &World,
+    from: &Arc<dyn Stream>,
+    to: &Arc<dyn Stream>,
+    total: usize,
+) -> u64 {
     transfer_with(world, from, to, total, &|| ())
 }
 
