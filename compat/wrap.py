@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,8 +13,9 @@ from compat import manifest, native
 from compat.bootconfig import BootConfig, encode
 from compat.closure import Closure, find_closure
 from compat.dpkg import Dpkg
-from compat.elf import is_elf
+from compat.elf import ElfError, is_elf
 from compat.erofs import Layout, plan_layout
+from compat.errors import CompatError
 from compat.image import ImageSizes, Kernel, build_image
 from compat.plans import PlanSummary, make_plans
 from compat.program import Program
@@ -99,6 +101,8 @@ def fill(
         else:
             tree.add_host(addition.host, addition.guest)
     closure.extend(_plugins(additions))
+    for path in _libraries_of_programs(additions):
+        tree.add_host(path)
     added = [] if lean else add_runtime_files(tree, program.exe, closure)
     moved = tuple(f"{item.host}/" for item in additions if item.host != item.guest)
     for path in closure.files:
@@ -111,14 +115,26 @@ def fill(
 
 def _plugins(additions: Sequence[Addition]) -> list[str]:
     """Shared objects among the added files: their libraries must come along too."""
-    found = []
+    return [path for path in _files(additions) if PLUGIN_NAME.fullmatch(path) and is_elf(path)]
+
+
+def _libraries_of_programs(additions: Sequence[Addition]) -> list[str]:
+    """What the programs among the added files are linked with: they may be started."""
+    found: dict[str, None] = {}
+    for path in _files(additions):
+        if os.access(path, os.X_OK) and not PLUGIN_NAME.fullmatch(path) and is_elf(path):
+            # One that cannot be loaded is the user's file all the same.
+            with contextlib.suppress(CompatError, ElfError):
+                found.update(dict.fromkeys(file for file in find_closure(path).files if file != path))
+    return list(found)
+
+
+def _files(additions: Sequence[Addition]) -> Iterator[str]:
     for addition in additions:
         if os.path.isfile(addition.host):
-            paths = [addition.host]
+            yield addition.host
         else:
-            paths = [os.path.join(base, name) for base, _, names in os.walk(addition.host) for name in names]
-        found += [path for path in sorted(paths) if PLUGIN_NAME.fullmatch(path) and is_elf(path)]
-    return found
+            yield from sorted(os.path.join(base, name) for base, _, names in os.walk(addition.host) for name in names)
 
 
 def _manifest(request: WrapRequest, kernel: Kernel, selection: Selection, layout: Layout) -> bytes:

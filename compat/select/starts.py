@@ -31,7 +31,7 @@ def needed_names(reach: Reach, table: Sequence[Call]) -> frozenset[str]:
     if not starts_programs(reach, table):
         names -= STARTERS
     clone = [reach.calls[call.nr] for call in _rows(frozenset({"clone"}), table) if call.nr in reach.calls]
-    # Flags that are no constants are a C library's: pthread_create(3), or posix_spawn(3), which calls execve(2) as well.
+    # Flags that are no constants are the C library's: pthread_create(3), or posix_spawn(3), which calls execve(2) too.
     forks = any(
         detail.kind == "clone.flags" and not detail.value & CLONE_THREAD for use in clone for detail in use.details
     )
@@ -39,7 +39,7 @@ def needed_names(reach: Reach, table: Sequence[Call]) -> frozenset[str]:
 
 
 def with_fork(made: frozenset[str]) -> frozenset[str]:
-    """The calls of a trace, and `fork` where clone(2) must have been that: a child was waited for, or a program started."""
+    """The calls of a trace, and `fork` where clone(2) was that: children were waited for, programs started."""
     return made | {FORK} if made & (STARTERS | FORKS | WAITS) else made
 
 

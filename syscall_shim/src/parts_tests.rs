@@ -1,8 +1,9 @@
 //! Tries every part of a call that `syscalls.toml` lists: what it claims must be answered, what it lacks must not be.
+use crate::kernel::Process;
 use crate::mock::{BASE, Mock};
 use crate::{DETAILS, Level, Regs, TABLE, dispatch};
-use linux_abi::Errno;
 use linux_abi::raw::{general as raw, net};
+use linux_abi::{Errno, FownerEx};
 use std::format;
 use std::string::String;
 use std::vec;
@@ -79,6 +80,11 @@ fn attempts(bench: &Bench, part: &Part) -> Vec<Attempt> {
         "fcntl" => {
             let mut all: Vec<_> = files(&|fd| [fd, 0, place, 0, 0, 0]);
             all.extend::<Vec<_>>(files(&|fd| [fd, 0, 4, 0, 0, 0]));
+            // Of an owner: the process, by its number and in a structure.
+            let pid = k.getpid();
+            let owner = k.value(&FownerEx { type_: 1, pid });
+            all.extend::<Vec<_>>(files(&|fd| [fd, 0, pid as u64, 0, 0, 0]));
+            all.extend::<Vec<_>>(files(&|fd| [fd, 0, owner, 0, 0, 0]));
             all
         }
         "prctl" => [

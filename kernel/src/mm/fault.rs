@@ -109,7 +109,8 @@ impl Inner {
         }
     }
 
-    /// Gives the page the permissions of its mapping, with all that lie in the same 2 MiB if it is a huge one.
+    /// Gives the page the permissions of its mapping, with all that lie in the same 2 MiB if it is a huge one. After a fork many pages
+    /// are only waiting for that, so some around it get theirs as well.
     fn reset_permissions(
         &mut self,
         area: &Area,
@@ -120,12 +121,17 @@ impl Inner {
         let range = if huge {
             let start = page & !(HUGE_PAGE - 1);
             start..start + HUGE_PAGE
+        } else if own {
+            around(area, page)
         } else {
             page..page + PAGE
         };
         let shared = area.backing.is_shared();
         self.table
-            .change(range, &mut |_, entry, _| {
+            .change(range, &mut |address, entry, _| {
+                if own && !huge && address != page && !is_own(area, entry, false) {
+                    return entry;
+                }
                 let entry = entry.with(page_permissions(area, own));
                 if own && !shared {
                     entry.made_private()
@@ -178,6 +184,12 @@ impl Inner {
     }
 }
 
+/// Some pages of the mapping around one of them.
+fn around(area: &Area, page: u64) -> Range<u64> {
+    let start = page & !(AROUND * PAGE - 1);
+    start.max(area.start)..(start + AROUND * PAGE).min(area.end)
+}
+
 /// A frame with a copy of the page at `virt`.
 fn copy_frame(virt: u64) -> Option<Pfn> {
     let (pfn, _) = frame::alloc(0, For::Program)?;
@@ -201,9 +213,7 @@ impl<'a> Filler<'a> {
         if self.try_huge(page)? {
             return Ok(());
         }
-        let start = page & !(AROUND * PAGE - 1);
-        let around = start.max(self.area.start)..(start + AROUND * PAGE).min(self.area.end);
-        match self.fill(around, write) {
+        match self.fill(around(self.area, page), write) {
             // A neighbour past the end of the file, or no memory for one, is no trouble.
             Err(_) if self.inner.table.get(page).is_some() => Ok(()),
             other => other,

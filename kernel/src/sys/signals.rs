@@ -38,12 +38,10 @@ impl Caller<'_> {
                 .ok_or(Errno::ESRCH),
             KillTarget::Group(0) => {
                 let group = own.state.pgid.load(Ordering::Relaxed);
-                Ok(Receiver::Processes(family::receivers(Some(group), own)))
+                Ok(Receiver::Processes(family::group(group)))
             }
-            KillTarget::Group(group) => {
-                Ok(Receiver::Processes(family::receivers(Some(group), own)))
-            }
-            KillTarget::All => Ok(Receiver::Processes(family::receivers(None, own))),
+            KillTarget::Group(group) => Ok(Receiver::Processes(family::group(group))),
+            KillTarget::All => Ok(Receiver::Processes(family::others(own))),
             KillTarget::Thread { tgid, tid } => {
                 let thread = Thread::find(tid)
                     .filter(|thread| tgid.is_none_or(|tgid| tgid == thread.process.pid));

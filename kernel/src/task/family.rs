@@ -302,19 +302,23 @@ fn is_meant(parent: &Process, child: &Process, target: WaitTarget, flags: WaitFl
         && (flags.contains(WaitFlags::__WALL) || is_clone == flags.contains(WaitFlags::__WCLONE))
 }
 
-/// Who gets a signal for a process group, or (`group` none) for everybody but the first process and `sender`.
+/// The processes of a group.
 #[must_use]
-pub fn receivers(group: Option<i32>, sender: &Process) -> Vec<Arc<Process>> {
+pub fn group(group: i32) -> Vec<Arc<Process>> {
     let members = MEMBERS.lock();
-    let is_meant = |process: &Process| match group {
-        Some(group) => process.state.pgid.load(Ordering::Relaxed) == group,
-        None => process.pid != INIT && process.pid != sender.pid,
-    };
     members
         .values()
-        .filter(|member| is_meant(&member.process))
+        .filter(|member| member.process.state.pgid.load(Ordering::Relaxed) == group)
         .map(|member| member.process.clone())
         .collect()
+}
+
+/// Everybody but the first process and `sender`: kill(2) with -1.
+#[must_use]
+pub fn others(sender: &Process) -> Vec<Arc<Process>> {
+    let mut all = all();
+    all.retain(|process| process.pid != INIT && process.pid != sender.pid);
+    all
 }
 
 /// setpgid(2); 0 is the caller, and the process's own number.

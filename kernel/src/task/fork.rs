@@ -149,6 +149,7 @@ pub fn ended(process: &Arc<Process>, exit: Exit) {
     crate::sys::file_locks().process_ended(process.pid);
     let now = crate::time::realtime() / crate::time::SECOND;
     vfs::sysv::shm_segments().left(process.pid, now as i64);
+    vfs::sysv::sem_sets().left(process.pid);
     give_back(process);
     family::ended(process, exit);
 }

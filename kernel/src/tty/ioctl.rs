@@ -1,5 +1,6 @@
 //! ioctl_tty(2).
 use super::terminal::{self, Terminal};
+use crate::task::family::INIT;
 use linux_abi::raw::general::{TCIFLUSH, TCIOFF, TCIOFLUSH, TCION, TCOFLUSH, TCOOFF, TCOON};
 use linux_abi::raw::ioctl::{
     FIONREAD, TCFLSH, TCGETS, TCSBRK, TCSBRKP, TCSETS, TCSETSF, TCSETSW, TCXONC, TIOCGPGRP,
@@ -44,8 +45,12 @@ pub fn run(
             terminal.set_size(load::<Winsize>(memory, argument)?);
             Ok(0)
         }
-        TIOCGPGRP | TIOCGSID => store(memory, argument, &terminal::leader()),
-        TIOCSPGRP => set_foreground(load(memory, argument)?),
+        TIOCGPGRP => store(memory, argument, &terminal::foreground()),
+        TIOCGSID => store(memory, argument, &INIT),
+        TIOCSPGRP => match load::<i32>(memory, argument)? {
+            group if group < 0 => Err(Errno::EINVAL),
+            group => terminal::set_foreground(group).map(|()| 0),
+        },
         // The program leads the session that the terminal belongs to.
         TIOCSCTTY => Ok(0),
         TIOCGDEV => store(memory, argument, &(DEVICE as u32)),
@@ -63,15 +68,6 @@ pub fn run(
 
 fn count(bytes: usize) -> i32 {
     i32::try_from(bytes).unwrap_or(i32::MAX)
-}
-
-/// There is one process group to choose from.
-fn set_foreground(group: i32) -> Result<usize> {
-    match group {
-        _ if group < 0 => Err(Errno::EINVAL),
-        _ if group == terminal::leader() => Ok(0),
-        _ => Err(Errno::ESRCH),
-    }
 }
 
 fn with_speed(t: &Termios) -> Termios2 {

@@ -1,11 +1,14 @@
 //! The terminal: the line discipline between the program and a port.
 use super::ioctl;
 use crate::drivers::virtio::Port;
-use crate::{task, time};
+use crate::task::family::{self, INIT};
+use crate::task::{self, signal};
+use crate::time;
 use alloc::collections::VecDeque;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
-use linux_abi::{Errno, Winsize};
+use core::sync::atomic::{AtomicI32, Ordering};
+use linux_abi::{Errno, Siginfo, Signal, Winsize};
 use spin::{Mutex, Once};
 use vfs::tty::{Effects, LineDiscipline, ReadState, TtySignal};
 use vfs::{FileOps, FileType, Metadata, Result, Sink, Source, UserMemory, WaitList, Wake, poll};
@@ -53,10 +56,41 @@ pub fn get() -> Option<Arc<Terminal>> {
     TERMINAL.get().cloned()
 }
 
-/// The process that leads the terminal's session and its foreground process group: the program.
-pub fn leader() -> i32 {
-    const INIT: i32 = 1;
-    task::entry::init_process().map_or(INIT, |process| process.pid)
+/// The foreground process group; 0: the first process's, whatever that is.
+static FOREGROUND: AtomicI32 = AtomicI32::new(0);
+
+/// The foreground process group.
+pub fn foreground() -> i32 {
+    match FOREGROUND.load(Ordering::Relaxed) {
+        0 => task::entry::init_process()
+            .map_or(INIT, |first| first.state.pgid.load(Ordering::Relaxed)),
+        group => group,
+    }
+}
+
+/// tcsetpgrp(3). The terminal is that of the first process's session. ESRCH: no such group. EPERM: one of another session.
+pub fn set_foreground(group: i32) -> Result<()> {
+    let session =
+        task::entry::init_process().map_or(INIT, |first| first.state.sid.load(Ordering::Relaxed));
+    let members = family::group(group);
+    let first = members.first().ok_or(Errno::ESRCH)?;
+    if first.state.sid.load(Ordering::Relaxed) != session {
+        return Err(Errno::EPERM);
+    }
+    FOREGROUND.store(group, Ordering::Relaxed);
+    Ok(())
+}
+
+/// A signal for the foreground process group. If nobody is left of it, the first process's gets it.
+fn signal_foreground(signal: Signal) {
+    let mut members = family::group(foreground());
+    if members.is_empty() {
+        members.extend(task::entry::init_process().cloned());
+    }
+    for process in members {
+        // A full queue cannot be: these are no real-time signals.
+        let _ = signal::send_to_process(&process, Siginfo::kernel(signal));
+    }
 }
 
 /// The window has another size.
@@ -137,10 +171,9 @@ impl Terminal {
     }
 
     pub(super) fn set_size(&self, size: Winsize) {
-        const SIGWINCH: u8 = 28;
         let old = core::mem::replace(&mut self.state.lock().size, size);
         if old != size {
-            task::signal_from_host(SIGWINCH);
+            signal_foreground(Signal::SIGWINCH);
         }
     }
 
@@ -237,12 +270,10 @@ impl Terminal {
 }
 
 fn send(signal: TtySignal) {
-    const SIGINT: u8 = 2;
-    const SIGQUIT: u8 = 3;
     match signal {
-        TtySignal::Interrupt => task::signal_from_host(SIGINT),
-        TtySignal::Quit => task::signal_from_host(SIGQUIT),
-        // There is no shell to go back to, nor one that could let the program go on.
+        TtySignal::Interrupt => signal_foreground(Signal::SIGINT),
+        TtySignal::Quit => signal_foreground(Signal::SIGQUIT),
+        // Processes cannot be stopped.
         TtySignal::Suspend => {
             say!("the program cannot be suspended: there is no job control in an image")
         }

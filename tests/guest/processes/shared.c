@@ -11,6 +11,8 @@
 #include <sys/file.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
+#include <sys/ioctl.h>
+#include <sys/sem.h>
 #include <sys/shm.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -172,6 +174,47 @@ static void segments(void) {
     part("segments");
 }
 
+static void undone(void) {
+    int id = semget(IPC_PRIVATE, 2, IPC_CREAT | 0600);
+    struct sembuf up = {0, 1, 0}, take = {0, -1, SEM_UNDO}, zero = {1, 3, SEM_UNDO};
+    NEED(id >= 0 && semop(id, &up, 1) == 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        EXPECT(semop(id, &take, 1) == 0 && semop(id, &zero, 1) == 0 && semctl(id, 0, GETVAL) == 0);
+        EXPECT(semctl(id, 1, GETVAL) == 3);
+        _exit(check_failures != 0);
+    }
+    // The child has it, or has had it: either way it comes back.
+    finish(pid);
+    EXPECT(semctl(id, 0, GETVAL) == 1 && semctl(id, 1, GETVAL) == 0 && semctl(id, 0, IPC_RMID) == 0);
+    part("undone");
+}
+
+// SIGIO goes to the process that was named.
+static void signalled(void) {
+    int ends[2];
+    sigset_t mask;
+    NEED(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGIO);
+    NEED(sigprocmask(SIG_BLOCK, &mask, NULL) == 0);
+    EXPECT(fcntl(ends[0], F_SETOWN, getpid()) == 0 && fcntl(ends[0], F_GETOWN) == getpid());
+    EXPECT(fcntl(ends[0], F_SETFL, O_ASYNC) == 0 && fcntl(ends[0], F_GETFL) & O_ASYNC);
+    struct f_owner_ex owner = {F_OWNER_PID, 1 << 21};
+    FAILS(fcntl(ends[0], F_SETOWN, 1 << 21), ESRCH);
+    FAILS(fcntl(ends[0], F_SETOWN_EX, &owner), ESRCH);
+    EXPECT(fcntl(ends[0], F_GETOWN_EX, &owner) == 0 && owner.type == F_OWNER_PID && owner.pid == getpid());
+    pid_t pid = fork();
+    if (pid == 0) _exit(write(ends[1], "x", 1) != 1);
+    siginfo_t info;
+    EXPECT(sigwaitinfo(&mask, &info) == SIGIO);
+    finish(pid);
+    int off = 0;
+    EXPECT(ioctl(ends[0], FIOASYNC, &off) == 0 && !(fcntl(ends[0], F_GETFL) & O_ASYNC));
+    EXPECT(write(ends[1], "y", 1) == 1 && sigpending(&mask) == 0 && !sigismember(&mask, SIGIO));
+    part("signalled");
+}
+
 // A reader's end of a pipe is opened anew once the writer has gone: what it wrote is there.
 static void reopened(void) {
     int ends[2];
@@ -192,6 +235,8 @@ int main(void) {
     locks(shared);
     files();
     segments();
+    undone();
+    signalled();
     reopened();
     return done();
 }

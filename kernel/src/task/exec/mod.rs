@@ -42,9 +42,7 @@ pub fn exec(request: &Request) -> SysResult {
     let loaded = runner.load(&found, request, &identity).map_err(errno)?;
     drop(found);
     let next = first_thread(thread, &loaded, &request.path)?;
-    if let Err(errno) = become_alone(process) {
-        return Err(errno);
-    }
+    become_alone(process)?;
     // From here on nothing fails.
     let changed = process.state.change_identity(|known| {
         *known = identity;
@@ -141,14 +139,10 @@ fn become_alone(process: &Process) -> Result<(), Errno> {
     }
     let me = percpu::current();
     wait::wait_through_signals(&[&process.child_events], &mut || {
-        let others = process.live_threads();
-        let mut others = others.iter().filter(|other| !percpu::is_current(other));
-        let mut alone = true;
-        for other in others.by_ref() {
-            alone = false;
-            other.doom();
-        }
-        alone
+        let mut others = process.live_threads();
+        others.retain(|other| !percpu::is_current(other));
+        others.iter().for_each(|other| other.doom());
+        others.is_empty()
     });
     process.is_execing.store(false, Ordering::SeqCst);
     if me.is_doomed() {

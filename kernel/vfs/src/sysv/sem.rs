@@ -28,6 +28,8 @@ pub struct SemOp {
     pub change: i32,
     /// `IPC_NOWAIT`
     pub nowait: bool,
+    /// `SEM_UNDO`: taken back when the process ends.
+    pub undo: bool,
 }
 
 /// What `IPC_STAT` tells, besides the owner.
@@ -51,6 +53,8 @@ struct State {
     owner: IpcOwner,
     stat: SemStat,
     semaphores: Vec<Semaphore>,
+    /// Process, number of the semaphore, and what is added to it when the process ends.
+    undo: Vec<(i32, usize, i32)>,
     removed: bool,
 }
 
@@ -65,6 +69,24 @@ impl IpcObject for SemSet {
     }
 }
 
+impl State {
+    fn note_undo(&mut self, pid: i32, op: &SemOp) {
+        let is_known =
+            |(of, number, _): &&mut (i32, usize, i32)| *of == pid && *number == op.number;
+        match self.undo.iter_mut().find(is_known) {
+            Some((_, _, change)) => *change -= op.change,
+            None => self.undo.push((pid, op.number, -op.change)),
+        }
+    }
+}
+
+impl IpcTable<SemSet> {
+    /// A process has ended.
+    pub fn left(&self, pid: i32) {
+        self.all().0.iter().for_each(|(_, _, set)| set.left(pid));
+    }
+}
+
 impl SemSet {
     #[must_use]
     pub fn new(caller: &IpcCaller<'_>, count: usize, mode: u32) -> Arc<Self> {
@@ -76,6 +98,7 @@ impl SemSet {
                 count,
             },
             semaphores: vec![Semaphore::default(); count],
+            undo: Vec::new(),
             removed: false,
         };
         Arc::new(Self {
@@ -155,6 +178,9 @@ impl SemSet {
             if let Some(one) = state.semaphores.get_mut(op.number) {
                 one.pid = caller.pid;
             }
+            if op.undo && op.change != 0 {
+                state.note_undo(caller.pid, op);
+            }
         }
         state.stat.otime = caller.now;
         drop(state);
@@ -162,6 +188,26 @@ impl SemSet {
             self.tell();
         }
         Ok(())
+    }
+
+    /// The process has ended: takes back what it did with `SEM_UNDO`, as far as that leaves values that can be.
+    fn left(&self, pid: i32) {
+        {
+            let mut state = self.state.lock();
+            let all = core::mem::take(&mut state.undo);
+            let (own, others) = all.into_iter().partition(|(of, ..)| *of == pid);
+            state.undo = others;
+            let own: Vec<(i32, usize, i32)> = own;
+            if own.is_empty() {
+                return;
+            }
+            for (_, number, change) in own {
+                if let Some(one) = state.semaphores.get_mut(number) {
+                    (one.value, one.pid) = ((one.value + change).clamp(0, SEMVMX), pid);
+                }
+            }
+        }
+        self.tell();
     }
 
     /// Counts a thread in or out of those that wait for `op`.
@@ -208,6 +254,10 @@ impl SemSet {
             for (place, value) in places.iter_mut().zip(values) {
                 (place.value, place.pid) = (*value, caller.pid);
             }
+            // Nobody takes back what was done to the old values.
+            state
+                .undo
+                .retain(|(_, number, _)| !(first..end).contains(number));
             state.stat.ctime = caller.now;
         }
         self.tell();

@@ -4,10 +4,11 @@ use crate::kernel::Kernel;
 use crate::user::UserPtr;
 use alloc::sync::Arc;
 use linux_abi::raw::general as raw;
-use linux_abi::{Errno, SealFlags, Signal, SysResult};
+use linux_abi::{Errno, FownerEx, SealFlags, Signal, SysResult};
 use vfs::{File, PipeEnd};
 
 const FD_CLOEXEC: u64 = 1;
+const F_OWNER_PID: i32 = 1;
 const F_SETPIPE_SZ: u32 = raw::F_SETPIPE_SZ;
 
 /// fcntl(2)
@@ -47,6 +48,22 @@ pub fn fcntl<K: Kernel>(k: &K, fd: Fd, cmd: u32, arg: u64) -> SysResult {
         raw::F_GETLEASE => Ok(raw::F_UNLCK as usize),
         raw::F_GETOWN => Ok(file.owner() as usize),
         raw::F_SETOWN => set_owner(k, &file, arg as i32),
+        raw::F_GETOWN_EX => {
+            let pid = file.owner();
+            let owner = FownerEx {
+                type_: F_OWNER_PID,
+                pid,
+            };
+            UserPtr::new(arg).write(k, &owner).map(|()| 0)
+        }
+        raw::F_SETOWN_EX => {
+            let owner = UserPtr::<FownerEx>::new(arg).read(k)?;
+            match owner.type_ {
+                F_OWNER_PID if owner.pid >= 0 => set_owner(k, &file, owner.pid),
+                F_OWNER_PID => Err(Errno::EINVAL),
+                _ => signal_driven(k, cmd, arg),
+            }
+        }
         _ => signal_driven(k, cmd, arg),
     }
 }
@@ -72,7 +89,7 @@ fn signal_driven<K: Kernel>(k: &K, cmd: u32, arg: u64) -> SysResult {
         raw::F_GETSIG => return Ok(0),
         raw::F_SETSIG if arg == 0 => return Ok(0),
         raw::F_SETSIG if Signal::new(arg).is_err() => return Err(Errno::EINVAL),
-        raw::F_SETSIG | raw::F_SETOWN_EX | raw::F_GETOWN_EX => {
+        raw::F_SETSIG | raw::F_SETOWN_EX => {
             "fcntl: signal-driven I/O by another signal, or to a thread or group"
         }
         raw::F_SETLEASE => "fcntl: leases",

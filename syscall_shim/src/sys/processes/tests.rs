@@ -1,14 +1,101 @@
+use crate::kernel::KillTarget;
 use crate::mock::Mock;
-use linux_abi::{Errno, Iovec};
+use alloc::format;
+use alloc::vec::Vec;
+use linux_abi::{Errno, Iovec, SI_QUEUE, Siginfo, Signal};
 
 #[test]
-fn there_are_no_children() {
+fn children_are_made() {
+    let k = Mock::new();
+    assert_eq!(k.call("fork", []), Ok(43));
+    assert_eq!(k.call("vfork", []), Ok(43));
+    let calls = k.calls.lock().join("\n");
+    assert!(
+        calls.contains("CLONE_VM | CLONE_VFORK") && calls.contains("exit_signal: Some(Signal(17))")
+    );
+}
+
+#[test]
+fn children_are_waited_for() {
     let k = Mock::new();
     assert_eq!(k.call("wait4", [u64::MAX, 0, 0, 0]), Err(Errno::ECHILD));
     assert_eq!(k.call("wait4", [u64::MAX, 0, 4, 0]), Err(Errno::EINVAL));
     assert_eq!(k.call("waitid", [0, 0, 0, 4, 0]), Err(Errno::ECHILD));
     assert_eq!(k.call("waitid", [0, 0, 0, 0, 0]), Err(Errno::EINVAL));
     assert_eq!(k.call("waitid", [9, 0, 0, 4, 0]), Err(Errno::EINVAL));
+    let pidfd = k.call("pidfd_open", [42, 0]).unwrap() as u64;
+    let file = k.open("/f", 0o102) as u64;
+    assert_eq!(k.call("waitid", [3, pidfd, 0, 4, 0]), Err(Errno::ECHILD));
+    assert_eq!(k.call("waitid", [3, file, 0, 4, 0]), Err(Errno::EBADF));
+    assert_eq!(k.call("waitid", [3, 999, 0, 4, 0]), Err(Errno::EBADF));
+}
+
+#[test]
+fn pidfds_stand_for_processes() {
+    let k = Mock::new();
+    assert_eq!(k.call("pidfd_open", [0, 0]), Err(Errno::EINVAL));
+    assert_eq!(k.call("pidfd_open", [42, 1]), Err(Errno::EINVAL));
+    assert_eq!(k.call("pidfd_open", [7, 0]), Err(Errno::ESRCH));
+    let pidfd = k.call("pidfd_open", [42, 0]).unwrap() as u64;
+    assert_eq!(k.call("fcntl", [pidfd, 1]), Ok(1));
+    let send = |fd, sig, info, flags| k.call("pidfd_send_signal", [fd, sig, info, flags]);
+    assert_eq!(send(pidfd, 10, 0, 0), Ok(0));
+    assert_eq!(send(pidfd, 0, 0, 0), Ok(0));
+    assert_eq!(send(pidfd, 65, 0, 0), Err(Errno::EINVAL));
+    assert_eq!(send(pidfd, 10, 0, 1), Err(Errno::EINVAL));
+    assert_eq!(send(999, 10, 0, 0), Err(Errno::EBADF));
+    let other = k.value(&Siginfo::user(Signal::SIGTERM, SI_QUEUE, 1, 0));
+    assert_eq!(send(pidfd, 10, other, 0), Err(Errno::EINVAL));
+    let sent: Vec<_> = k.signals.sent.lock().iter().map(|(to, _)| *to).collect();
+    assert_eq!(sent, [KillTarget::Process(42); 2]);
+    assert_eq!(k.call("pidfd_getfd", [pidfd, 999, 0]), Err(Errno::EBADF));
+    assert_eq!(k.call("pidfd_getfd", [pidfd, pidfd, 1]), Err(Errno::EINVAL));
+    assert!(k.call("pidfd_getfd", [pidfd, pidfd, 0]).is_ok());
+}
+
+/// An array of strings with its end.
+fn strings(k: &Mock, all: &[&str]) -> u64 {
+    let mut pointers: Vec<u64> = all.iter().map(|text| k.text(text)).collect();
+    pointers.push(0);
+    let bytes: Vec<u8> = pointers.iter().flat_map(|at| at.to_le_bytes()).collect();
+    k.bytes(&bytes)
+}
+
+#[test]
+fn execve_reads_its_strings() {
+    let k = Mock::new();
+    k.open("/program", 0o102);
+    let (argv, envp) = (strings(&k, &["one", "", "three"]), strings(&k, &["A=1"]));
+    let path = k.text("/program");
+    assert_eq!(k.call("execve", [path, argv, envp]), Err(Errno::ENOEXEC));
+    assert_eq!(k.call("execve", [path, 0, 0]), Err(Errno::ENOEXEC));
+    assert_eq!(
+        *k.calls.lock(),
+        ["exec /program [one  three] [A=1]", "exec /program [] []"]
+    );
+    assert_eq!(
+        k.call("execve", [k.text("/absent"), argv, envp]),
+        Err(Errno::ENOENT)
+    );
+    assert_eq!(k.call("execve", [path, 8, envp]), Err(Errno::EFAULT));
+    assert_eq!(k.call("execve", [8, argv, envp]), Err(Errno::EFAULT));
+    let long = strings(&k, &[&"x".repeat(128 << 10)]);
+    assert_eq!(k.call("execve", [path, long, envp]), Err(Errno::E2BIG));
+}
+
+#[test]
+fn execveat_starts_from_a_descriptor() {
+    let k = Mock::new();
+    let fd = k.open("/program", 0o102) as u64;
+    let here = i64::from(linux_abi::raw::general::AT_FDCWD) as u64;
+    let at = |fd, path, flags| k.call("execveat", [fd, k.text(path), 0, 0, flags]);
+    assert_eq!(at(fd, "", 0x1000), Err(Errno::ENOEXEC));
+    assert_eq!(at(here, "/program", 0), Err(Errno::ENOEXEC));
+    let expected = format!("exec /dev/fd/{fd} [] []");
+    assert_eq!(*k.calls.lock(), [expected.as_str(), "exec /program [] []"]);
+    assert_eq!(at(fd, "", 0), Err(Errno::ENOENT));
+    assert_eq!(at(here, "/program", 1), Err(Errno::EINVAL));
+    assert_eq!(at(999, "program", 0), Err(Errno::EBADF));
 }
 
 #[test]

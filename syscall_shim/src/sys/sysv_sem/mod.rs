@@ -14,6 +14,8 @@ use vfs::sysv::{IPCMNI, SEMVMX, SemBlocked, SemOp, SemSet, sem_sets};
 
 /// Most semaphores of a set, and most operations of a call.
 const SEMMSL: usize = 32000;
+/// Taken back when the process ends.
+const SEM_UNDO: u32 = 0x1000;
 const SEMOPM: usize = 500;
 
 /// semget(2)
@@ -58,7 +60,6 @@ pub fn semtimedop<K: Kernel>(
     operate(k, id, ops, nops, deadline)
 }
 
-/// What `SEM_UNDO` asks for happens when the process ends, and with it the machine: nobody could tell.
 fn operate<K: Kernel>(
     k: &K,
     id: i32,
@@ -80,6 +81,7 @@ fn operate<K: Kernel>(
             number: usize::from(op.num),
             change: i32::from(op.op),
             nowait: op.flg as u32 & IPC_NOWAIT != 0,
+            undo: op.flg as u32 & SEM_UNDO != 0,
         })
         .collect();
     let set = sem_sets().find(id)?;

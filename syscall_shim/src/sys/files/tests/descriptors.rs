@@ -52,7 +52,13 @@ fn status_flags() {
     assert_eq!(k.call("fcntl", [path, 3]), Ok(raw::O_PATH as usize));
     assert_eq!(k.call("fcntl", [fd, 9999, 0]), Err(Errno::EINVAL));
     assert_eq!(k.call("fcntl", [fd, 1027, 1]), Ok(0));
-    assert_eq!(k.call("fcntl", [fd, 8, 42]), Err(Errno::EINVAL));
+    assert_eq!(k.call("fcntl", [fd, 8, 42]), Ok(0));
+    assert_eq!(k.call("fcntl", [fd, 9]), Ok(42));
+    assert_eq!(k.call("fcntl", [fd, 8, 7]), Err(Errno::ESRCH));
+    assert_eq!(
+        k.call("fcntl", [fd, 8, i64::from(-42) as u64]),
+        Err(Errno::EINVAL)
+    );
 }
 
 #[test]
