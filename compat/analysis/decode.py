@@ -10,6 +10,8 @@ from functools import cache
 import capstone
 from capstone import x86_const as x86
 
+from compat.analysis.model import AnalysisError
+
 Line = tuple[int, int, str, str]
 """Address, size, mnemonic and operands of one instruction, as capstone prints them."""
 
@@ -48,6 +50,18 @@ def _decoder(*, detail: bool) -> capstone.Cs:
     engine = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
     engine.detail = detail
     return engine
+
+
+class Budget:
+    """How many bytes of code may be decoded for a file: a hostile one may have functions that overlap without end."""
+
+    def __init__(self, left: int) -> None:
+        self._left = left
+
+    def spend(self, size: int) -> None:
+        self._left -= size
+        if self._left < 0:
+            raise AnalysisError("too much code lies in several functions at once")
 
 
 def sweep(code: bytes, address: int) -> Iterator[Line]:

@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-from compat.analysis.decode import Code, decode_function, ends_flow, is_flow, is_padding, sweep
+from compat.analysis.decode import Budget, Code, decode_function, ends_flow, is_flow, is_padding, sweep
 from compat.analysis.eh_frame import Frame, Frames
 from compat.analysis.elf import Addresses, ElfFile
 from compat.analysis.gaps import Gaps
@@ -20,6 +20,8 @@ from compat.analysis.gopclntab import go_functions
 
 _JOIN_LIMIT = 256
 _MAX_FUNCTION = 1 << 20
+# The largest programs take a twelfth of it.
+_MAX_DECODED = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class Functions:
     def __init__(self, elf: ElfFile) -> None:
         self._elf = elf
         self.frames = Frames(elf)
+        self._budget = Budget(_MAX_DECODED)
         self._cache: dict[tuple[int, int], Function | None] = {}
 
     def at(self, address: int) -> Function | None:
@@ -124,6 +127,7 @@ class Functions:
         segment = self._elf.segment_of(start)
         if segment is None or not segment.executable or end > segment.end or end - start > _MAX_FUNCTION:
             return None
+        self._budget.spend(end - start)
         return Function(decode_function(self._elf.read(start, end - start), start), frame, swept)
 
     def _framed(self, frame: Frame, address: int) -> Function | None:

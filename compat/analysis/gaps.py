@@ -12,12 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from compat.analysis.decode import Line, direct_target, is_plausible, meets, operation, sweep
+from compat.analysis.decode import Budget, Line, direct_target, is_plausible, meets, operation, sweep
 from compat.analysis.eh_frame import Frames
 from compat.analysis.elf import Addresses, ElfFile
 
 _MIN_GAP = 2048
 _MAX_GAP = 4 << 20
+# Haskell programs, which have no tables, take an eighth of it.
+_MAX_SWEPT = 64 << 20
 _MAX_ROUNDS = 12
 _MOSTLY = 10
 _LOOK_BACK = 4
@@ -41,6 +43,7 @@ class Gaps:
         self._frames = frames
         self._go = go
         self._known: dict[int, _Gap | None] = {}
+        self._budget = Budget(_MAX_SWEPT)
 
     @property
     def starts_seen(self) -> Addresses:
@@ -106,6 +109,7 @@ class Gaps:
         symbols = np.concatenate([table["value"], (table["value"] + table["size"])[table["size"] > 0]])
         cuts = {start, *symbols[(symbols >= start) & (symbols < end)].tolist()}
         for _ in range(_MAX_ROUNDS):
+            self._budget.spend(len(code))
             lines = _sweep_pieces(code, start, sorted(cuts))
             if lines is None:
                 return None

@@ -138,3 +138,15 @@ def test_unwind_tables_that_claim_no_end(tmp_path: Path) -> None:
     section = section_header(data, b".eh_frame")
     struct.pack_into("<Q", data, section + 32, 1 << 62)
     survive(tmp_path / "file", bytes(data))
+
+
+def test_functions_that_overlap_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each site in a function of its own, which reaches to the end: the work would be the square of the size."""
+    names = range(40)
+    starts = "".join(f".type f{n}, @function\nf{n}: mov $39, %eax\nsyscall\n" for n in names)
+    sizes = "".join(f".size f{n}, end - f{n}\n" for n in names)
+    path = build(tmp_path, f"{starts}ret\nend:\n{sizes}").path
+    assert plan_patches(path).sites == len(names)
+    monkeypatch.setattr("compat.analysis.functions._MAX_DECODED", 1000)
+    with pytest.raises(AnalysisError, match="several functions"):
+        plan_patches(path)
