@@ -80,6 +80,8 @@ pub struct Area {
     pub stack: bool,
     /// By mlock(2) or mlockall(2). Nothing is ever paged out; it counts, and its pages cannot be discarded.
     pub locked: bool,
+    /// By mseal(2).
+    pub sealed: bool,
 }
 
 impl Area {
@@ -127,6 +129,7 @@ impl AreaMap {
             backing: Backing::Named(""),
             stack: false,
             locked: false,
+            sealed: false,
         };
         Self {
             areas: BTreeMap::from([(kernel.start, kernel)]),
@@ -248,6 +251,7 @@ impl AreaMap {
                 && a.prot == b.prot
                 && a.stack == b.stack
                 && a.locked == b.locked
+                && a.sealed == b.sealed
                 && a.backing.continues(a.len(), &b.backing)
         };
         if let Some((&start, before)) = self.areas.range(..area.start).next_back()

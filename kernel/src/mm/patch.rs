@@ -212,6 +212,7 @@ impl Inner {
             backing: Backing::Named("[compat]"),
             stack: false,
             locked: false,
+            sealed: false,
         });
         Ok(Some(start..start + len))
     }

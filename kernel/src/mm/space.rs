@@ -154,6 +154,7 @@ impl AddressSpace {
             backing,
             stack,
             locked: flags.contains(MapFlags::MAP_LOCKED) || inner.lock_future.is_some(),
+            sealed: false,
         };
         inner.areas.insert(area.clone());
         if prot.contains(Prot::PROT_EXEC) {
@@ -202,6 +203,7 @@ impl AddressSpace {
     /// only if that is said.
     pub fn discard(&self, range: Range<u64>, even_locked: bool) -> Result<(), Errno> {
         let mut inner = self.lock();
+        inner.check_discardable(&range)?;
         let covered = inner.areas.covers(range.clone());
         if !even_locked
             && inner
@@ -316,6 +318,7 @@ impl Inner {
         if range.is_empty() || self.areas.is_free(range.clone()) {
             return Ok(());
         }
+        self.check_unsealed(&range)?;
         self.drop_pages(range.clone())?;
         self.patches.forget(&range);
         self.areas.remove(range);
@@ -359,6 +362,7 @@ impl Inner {
     }
 
     fn protect(&mut self, range: Range<u64>, prot: Prot) -> Result<(), Errno> {
+        self.check_unsealed(&range)?;
         let mut at = range.start;
         let areas: Vec<Area> = self
             .areas
@@ -434,6 +438,7 @@ impl Inner {
             backing: Backing::Anonymous,
             stack: false,
             locked: self.lock_future.is_some(),
+            sealed: false,
         };
         self.areas.insert(area.clone());
         self.populate(&area, self.lock_future == Some(Lock::Now));

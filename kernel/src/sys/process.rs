@@ -73,5 +73,6 @@ impl Process for Caller<'_> {
         process
             .files
             .set_limit(usize::try_from(files).unwrap_or(usize::MAX));
+        process.timers.watch_cpu_limit(process);
     }
 }
