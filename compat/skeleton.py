@@ -13,14 +13,14 @@ _MERGED = ("/bin", "/lib", "/lib32", "/lib64", "/libx32", "/sbin")
 
 PASSWD = b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
 GROUP = b"root:x:0:\nnogroup:x:65534:\n"
-HOSTS = b"127.0.0.1\tlocalhost compat\n::1\tlocalhost\n"
 NSSWITCH = b"passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nservices: files\nprotocols: files\n"
 
 
 def add_skeleton(tree: Tree) -> None:
     """The directories, the merged-/usr links, and small account files of the image's own.
 
-    Account files are made here, not copied: the host's users are none of the image's business.
+    Account files are made here, not copied: the host's users are none of the image's business. /etc/hosts is not: the
+    kernel writes it at the start, with the name and the addresses that the guest then has.
     """
     for path in _MERGED:
         if os.path.islink(path):
@@ -29,6 +29,6 @@ def add_skeleton(tree: Tree) -> None:
         tree.add_dir(path, _MODES.get(path, 0o755))
     tree.add_link("/etc/mtab", "/proc/self/mounts")
     tree.add_link("/var/run", "/run")
-    for name, data in (("passwd", PASSWD), ("group", GROUP), ("hosts", HOSTS), ("nsswitch.conf", NSSWITCH)):
+    for name, data in (("passwd", PASSWD), ("group", GROUP), ("nsswitch.conf", NSSWITCH)):
         tree.add_bytes(f"/etc/{name}", data)
     tree.add_bytes("/etc/hostname", b"compat\n")

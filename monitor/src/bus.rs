@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use boot_abi::{CPU_PORT, CPU_PORT_NUMBER, DEBUG_PORT, EXIT_PANIC, EXIT_PORT, IDLE_PORT};
+use boot_abi::{
+    CPU_PORT, CPU_PORT_NUMBER, DEBUG_PORT, EXIT_PANIC, EXIT_PORT, IDLE_FOREVER, IDLE_PORT,
+    IDLE_RING,
+};
 
 use crate::devices::hostnet::Turns;
 use crate::devices::virtio::Registers;
@@ -30,8 +33,8 @@ pub struct Bus {
 }
 
 impl Bus {
-    /// `Some`: the machine ends. Other ports have nobody behind them, as on a PC.
-    pub fn port_write(&self, port: u16, data: &[u8]) -> Option<Outcome> {
+    /// By CPU number `cpu`. `Some`: the machine ends. Other ports have nobody behind them, as on a PC.
+    pub fn port_write(&self, cpu: u32, port: u16, data: &[u8]) -> Option<Outcome> {
         match port {
             DEBUG_PORT => {
                 self.stats.debug_bytes.add(data.len() as u64);
@@ -41,7 +44,12 @@ impl Bus {
             EXIT_PORT => Some(exit_outcome(number(data))),
             IDLE_PORT => {
                 let idle = self.idle.as_ref()?;
-                let failure = idle.visit(number(data)).err()?;
+                let value = number(data);
+                if value & IDLE_RING != 0 && value != IDLE_FOREVER {
+                    idle.call(value & !IDLE_RING);
+                    return None;
+                }
+                let failure = idle.visit(cpu, value).err()?;
                 Some(Outcome::Failed(failure.to_string()))
             }
             CPU_PORT => {

@@ -160,7 +160,7 @@ impl Vcpu {
             let why = match self.fd.run() {
                 Ok(VcpuExit::IoOut(port, data)) => {
                     stats.exits.io.add(1);
-                    match bus.port_write(port, data) {
+                    match bus.port_write(self.index, port, data) {
                         None => continue,
                         Some(outcome) => return outcome,
                     }

@@ -40,6 +40,12 @@ def test_python_command_and_standard_input(python: str, same: Same) -> None:
     )
 
 
+def test_python_finds_its_own_machine(python: str, same: Same) -> None:
+    """By the name that it has from the host."""
+    code = "import socket; name = socket.gethostname(); print(name, socket.gethostbyname(name) != '')"
+    same(Command([python, "-c", code]))
+
+
 @pytest.fixture(scope="session")
 def numpy_environment(work_cache: Path, python: str) -> Path:
     """A virtual environment with numpy, kept between sessions."""

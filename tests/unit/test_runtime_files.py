@@ -77,13 +77,15 @@ def test_imagemagick_brings_its_coders_and_their_libraries() -> None:
     assert tree.lookup("/etc/ImageMagick-6/policy.xml") is not None
 
 
-NETWORK_FILES = ("/etc/services", "/etc/protocols", "/etc/gai.conf", "/etc/hosts", "/etc/nsswitch.conf")
+NETWORK_FILES = ("/etc/services", "/etc/protocols", "/etc/gai.conf", "/etc/nsswitch.conf")
 
 
 def test_servers_bring_what_they_look_up() -> None:
     tree, runtime = wrap("/usr/sbin/nginx")
     for path in (*NETWORK_FILES, "/lib/x86_64-linux-gnu/libnss_dns.so.2", "/etc/ssl/certs/ca-certificates.crt"):
         assert tree.lookup(path) is not None, path
+    # The kernel writes it, since it knows the name and the addresses.
+    assert tree.lookup("/etc/hosts") is None
     # Where it writes unless its configuration says otherwise.
     for path in ("/var/lib/nginx", "/var/log/nginx"):
         node = tree.lookup(path)

@@ -225,6 +225,11 @@ pub fn rest(us: u32) {
     }
 }
 
+/// Has another CPU that rests go on.
+pub fn end_rest(cpu: u32) {
+    rest(boot_abi::IDLE_RING | cpu);
+}
+
 /// Sleeps until an interrupt, unless one is pending.
 pub fn halt() {
     // SAFETY: service 0 has no effect on memory.

@@ -91,6 +91,8 @@ pub struct Area {
     pub on_fork: OnFork,
     /// By mlock(2) or mlockall(2). Nothing is ever paged out; it counts, and its pages cannot be discarded.
     pub locked: bool,
+    /// By mseal(2).
+    pub sealed: bool,
 }
 
 impl Area {
@@ -139,6 +141,7 @@ impl AreaMap {
             stack: false,
             on_fork: OnFork::Keep,
             locked: false,
+            sealed: false,
         };
         Self {
             areas: BTreeMap::from([(kernel.start, kernel)]),
@@ -261,6 +264,7 @@ impl AreaMap {
                 && a.stack == b.stack
                 && a.on_fork == b.on_fork
                 && a.locked == b.locked
+                && a.sealed == b.sealed
                 && a.backing.continues(a.len(), &b.backing)
         };
         if let Some((&start, before)) = self.areas.range(..area.start).next_back()

@@ -12,6 +12,7 @@ pub mod map;
 pub mod paging;
 pub mod patch;
 mod remap;
+mod seal;
 pub mod space;
 pub mod tlb;
 pub mod user;

@@ -214,6 +214,7 @@ impl Inner {
             stack: false,
             on_fork: OnFork::Keep,
             locked: false,
+            sealed: false,
         });
         Ok(Some(start..start + len))
     }

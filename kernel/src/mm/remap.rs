@@ -26,6 +26,7 @@ impl AddressSpace {
             return Err(Errno::EINVAL);
         }
         let mut inner = self.lock();
+        inner.check_unsealed(&old)?;
         let area = inner
             .areas
             .find(old.start)

@@ -167,6 +167,7 @@ impl AddressSpace {
             stack,
             on_fork: OnFork::Keep,
             locked: flags.contains(MapFlags::MAP_LOCKED) || inner.lock_future.is_some(),
+            sealed: false,
         };
         inner.areas.insert(area.clone());
         if prot.contains(Prot::PROT_EXEC) {
@@ -215,6 +216,7 @@ impl AddressSpace {
     /// only if that is said.
     pub fn discard(&self, range: Range<u64>, even_locked: bool) -> Result<(), Errno> {
         let mut inner = self.lock();
+        inner.check_discardable(&range)?;
         let covered = inner.areas.covers(range.clone());
         if !even_locked
             && inner
@@ -329,6 +331,7 @@ impl Inner {
         if range.is_empty() || self.areas.is_free(range.clone()) {
             return Ok(());
         }
+        self.check_unsealed(&range)?;
         self.drop_pages(range.clone())?;
         self.patches.forget(&range);
         self.areas.remove(range);
@@ -372,6 +375,7 @@ impl Inner {
     }
 
     fn protect(&mut self, range: Range<u64>, prot: Prot) -> Result<(), Errno> {
+        self.check_unsealed(&range)?;
         let mut at = range.start;
         let areas: Vec<Area> = self
             .areas
@@ -444,6 +448,7 @@ impl Inner {
             stack: false,
             on_fork: OnFork::Keep,
             locked: self.lock_future.is_some(),
+            sealed: false,
         };
         self.areas.insert(area.clone());
         self.populate(&area, self.lock_future == Some(Lock::Now));

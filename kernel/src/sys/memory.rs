@@ -136,6 +136,10 @@ impl Memory for Caller<'_> {
         )
     }
 
+    fn mseal(&self, addr: u64, len: u64) -> Result<(), Errno> {
+        space().seal(range(addr, len))
+    }
+
     fn mremap(&self, remap: &Remap) -> Result<u64, Errno> {
         self.check_limit(remap.new_len.saturating_sub(remap.old_len))?;
         let to = remap

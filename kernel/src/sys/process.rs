@@ -139,5 +139,6 @@ impl Process for Caller<'_> {
         self.thread()
             .files
             .set_limit(usize::try_from(files).unwrap_or(usize::MAX));
+        process.timers.watch_cpu_limit(process);
     }
 }

@@ -230,6 +230,11 @@ impl Threads for Caller<'_> {
         self.find_thread(tid).is_ok()
     }
 
+    fn is_own_thread(&self, tid: i32) -> bool {
+        self.find_thread(tid)
+            .is_ok_and(|thread| Arc::ptr_eq(&thread.process, &self.thread().process))
+    }
+
     fn thread_name(&self) -> [u8; 16] {
         *self.thread().name.lock()
     }

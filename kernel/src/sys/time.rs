@@ -65,7 +65,8 @@ impl Time for Caller<'_> {
     }
 
     fn timer_settime(&self, timer: i32, absolute: bool, new: Interval) -> Result<Interval, Errno> {
-        self.thread().process.timers.set(timer, absolute, new)
+        let process = &self.thread().process;
+        process.timers.set(process, timer, absolute, new)
     }
 
     fn timer_gettime(&self, timer: i32) -> Result<Interval, Errno> {
@@ -77,6 +78,7 @@ impl Time for Caller<'_> {
     }
 
     fn timer_delete(&self, timer: i32) -> Result<(), Errno> {
-        self.thread().process.timers.delete(timer)
+        let process = &self.thread().process;
+        process.timers.delete(process, timer)
     }
 }

@@ -17,6 +17,16 @@ impl Wait for Caller<'_> {
         wait::wait(lists, deadline, ready)
     }
 
+    fn keep_deadline(&self, deadline: u64) {
+        *self.thread().interrupted.lock() = Some((self.number(), deadline));
+    }
+
+    fn take_deadline(&self) -> Option<u64> {
+        let kept = self.thread().interrupted.lock().take();
+        kept.filter(|(number, _)| *number == self.number())
+            .map(|(_, deadline)| deadline)
+    }
+
     fn look(&self) {
         drivers::network::poll();
     }

@@ -116,6 +116,7 @@ pub fn restart_without_handler(frame: &mut Frame) {
 
 /// A handler is about to run.
 pub fn restart_with_handler(frame: &mut Frame, action: &SigAction) {
+    *percpu::current().interrupted.lock() = None;
     match restart_code(frame) {
         Some(Errno::ERESTARTSYS) if action.sa_flags().contains(SaFlags::SA_RESTART) => {
             restart(frame)

@@ -8,7 +8,7 @@ use crate::percpu;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use linux_abi::{
-    Errno, SIG_DFL, SIG_IGN, SaFlags, SigAction, SigSet, Siginfo, Signal, SsFlags, StackT,
+    Errno, SI_TIMER, SIG_DFL, SIG_IGN, SaFlags, SigAction, SigSet, Siginfo, Signal, SsFlags, StackT,
 };
 use syscall_shim::state::Resource;
 use vfs::WaitList;
@@ -45,6 +45,20 @@ impl Queue {
             self.set = self.set.without(SigSet::of(signal));
         }
         Some(info)
+    }
+
+    fn discard_of_timer(&mut self, id: i32) {
+        let is_its = |info: &Siginfo| info.code == SI_TIMER && info.pid() == id;
+        let signals = self.infos.iter().filter(|info| is_its(info));
+        let Some(number) = signals.map(|info| info.signo).next() else {
+            return;
+        };
+        self.infos.retain(|info| !is_its(info));
+        if !self.infos.iter().any(|info| info.signo == number)
+            && let Ok(signal) = Signal::new(number as u64)
+        {
+            self.set = self.set.without(SigSet::of(signal));
+        }
     }
 
     fn discard(&mut self, signal: Signal) {
@@ -279,6 +293,14 @@ pub fn force(info: Siginfo) {
     signals.mask = signals.mask.without(SigSet::of(signal));
     let _ = signals.pending.push(signal, info, usize::MAX);
     percpu::request_work();
+}
+
+/// What is queued of a timer_create(2) timer goes.
+pub fn discard_of_timer(process: &Process, id: i32) {
+    process.signals.lock().pending.discard_of_timer(id);
+    for thread in process.live_threads() {
+        thread.signals.lock().pending.discard_of_timer(id);
+    }
 }
 
 /// rt_sigaction(2).

@@ -84,6 +84,8 @@ pub struct Thread {
     pub rseq: Mutex<(u64, u32, u32)>,
     pub name: Mutex<[u8; 16]>,
     clock: Mutex<CpuClock>,
+    /// The call whose wait was interrupted last, and when that was to end; until a handler runs.
+    pub interrupted: Mutex<Option<(u64, u64)>>,
     pub affinity: AtomicU64,
 }
 
@@ -184,6 +186,7 @@ impl Thread {
             rseq: Mutex::new((0, 0, 0)),
             name: Mutex::new([0; 16]),
             clock: Mutex::default(),
+            interrupted: Mutex::new(None),
             affinity: AtomicU64::new(u64::MAX),
         }))
     }

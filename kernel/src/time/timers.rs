@@ -142,7 +142,7 @@ pub fn idle_us() -> u32 {
     next.map_or(boot_abi::IDLE_FOREVER, |deadline| {
         // Rather a little late than twice.
         let us = deadline.saturating_sub(monotonic()).div_ceil(1000);
-        us.min(u64::from(boot_abi::IDLE_FOREVER) - 1) as u32
+        us.min(u64::from(boot_abi::IDLE_RING) - 1) as u32
     })
 }
 

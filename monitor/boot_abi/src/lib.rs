@@ -27,9 +27,13 @@ pub const DEBUG_PORT: u16 = 0xe9;
 /// comes". The write returns by then, or earlier: when a device has something for the driver that it would have interrupted
 /// for, when an interrupt has been raised since the last such write, or for no reason. Meanwhile the CPU's thread in the monitor serves
 /// the socket device, so that neither side has to wake the other. Offered by [`KEY_IDLE_PORT`]; elsewhere the CPU halts.
+/// One CPU waits there at a time: when another comes, it returns. A write of [`IDLE_RING`] and a CPU's number has that CPU's write
+/// return, or its next one, since an interrupt from another CPU does not reach it there.
 pub const IDLE_PORT: u16 = 0xf8;
 /// Value for [`IDLE_PORT`].
 pub const IDLE_FOREVER: u32 = u32::MAX;
+/// Value for [`IDLE_PORT`], with a CPU's number; all values above it but [`IDLE_FOREVER`] are of this kind.
+pub const IDLE_RING: u32 = 1 << 31;
 
 /// Port: a 32-bit write starts another CPU. The value is the physical address of 32-bit code (a multiple of 64) plus the CPU's
 /// number, from 1 on. The CPU begins there in the state that PVH asks for, with its number in EBX, which is also its APIC id.

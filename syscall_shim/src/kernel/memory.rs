@@ -42,6 +42,9 @@ pub trait Memory {
     /// no stack.
     fn mprotect(&self, addr: u64, len: u64, prot: Prot) -> Result<(), Errno>;
 
+    /// mseal(2). ENOMEM if the range has a hole.
+    fn mseal(&self, addr: u64, len: u64) -> Result<(), Errno>;
+
     /// EFAULT if the old range is not one mapping, ENOMEM if it cannot grow in place and may not move.
     fn mremap(&self, remap: &Remap) -> Result<u64, Errno>;
 

@@ -200,6 +200,9 @@ pub trait Threads {
     /// Whether `tid` is a thread (0: the caller).
     fn thread_exists(&self, tid: i32) -> bool;
 
+    /// Whether it is one of the calling process.
+    fn is_own_thread(&self, tid: i32) -> bool;
+
     /// The name in /proc and in debuggers (`PR_GET_NAME`), NUL-padded.
     fn thread_name(&self) -> [u8; 16];
 

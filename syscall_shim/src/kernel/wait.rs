@@ -22,6 +22,13 @@ pub trait Wait {
         ready: &mut dyn FnMut() -> bool,
     ) -> Result<Woken, Errno>;
 
+    /// An interrupted wait was to end then, and its length was given as a duration: should the call be made again because no
+    /// handler ran, `take_deadline` answers it.
+    fn keep_deadline(&self, deadline: u64);
+
+    /// The deadline that this call had when it was interrupted.
+    fn take_deadline(&self) -> Option<u64>;
+
     /// Looks whether devices have brought something of which no interrupt has told. For calls that ask what is ready, and
     /// that a busy program makes without ever waiting. Cheap.
     fn look(&self) {}

@@ -31,6 +31,11 @@ impl Memory for Mock {
         Ok(())
     }
 
+    fn mseal(&self, addr: u64, len: u64) -> Result<(), Errno> {
+        self.note(format!("mseal {addr:#x} {len:#x}"));
+        Ok(())
+    }
+
     fn mremap(&self, remap: &Remap) -> Result<u64, Errno> {
         self.note(format!(
             "mremap {:#x} {:#x} {:#x}",

@@ -40,6 +40,7 @@ pub struct Mock {
     pub state: ProcessState,
     /// A signal that is not blocked waits for delivery.
     pub interrupted: AtomicBool,
+    pub kept_deadline: Mutex<Option<u64>>,
     pub signals: signals::Recorded,
     /// What was asked of memory and threads, as text.
     pub calls: Mutex<Vec<String>>,
@@ -77,6 +78,7 @@ impl Mock {
             locks: FileLocks::new(),
             state: ProcessState::new(PID, identity, Limits::new(1000)),
             interrupted: AtomicBool::new(false),
+            kept_deadline: Mutex::new(None),
             signals: signals::Recorded::default(),
             calls: Mutex::new(Vec::new()),
             complaints: Mutex::new(Vec::new()),
@@ -226,6 +228,14 @@ impl Wait for Mock {
                 (None, None) => panic!("would sleep for ever"),
             }
         }
+    }
+
+    fn keep_deadline(&self, deadline: u64) {
+        *self.kept_deadline.lock() = Some(deadline);
+    }
+
+    fn take_deadline(&self) -> Option<u64> {
+        self.kept_deadline.lock().take()
     }
 
     fn signal_pending(&self) -> bool {

@@ -174,6 +174,10 @@ impl Threads for Mock {
         tid == 0 || tid == PID
     }
 
+    fn is_own_thread(&self, tid: i32) -> bool {
+        self.thread_exists(tid)
+    }
+
     fn thread_name(&self) -> [u8; 16] {
         *b"mock\0\0\0\0\0\0\0\0\0\0\0\0"
     }

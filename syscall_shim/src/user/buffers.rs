@@ -62,6 +62,11 @@ pub struct UserSink<'a, K> {
 }
 
 impl<K> UserSink<'_, K> {
+    /// How many of the next `want` bytes lie in one buffer.
+    pub fn stretch(&mut self, want: usize) -> usize {
+        self.cursor.stretch(want).map_or(0, |(_, len)| len)
+    }
+
     /// Leaves the next `count` bytes as they are.
     pub fn skip(&mut self, count: usize) -> Result<(), Errno> {
         self.cursor.skip(count)
@@ -102,6 +107,13 @@ impl<K: UserMemory> Sink for UserSink<'_, K> {
 pub struct UserSource<'a, K> {
     k: &'a K,
     cursor: Cursor<'a>,
+}
+
+impl<K> UserSource<'_, K> {
+    /// How many of the next `want` bytes lie in one buffer.
+    pub fn stretch(&mut self, want: usize) -> usize {
+        self.cursor.stretch(want).map_or(0, |(_, len)| len)
+    }
 }
 
 impl<K: UserMemory> Source for UserSource<'_, K> {

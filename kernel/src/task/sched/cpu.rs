@@ -1,7 +1,7 @@
 //! A CPU as the scheduler sees it, and the calls from one to another.
 
 use crate::drivers::apic;
-use crate::gate::{IRQ_BASE, IRQ_CALL};
+use crate::gate::{self, IRQ_BASE, IRQ_CALL};
 use crate::percpu::{self, MAX_CPUS};
 use crate::task::thread::Thread;
 use crate::time;
@@ -27,6 +27,8 @@ pub(super) struct Cpu {
     pub(super) boot_sp: AtomicU64,
     /// It does not look at its queue before an interrupt comes.
     pub(super) halted: AtomicBool,
+    /// It waits in the monitor, where no interrupt reaches it.
+    pub(super) resting: AtomicBool,
     pub(super) spin: SpinTime,
 }
 
@@ -41,6 +43,7 @@ impl Cpu {
             resched: AtomicBool::new(false),
             boot_sp: AtomicU64::new(0),
             halted: AtomicBool::new(false),
+            resting: AtomicBool::new(false),
             spin: SpinTime::new(),
         }
     }
@@ -201,5 +204,9 @@ pub(super) fn call(cpu: u32) {
     };
     if !block.called.swap(true, Ordering::SeqCst) {
         apic::send(cpu, IRQ_BASE + IRQ_CALL);
+        fence(Ordering::SeqCst);
+        if of(cpu).resting.load(Ordering::SeqCst) {
+            gate::end_rest(cpu);
+        }
     }
 }

@@ -6,7 +6,7 @@ use crate::task::entry::handle_interrupts;
 use crate::task::thread::Thread;
 use crate::{drivers, gate, percpu, time};
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 /// How long the last thread waits for the other CPUs to stop, in ns. Only a CPU that the host does not run needs as long.
 const STOP_PATIENCE: u64 = 100_000_000;
@@ -16,9 +16,29 @@ static STOPPED: AtomicU64 = AtomicU64::new(0);
 /// CPUs that have come to the scheduler.
 static UP: AtomicU64 = AtomicU64::new(0);
 
+/// The CPU that was the last to run out of work: where the monitor takes an idle CPU's time to serve the network's device, it
+/// gets this one's. While another CPU has work, none of them waits there: the device's thread serves.
+static KEEPER: AtomicU32 = AtomicU32::new(NOBODY);
+const NOBODY: u32 = u32::MAX;
+
 /// Whether this CPU gets the devices' interrupts, and looks after them while it idles.
 fn serves_devices() -> bool {
-    cpu::number() == 0
+    cpu::number() == 0 || rests_at_the_monitor()
+}
+
+fn rests_at_the_monitor() -> bool {
+    KEEPER.load(Ordering::Relaxed) == cpu::number() && drivers::network::rests_at_the_monitor()
+}
+
+/// Asked once whenever work has run out: of two CPUs that idle one is the keeper, and stays it.
+fn become_keeper() {
+    let me = cpu::number();
+    let is_idle = |cpu| percpu::of(cpu).is_some_and(|block| block.idle.load(Ordering::SeqCst));
+    if cpu::others().all(is_idle) {
+        KEEPER.store(me, Ordering::Relaxed);
+    } else {
+        let _ = KEEPER.compare_exchange(me, NOBODY, Ordering::Relaxed, Ordering::Relaxed);
+    }
 }
 
 /// The executing CPU takes part from now on.
@@ -31,6 +51,7 @@ pub(super) fn come_up() {
 /// Waits for a thread to run, looking for a while before it halts.
 pub(super) fn wait_for_thread() -> Arc<Thread> {
     percpu::this().idle.store(true, Ordering::SeqCst);
+    become_keeper();
     let thread = quietly(|| {
         loop {
             if let Some(thread) = look_then_halt() {
@@ -76,10 +97,24 @@ fn look_then_halt() -> Option<Arc<Thread>> {
     }
     // Work for a thread on its way out: none is, and the gate would not halt.
     percpu::clear_work();
-    if serves_devices() && drivers::network::rests_at_the_monitor() {
-        gate::rest(time::idle_us());
-        return None;
+    let thread = if rests_at_the_monitor() {
+        rest()
+    } else {
+        halt()
+    };
+    let ns = time::monotonic() - begin;
+    if cpu::cpu_count() > 1 {
+        this.spin.learn(ns, this.has_queued());
     }
+    if serves_devices() {
+        drivers::network::after_halt(ns);
+    }
+    thread
+}
+
+/// Waits for an interrupt, or answers a thread that came before.
+fn halt() -> Option<Arc<Thread>> {
+    let this = cpu::this();
     time::arm_for_idle();
     this.halted.store(true, Ordering::SeqCst);
     // Who puts a thread into the queue from here on sends an interrupt.
@@ -88,13 +123,21 @@ fn look_then_halt() -> Option<Arc<Thread>> {
         gate::halt();
     }
     this.halted.store(false, Ordering::SeqCst);
-    let ns = time::monotonic() - begin;
-    if cpu::cpu_count() > 1 {
-        this.spin.learn(ns, this.has_queued());
+    thread
+}
+
+/// Waits in the monitor, or answers a thread that came before.
+fn rest() -> Option<Arc<Thread>> {
+    let this = cpu::this();
+    this.halted.store(true, Ordering::SeqCst);
+    this.resting.store(true, Ordering::SeqCst);
+    // Who calls from here on tells the monitor as well.
+    let thread = super::take_next();
+    if thread.is_none() && !percpu::this().called.load(Ordering::SeqCst) {
+        gate::rest(time::idle_us());
     }
-    if serves_devices() {
-        drivers::network::after_halt(ns);
-    }
+    this.resting.store(false, Ordering::SeqCst);
+    this.halted.store(false, Ordering::SeqCst);
     thread
 }
 

@@ -3,14 +3,16 @@
 mod single;
 
 use super::process::Process;
+use super::signal;
 use super::thread::Thread;
 use crate::time;
 use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
-use linux_abi::{Errno, Siginfo, Signal};
+use linux_abi::{Errno, RLIM_INFINITY, Siginfo, Signal};
 use single::{Counts, ITIMER, Tell, Timer};
 use spin::Mutex;
 use syscall_shim::kernel::{Clock, Interval, ItimerKind, TimerNotify};
+use syscall_shim::state::Resource;
 
 /// The timers of a process.
 #[derive(Default)]
@@ -21,6 +23,8 @@ pub struct ProcessTimers {
 #[derive(Default)]
 struct Inner {
     itimers: [Option<Arc<Timer>>; 3],
+    /// RLIMIT_CPU, once there is one.
+    cpu_limit: Option<Arc<Timer>>,
     posix: BTreeMap<i32, Arc<Timer>>,
     next_id: i32,
 }
@@ -61,6 +65,32 @@ impl ProcessTimers {
             Some(new) => timer.set(new, false),
             None => timer.get(),
         }
+    }
+
+    /// RLIMIT_CPU may have changed.
+    pub fn watch_cpu_limit(&self, process: &Arc<Process>) {
+        let limit = process.state.limits.lock().current(Resource::CPU);
+        let timer = {
+            let mut inner = self.inner.lock();
+            match &inner.cpu_limit {
+                Some(timer) => timer.clone(),
+                None if limit == RLIM_INFINITY => return,
+                None => {
+                    let timer = Timer::new(ITIMER, process, Counts::ProcessCpu, Tell::CpuLimit, 0);
+                    inner.cpu_limit.insert(timer).clone()
+                }
+            }
+        };
+        // As Linux: no time at all is one second.
+        let value = match limit {
+            RLIM_INFINITY => 0,
+            seconds => seconds.max(1).saturating_mul(time::SECOND),
+        };
+        let setting = Interval {
+            value,
+            interval: time::SECOND,
+        };
+        timer.set(setting, true);
     }
 
     /// timer_create(2).
@@ -106,9 +136,17 @@ impl ProcessTimers {
             .ok_or(Errno::EINVAL)
     }
 
-    /// timer_settime(2): the old setting.
-    pub fn set(&self, id: i32, absolute: bool, new: Interval) -> Result<Interval, Errno> {
-        Ok(self.find(id)?.set(new, absolute))
+    /// timer_settime(2): the old setting. A signal of it that has not been taken is about the past.
+    pub fn set(
+        &self,
+        process: &Process,
+        id: i32,
+        absolute: bool,
+        new: Interval,
+    ) -> Result<Interval, Errno> {
+        let timer = self.find(id)?;
+        signal::discard_of_timer(process, id);
+        Ok(timer.set(new, absolute))
     }
 
     /// timer_gettime(2).
@@ -122,9 +160,10 @@ impl ProcessTimers {
     }
 
     /// timer_delete(2).
-    pub fn delete(&self, id: i32) -> Result<(), Errno> {
+    pub fn delete(&self, process: &Process, id: i32) -> Result<(), Errno> {
         let timer = self.inner.lock().posix.remove(&id).ok_or(Errno::EINVAL)?;
         timer.disarm();
+        signal::discard_of_timer(process, id);
         Ok(())
     }
 

@@ -5,9 +5,10 @@ use crate::task::signal;
 use crate::task::thread::Thread;
 use crate::time::{self, TimerId};
 use alloc::sync::{Arc, Weak};
-use linux_abi::{SigSet, Siginfo, Signal};
+use linux_abi::{Rlimit64, SigSet, Siginfo, Signal};
 use spin::Mutex;
 use syscall_shim::kernel::Interval;
+use syscall_shim::state::Resource;
 use vfs::Wake;
 
 /// The shortest time between two looks at a timer that repeats: a shorter interval only counts overruns.
@@ -33,6 +34,8 @@ pub(super) enum Counts {
 pub(super) enum Tell {
     Nobody,
     Process(Signal),
+    /// RLIMIT_CPU: SIGXCPU at the soft limit and each second from there, SIGKILL at the hard one.
+    CpuLimit,
     Thread(Signal, Weak<Thread>),
 }
 
@@ -207,6 +210,7 @@ impl Timer {
         };
         let (signal, thread) = match &self.tell {
             Tell::Nobody => return,
+            Tell::CpuLimit => return limit_reached(&process),
             Tell::Process(signal) => (*signal, None),
             Tell::Thread(signal, thread) => match thread.upgrade() {
                 Some(thread) => (*signal, Some(thread)),
@@ -267,6 +271,24 @@ impl Timer {
             time::cancel(queued);
         }
     }
+}
+
+/// As Linux: the soft limit moves on with each warning.
+fn limit_reached(process: &Process) {
+    let seconds = process.cpu_time() / time::SECOND;
+    let signal = {
+        let mut limits = process.state.limits.lock();
+        let limit = limits.get(Resource::CPU);
+        if seconds >= limit.max {
+            Signal::SIGKILL
+        } else {
+            let cur = (seconds + 1).min(limit.max);
+            limits.set(Resource::CPU, Rlimit64 { cur, ..limit });
+            Signal::SIGXCPU
+        }
+    };
+    // It cannot fail: these are no real-time signals.
+    let _ = signal::send_to_process(process, Siginfo::kernel(signal));
 }
 
 impl Wake for Timer {

@@ -143,8 +143,14 @@ impl Server {
         Ok(())
     }
 
-    /// Serves on a CPU's thread, until there is something for the driver, an interrupt was raised, or `until`.
-    pub fn serve_idle_cpu(&mut self, until: Option<Instant>, bell: &Bell) -> Result<()> {
+    /// Serves on a CPU's thread, until there is something for the driver, an interrupt was raised, `until`, or `leave` says so.
+    /// Who has changed its answer rings the bell.
+    pub fn serve_idle_cpu(
+        &mut self,
+        until: Option<Instant>,
+        bell: &Bell,
+        leave: &dyn Fn() -> bool,
+    ) -> Result<()> {
         bell.attend(true);
         self.counters.visits.add(1);
         let mut wait = Duration::ZERO;
@@ -153,7 +159,8 @@ impl Server {
             let (look, news) = self.look_for_cpu(wait)?;
             wanted |= news;
             rounds += 1;
-            if wanted && !(look.more && rounds < ROUNDS) || bell.raised() != self.seen {
+            let has_news = wanted && !(look.more && rounds < ROUNDS);
+            if has_news || bell.raised() != self.seen || leave() {
                 break;
             }
             let now = Instant::now();

@@ -22,9 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub enum Service {
     /// The thread, which has a CPU for itself and looks for a while before it sleeps.
     Looking,
-    /// The thread, which sleeps when there is nothing: it would take a CPU from the guest or from whoever is at the other end.
-    Sleeping,
-    /// The guest's CPU while it idles.
+    /// A CPU of the guest, while all of them idle.
     IdleCpu,
 }
 
@@ -34,9 +32,6 @@ impl Service {
         // One for the thread, and one for whoever is at the other end.
         if crate::host::cpus() >= cpus as usize + 2 {
             Self::Looking
-        } else if cpus > 1 {
-            // A CPU that waits in the monitor could not be woken by another one's interrupt.
-            Self::Sleeping
         } else {
             Self::IdleCpu
         }
@@ -54,7 +49,7 @@ pub fn serve(
 ) -> Result<Option<Arc<Turns>>> {
     let looks = service == Service::Looking;
     let mut server = Server::new(device, counters, Arc::clone(&verdict), &bell, looks)?;
-    if service != Service::IdleCpu {
+    if looks {
         spawn("net", verdict, prepare, move || {
             server.serve_beside(&|| false)
         })?;

@@ -3,11 +3,13 @@
 //! A wake-up between threads costs more than all the rest of a small request. So an idle CPU (see [`boot_abi::IDLE_PORT`]) does
 //! not sleep while the thread brings it work: its own thread waits for the host's sockets, takes what has come, and goes
 //! back into the guest with it; what the guest has left in the rings leaves in the same way. The device's thread steps
-//! in when the CPU has been busy for longer than [`LEASE`].
+//! in when the guest has been busy for longer than [`LEASE`].
+//!
+//! Of several CPUs the one that was last to run out of work comes; it sends away another that is here already.
 //!
 //! Where there are CPUs to spare, the thread serves all the time instead, beside the guest.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
@@ -24,12 +26,20 @@ const LEASE: Duration = Duration::from_micros(2000);
 /// After so many leases without a change the thread sleeps until it is called.
 const QUIET: u32 = 20;
 
+/// The bit of a CPU, of which there are 64 at most.
+const fn bit(cpu: u32) -> u64 {
+    1u64.wrapping_shl(cpu)
+}
+
 pub struct Turns {
     server: Mutex<Server>,
     bell: Arc<Bell>,
-    /// The CPU's comings and goings; odd: it is here.
+    /// How often a CPU has come, and how many are here: a second one is about to take the first one's place.
     visits: AtomicU64,
-    /// When it left last, in ns since `start`.
+    here: AtomicU32,
+    /// The CPUs that are to go, a bit each.
+    called: AtomicU64,
+    /// When one left last, in ns since `start`.
     left: AtomicU64,
     start: Instant,
     /// The thread sleeps until it is called.
@@ -43,6 +53,8 @@ impl Turns {
             server: Mutex::new(server),
             bell,
             visits: AtomicU64::new(0),
+            here: AtomicU32::new(0),
+            called: AtomicU64::new(0),
             left: AtomicU64::new(0),
             start: Instant::now(),
             asleep: AtomicBool::new(false),
@@ -54,10 +66,17 @@ impl Turns {
         self.server.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The CPU has nothing to do for `us` microseconds. Returns when it has.
-    pub fn visit(&self, us: u32) -> Result<()> {
+    /// Has a CPU that is here go, or not stay when it comes.
+    pub fn call(&self, cpu: u32) {
+        self.called.fetch_or(bit(cpu), Ordering::SeqCst);
+        self.bell.ring();
+    }
+
+    /// The CPU has nothing to do for `us` microseconds. Returns when it has, is called, or another one comes.
+    pub fn visit(&self, cpu: u32, us: u32) -> Result<()> {
         let until = (us != IDLE_FOREVER).then(|| Instant::now() + Duration::from_micros(us.into()));
-        self.visits.fetch_add(1, Ordering::SeqCst);
+        self.here.fetch_add(1, Ordering::SeqCst);
+        let number = self.visits.fetch_add(1, Ordering::SeqCst) + 1;
         let mut server = match self.server.try_lock() {
             Ok(server) => server,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
@@ -66,11 +85,21 @@ impl Turns {
                 self.lock()
             }
         };
-        let result = server.serve_idle_cpu(until, &self.bell);
+        let leave = || {
+            self.called.load(Ordering::SeqCst) & bit(cpu) != 0
+                || self.visits.load(Ordering::SeqCst) != number
+        };
+        // The ring that was for this CPU may have been heard by the one before.
+        let result = if leave() {
+            Ok(())
+        } else {
+            server.serve_idle_cpu(until, &self.bell, &leave)
+        };
         drop(server);
+        self.called.fetch_and(!bit(cpu), Ordering::SeqCst);
         let now = self.start.elapsed().as_nanos() as u64;
         self.left.store(now, Ordering::SeqCst);
-        self.visits.fetch_add(1, Ordering::SeqCst);
+        self.here.fetch_sub(1, Ordering::SeqCst);
         if self.asleep.swap(false, Ordering::SeqCst)
             && let Some(thread) = self.thread.get()
         {
@@ -80,7 +109,7 @@ impl Turns {
     }
 
     fn is_visited(&self) -> bool {
-        self.visits.load(Ordering::SeqCst) % 2 == 1
+        self.here.load(Ordering::SeqCst) != 0
     }
 
     /// The device's thread.
@@ -92,12 +121,12 @@ impl Turns {
         }
     }
 
-    /// Returns when the CPU is away, and has been for a while.
+    /// Returns when no CPU is here, and none has been for a while.
     fn wait_for_turn(&self) {
         let (mut last, mut quiet) = (0, 0);
         loop {
             let visits = self.visits.load(Ordering::SeqCst);
-            if visits.is_multiple_of(2) {
+            if !self.is_visited() {
                 let left = Duration::from_nanos(self.left.load(Ordering::SeqCst));
                 let away = self.start.elapsed().saturating_sub(left);
                 match LEASE.checked_sub(away) {
@@ -115,7 +144,7 @@ impl Turns {
                 continue;
             }
             self.asleep.store(true, Ordering::SeqCst);
-            if self.visits.load(Ordering::SeqCst) == visits {
+            if self.is_visited() && self.visits.load(Ordering::SeqCst) == visits {
                 std::thread::park();
             }
             self.asleep.store(false, Ordering::SeqCst);

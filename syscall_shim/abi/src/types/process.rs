@@ -65,6 +65,16 @@ abi_struct! {
     CapHeader [8] { version: u32, pid: i32, }
     /// `struct __user_cap_data_struct`.
     CapData [12] { effective: u32, permitted: u32, inheritable: u32, }
+    /// `struct cachestat_range`, cachestat(2).
+    CachestatRange [16] { off: u64, len: u64, }
+    /// `struct cachestat`.
+    Cachestat [40] {
+        nr_cache: u64,
+        nr_dirty: u64,
+        nr_writeback: u64,
+        nr_evicted: u64,
+        nr_recently_evicted: u64,
+    }
     /// `struct futex_waitv`.
     FutexWaitv [24] { val: u64, uaddr: u64, flags: u32, reserved: u32, }
 }

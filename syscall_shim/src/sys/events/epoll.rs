@@ -1,7 +1,7 @@
 use super::timeout::Timeout;
 use crate::Fd;
 use crate::kernel::Kernel;
-use crate::sys::signals::{not_restarted, with_sigmask};
+use crate::sys::signals::with_sigmask;
 use crate::user::UserPtr;
 use linux_abi::raw::general::EPOLL_CTL_DEL;
 use linux_abi::{EpollEvent, Errno, FdFlags, SigSet, SysResult, Timespec};
@@ -144,6 +144,6 @@ fn wait_until<K: Kernel>(
         answer = collect();
         answer != Ok(0)
     })
-    .map_err(not_restarted)?;
+    .map_err(|errno| timeout.interrupted(k, errno))?;
     answer
 }

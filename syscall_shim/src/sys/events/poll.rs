@@ -1,7 +1,7 @@
 use super::timeout::Timeout;
 use crate::kernel::Kernel;
 use crate::state::Resource;
-use crate::sys::signals::{not_restarted, with_sigmask};
+use crate::sys::signals::with_sigmask;
 use crate::user::UserPtr;
 use alloc::sync::Arc;
 use alloc::vec;
@@ -99,7 +99,7 @@ fn poll_until<K: Kernel>(k: &K, fds: UserPtr<Pollfd>, nfds: u32, timeout: Timeou
             ready = watch.look();
             ready > 0
         })
-        .map_err(not_restarted)?;
+        .map_err(|errno| timeout.interrupted(k, errno))?;
     }
     watch.write(k, fds)?;
     Ok(ready)

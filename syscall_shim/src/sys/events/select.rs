@@ -1,7 +1,7 @@
 use super::poll::store_left;
 use super::timeout::Timeout;
 use crate::kernel::Kernel;
-use crate::sys::signals::{not_restarted, with_sigmask};
+use crate::sys::signals::with_sigmask;
 use crate::user::UserPtr;
 use alloc::sync::Arc;
 use alloc::vec;
@@ -137,7 +137,7 @@ fn select_until<K: Kernel>(k: &K, nfds: i32, at: [u64; 3], timeout: Timeout) -> 
             (ready, bits) = sets.look(&files);
             bits > 0
         })
-        .map_err(not_restarted)?;
+        .map_err(|errno| timeout.interrupted(k, errno))?;
     }
     sets.write(k, &ready)?;
     Ok(bits)

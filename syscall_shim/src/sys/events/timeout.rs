@@ -1,6 +1,7 @@
 //! How long a wait may last, in the forms that the calls give it.
 use crate::kernel::Kernel;
-use crate::sys::time::signed;
+use crate::sys::signals::resumed;
+use crate::sys::time::{end_of_wait, signed};
 use crate::user::UserPtr;
 use linux_abi::{Errno, Timespec, Timeval};
 
@@ -13,19 +14,13 @@ impl Timeout {
     pub(super) fn from_ms<K: Kernel>(k: &K, ms: i32) -> Self {
         match u64::try_from(ms) {
             Ok(0) => Self(Some(0)),
-            Ok(ms) => Self(Some(k.monotonic().saturating_add(ms * 1_000_000))),
+            Ok(ms) => Self(Some(end_of_wait(k, ms * 1_000_000))),
             Err(_) => Self(None),
         }
     }
 
     pub(super) fn from_ns<K: Kernel>(k: &K, ns: Option<u64>) -> Self {
-        Self(ns.map(|ns| {
-            if ns == 0 {
-                0
-            } else {
-                k.monotonic().saturating_add(ns)
-            }
-        }))
+        Self(ns.map(|ns| if ns == 0 { 0 } else { end_of_wait(k, ns) }))
     }
 
     pub(super) fn from_timespec<K: Kernel>(
@@ -64,6 +59,11 @@ impl Timeout {
     /// Nanoseconds of CLOCK_MONOTONIC.
     pub(super) fn deadline(self) -> Option<u64> {
         self.0
+    }
+
+    /// The answer when a signal ended the wait.
+    pub(super) fn interrupted<K: Kernel>(self, k: &K, errno: Errno) -> Errno {
+        resumed(k, self.0, errno)
     }
 
     /// What is left, in nanoseconds: the calls that Linux lets update their timeout store it there.

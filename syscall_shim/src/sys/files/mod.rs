@@ -3,6 +3,7 @@
 mod access;
 pub(super) mod at;
 mod attributes;
+mod cachestat;
 mod close;
 mod copy;
 mod directories;
@@ -31,6 +32,7 @@ mod xattr;
 
 pub use access::{access, faccessat, faccessat2};
 pub use attributes::{chmod, chown, fchmod, fchmodat, fchmodat2, fchown, fchownat, lchown, umask};
+pub use cachestat::cachestat;
 pub use close::{close, close_range};
 pub use copy::{copy_file_range, sendfile};
 pub use directories::{chdir, chroot, fchdir, getcwd, mkdir, mkdirat, mknod, mknodat, rmdir};

@@ -15,7 +15,7 @@ pub use map::{mmap, munmap};
 pub use numa::{
     get_mempolicy, mbind, migrate_pages, move_pages, set_mempolicy, set_mempolicy_home_node,
 };
-pub use protect::{mprotect, pkey_alloc, pkey_free, pkey_mprotect};
+pub use protect::{mprotect, mseal, pkey_alloc, pkey_free, pkey_mprotect};
 pub use remap::mremap;
 
 use linux_abi::{Errno, PAGE_SIZE, USER_END};

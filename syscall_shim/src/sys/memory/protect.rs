@@ -20,6 +20,18 @@ pub fn mprotect<K: Kernel>(k: &K, addr: u64, len: u64, prot: u64) -> SysResult {
     k.mprotect(addr, len, prot).map(|()| 0)
 }
 
+/// mseal(2)
+pub fn mseal<K: Kernel>(k: &K, addr: u64, len: u64, flags: u64) -> SysResult {
+    if flags != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let len = range(addr, len, Errno::EINVAL)?;
+    if len == 0 {
+        return Ok(0);
+    }
+    k.mseal(addr, len).map(|()| 0)
+}
+
 /// pkey_mprotect(2), as on a processor without protection keys: only the key "none".
 pub fn pkey_mprotect<K: Kernel>(k: &K, addr: u64, len: u64, prot: u64, pkey: i32) -> SysResult {
     if pkey != -1 {

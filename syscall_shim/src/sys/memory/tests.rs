@@ -189,3 +189,14 @@ fn there_are_no_protection_keys() {
     assert_eq!(k.call("pkey_alloc", [1, 0]), Err(Errno::EINVAL));
     assert_eq!(k.call("pkey_free", [1]), Err(Errno::EINVAL));
 }
+
+#[test]
+fn mseal_takes_whole_pages_and_no_flags() {
+    let k = Mock::new();
+    assert_eq!(k.call("mseal", [0x4000, 0x1001, 0]), Ok(0));
+    assert_eq!(*k.calls.lock(), ["mseal 0x4000 0x2000"]);
+    assert_eq!(k.call("mseal", [0x4000, 0, 0]), Ok(0));
+    assert_eq!(k.call("mseal", [0x4000, 0x1000, 1]), Err(Errno::EINVAL));
+    assert_eq!(k.call("mseal", [0x4001, 0x1000, 0]), Err(Errno::EINVAL));
+    assert_eq!(k.call("mseal", [0x4000, u64::MAX, 0]), Err(Errno::EINVAL));
+}

@@ -3,6 +3,7 @@
 mod exec;
 mod fork;
 mod pidfd;
+mod kcmp;
 mod unshare;
 mod vm;
 mod wait;
@@ -10,6 +11,7 @@ mod wait;
 pub use exec::{execve, execveat};
 pub use fork::{fork, vfork};
 pub use pidfd::{pidfd_getfd, pidfd_open, pidfd_send_signal};
+pub use kcmp::kcmp;
 pub use unshare::unshare;
 pub use vm::{process_vm_readv, process_vm_writev};
 pub use wait::{wait4, waitid};

@@ -3,19 +3,21 @@ use crate::user::{IoBuffers, UserPtr};
 use linux_abi::{Errno, Iovec, SysResult};
 use vfs::{Sink, Source};
 
-/// How much is moved at a time, and so how exact a short count is.
+/// How much is moved at a time, and within a buffer how exact a short count is.
 const STEP: usize = 512;
 
-/// Copies as far as both sides reach and can be reached.
+/// Copies as far as both sides reach and can be reached; buffers before one that cannot are copied whole.
 fn copy<K: Kernel>(k: &K, from: &IoBuffers, to: &IoBuffers) -> SysResult {
     let (mut source, mut sink) = (from.source(k), to.sink(k));
     let total = from.total().min(to.total());
     let mut bytes = [0; STEP];
     let mut done = 0;
     while done < total {
-        let part = bytes
-            .get_mut(..(total - done).min(STEP))
-            .ok_or(Errno::EFAULT)?;
+        let step = sink.stretch(source.stretch((total - done).min(STEP)));
+        let part = bytes.get_mut(..step).ok_or(Errno::EFAULT)?;
+        if part.is_empty() {
+            break;
+        }
         match source.take(part).and_then(|()| sink.put(part)) {
             Ok(()) => done += part.len(),
             Err(errno) => return if done > 0 { Ok(done) } else { Err(errno) },

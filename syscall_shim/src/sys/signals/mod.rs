@@ -31,6 +31,14 @@ pub(crate) fn not_restarted(errno: Errno) -> Errno {
     }
 }
 
+/// The same for a wait whose length the program gave as a duration: made again, it ends when it was to end before.
+pub(crate) fn resumed<K: Kernel>(k: &K, deadline: Option<u64>, errno: Errno) -> Errno {
+    if let (Errno::ERESTARTSYS, Some(deadline)) = (errno, deadline) {
+        k.keep_deadline(deadline);
+    }
+    not_restarted(errno)
+}
+
 /// Runs `wait` under the signal mask at `mask`, if there is one: ppoll(2), pselect(2), epoll_pwait(2).
 pub(crate) fn with_sigmask<K: Kernel, R>(
     k: &K,

@@ -1,5 +1,6 @@
 use crate::kernel::{Clock, FutexOp, FutexWord, Kernel, WakeOp};
-use crate::sys::time::monotonic_deadline;
+use crate::sys::signals::{not_restarted, resumed};
+use crate::sys::time::{end_of_wait, monotonic_deadline};
 use crate::user::UserPtr;
 use core::cmp::Ordering;
 use linux_abi::raw::general as raw;
@@ -77,9 +78,17 @@ fn wait<K: Kernel>(k: &K, args: &Args, bitset: u32) -> SysResult {
     match k.futex_wait(args.word, args.val, bitset, deadline) {
         Ok(()) => Ok(0),
         // With a timeout the call cannot simply be repeated.
-        Err(errno) if deadline.is_some() => Err(crate::sys::signals::not_restarted(errno)),
+        Err(errno) if deadline.is_some() && is_relative(args.op) => {
+            Err(resumed(k, deadline, errno))
+        }
+        Err(errno) if deadline.is_some() => Err(not_restarted(errno)),
         Err(errno) => Err(errno),
     }
+}
+
+/// Whether the timeout is a duration.
+const fn is_relative(op: u32) -> bool {
+    op & raw::FUTEX_CMD_MASK as u32 == raw::FUTEX_WAIT
 }
 
 /// `FUTEX_WAIT` takes a duration, `FUTEX_WAIT_BITSET` a point in time; of which clock, a flag says.
@@ -88,8 +97,8 @@ fn deadline<K: Kernel>(k: &K, args: &Args) -> Result<Option<u64>, Errno> {
         return Ok(None);
     };
     let time = timeout.to_ns()?;
-    if args.op & raw::FUTEX_CMD_MASK as u32 == raw::FUTEX_WAIT {
-        return Ok(Some(k.monotonic().saturating_add(time)));
+    if is_relative(args.op) {
+        return Ok(Some(end_of_wait(k, time)));
     }
     let realtime = args.op & raw::FUTEX_CLOCK_REALTIME != 0;
     monotonic_deadline(

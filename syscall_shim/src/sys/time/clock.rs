@@ -62,6 +62,12 @@ pub(crate) fn monotonic_deadline<K: Kernel>(k: &K, clock: Clock, time: u64) -> R
     }
 }
 
+/// When a wait of `ns` ends: if it was interrupted and is made again, when it was to end then.
+pub(crate) fn end_of_wait<K: Kernel>(k: &K, ns: u64) -> u64 {
+    k.take_deadline()
+        .unwrap_or_else(|| k.monotonic().saturating_add(ns))
+}
+
 /// The deadline of a relative timeout, which is EINVAL out of range; no pointer, no deadline.
 pub(crate) fn deadline_after<K: Kernel>(
     k: &K,

@@ -15,7 +15,7 @@ pub use posix_timer::{timer_create, timer_delete, timer_getoverrun, timer_gettim
 pub use sleep::{clock_nanosleep, nanosleep};
 pub use today::{gettimeofday, time, times};
 
-pub(crate) use clock::{clock_from_id, deadline_after, monotonic_deadline};
+pub(crate) use clock::{clock_from_id, deadline_after, end_of_wait, monotonic_deadline};
 
 /// Nanoseconds as the signed number that times are made of.
 pub(crate) fn signed(ns: u64) -> i64 {

@@ -1,5 +1,6 @@
-use super::{clock_from_id, monotonic_deadline, signed};
+use super::{clock_from_id, end_of_wait, monotonic_deadline, signed};
 use crate::kernel::{Clock, Kernel};
+use crate::sys::signals::{not_restarted, resumed};
 use crate::user::UserPtr;
 use linux_abi::{Errno, SysResult, Timespec};
 
@@ -44,10 +45,10 @@ pub fn clock_nanosleep<K: Kernel>(
 }
 
 fn sleep_for<K: Kernel>(k: &K, duration: u64, rem: UserPtr<Timespec>) -> SysResult {
-    let deadline = k.monotonic().saturating_add(duration);
-    let interrupted = match sleep_until(k, deadline) {
-        Ok(()) => return Ok(0),
-        Err(errno) => errno,
+    let deadline = end_of_wait(k, duration);
+    let interrupted = match k.wait(&[], Some(deadline), &mut || false) {
+        Ok(_) => return Ok(0),
+        Err(errno) => resumed(k, Some(deadline), errno),
     };
     let left = deadline.saturating_sub(k.monotonic());
     rem.write_if(k, &Timespec::from_ns(signed(left)))?;
@@ -57,5 +58,5 @@ fn sleep_for<K: Kernel>(k: &K, duration: u64, rem: UserPtr<Timespec>) -> SysResu
 fn sleep_until<K: Kernel>(k: &K, deadline: u64) -> Result<(), Errno> {
     k.wait(&[], Some(deadline), &mut || false)
         .map(drop)
-        .map_err(crate::sys::signals::not_restarted)
+        .map_err(not_restarted)
 }

@@ -1,3 +1,4 @@
+use crate::kernel::Time;
 use crate::mock::Mock;
 use core::sync::atomic::Ordering::Relaxed;
 use linux_abi::{Errno, Itimerspec, Itimerval, Sigevent, Timespec, Timeval, Tms};
@@ -164,4 +165,27 @@ fn the_clock_can_be_read_but_not_adjusted() {
     assert_eq!(k.call("clock_adjtime", [1, buf]), Err(Errno::EOPNOTSUPP));
     let set = k.value(&[1_u64; 26]);
     assert_eq!(k.call("adjtimex", [set]), Err(Errno::EPERM));
+}
+
+#[test]
+fn a_sleep_that_is_made_again_ends_when_it_was_to_end() {
+    let k = Mock::new();
+    let second = k.value(&Timespec { sec: 1, nsec: 0 });
+    let begin = k.monotonic();
+    k.interrupted.store(true, Relaxed);
+    for call in ["nanosleep", "clock_nanosleep", "poll"] {
+        let args = match call {
+            "nanosleep" => [second, 0, 0, 0],
+            "clock_nanosleep" => [1, 0, second, 0],
+            _ => [0, 0, 1000, 0],
+        };
+        assert_eq!(k.call(call, args), Err(Errno::ERESTARTNOHAND));
+        k.host.advance_to(k.monotonic() + 100_000_000);
+    }
+    // The deadline of the first one stays, since no handler has run in between.
+    k.interrupted.store(false, Relaxed);
+    assert_eq!(k.call("nanosleep", [second, 0]), Ok(0));
+    assert_eq!(k.monotonic() - begin, 1_000_000_000);
+    assert_eq!(k.call("nanosleep", [second, 0]), Ok(0));
+    assert_eq!(k.monotonic() - begin, 2_000_000_000);
 }

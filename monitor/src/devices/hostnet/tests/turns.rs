@@ -38,7 +38,7 @@ fn rest(turns: &Arc<Turns>, us: u32) -> Receiver<()> {
     let (done, end) = channel();
     let turns = Arc::clone(turns);
     std::thread::spawn(move || {
-        turns.visit(us).unwrap();
+        turns.visit(0, us).unwrap();
         let _ = done.send(());
     });
     end
@@ -124,6 +124,40 @@ fn an_interrupt_during_a_visit_ends_it() {
         // Whether it sleeps already or only will, it notices.
         guest.driver.device.interrupt.queue_used();
         end.recv_timeout(PATIENCE).unwrap();
+    }
+}
+
+#[test]
+fn a_cpu_that_is_called_goes() {
+    let (guest, bell) = guest();
+    let turns = turns(&guest, &bell);
+    // Called while it is here, or before it comes.
+    let end = rest(&turns, IDLE_FOREVER);
+    wait_for("visit", || guest.counters.visits.get() == 1);
+    turns.call(0);
+    end.recv_timeout(PATIENCE).unwrap();
+    turns.call(0);
+    rest(&turns, IDLE_FOREVER).recv_timeout(PATIENCE).unwrap();
+    // Another one's call is none.
+    turns.call(5);
+    let start = Instant::now();
+    rest(&turns, 20_000).recv_timeout(PATIENCE).unwrap();
+    assert!(start.elapsed() >= Duration::from_millis(20));
+}
+
+#[test]
+fn a_second_cpu_takes_the_place_of_the_first() {
+    let (guest, bell) = guest();
+    let turns = turns(&guest, &bell);
+    for number in 1..=10 {
+        let first = rest(&turns, IDLE_FOREVER);
+        wait_for("visit", || guest.counters.visits.get() == 2 * number - 1);
+        let second = Arc::clone(&turns);
+        let second = std::thread::spawn(move || second.visit(1, IDLE_FOREVER).unwrap());
+        first.recv_timeout(PATIENCE).unwrap();
+        wait_for("visit", || guest.counters.visits.get() == 2 * number);
+        turns.call(1);
+        second.join().unwrap();
     }
 }
 

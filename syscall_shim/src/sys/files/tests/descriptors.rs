@@ -1,7 +1,7 @@
 use crate::mock::Mock;
 use linux_abi::raw::general as raw;
 use linux_abi::raw::ioctl;
-use linux_abi::{Errno, Flock, OpenHow};
+use linux_abi::{Cachestat, CachestatRange, Errno, Flock, OpenHow};
 
 const RW: u32 = raw::O_RDWR | raw::O_CREAT;
 
@@ -291,4 +291,31 @@ fn open_makes_finds_and_refuses() {
     assert!(k.call("openat", [77, k.text("/f"), 0, 0]).is_ok());
     assert_eq!(k.call("open", [8, 0, 0]), Err(Errno::EFAULT));
     assert!(k.call("creat", [k.text("/g"), 0o644]).is_ok());
+}
+
+#[test]
+fn cachestat_counts_the_pages_that_have_data() {
+    let k = Mock::new();
+    let fd = k.call("memfd_create", [k.text("m"), 0]).unwrap() as u64;
+    k.call("ftruncate", [fd, 1 << 20]).unwrap();
+    let byte = k.text("x");
+    for at in [3 * 4096, 10 * 4096 + 5] {
+        k.call("pwrite64", [fd, byte, 1, at]).unwrap();
+    }
+    let cached = |off, len| {
+        let (range, stat) = (k.value(&CachestatRange { off, len }), k.alloc(40));
+        k.call("cachestat", [fd, range, stat, 0]).unwrap();
+        k.load::<Cachestat>(stat).nr_cache
+    };
+    assert_eq!(cached(0, 0), 2);
+    assert_eq!(cached(3 * 4096 + 1, 1), 1);
+    assert_eq!(cached(4 * 4096, 6 * 4096), 0);
+    assert_eq!(cached(4 * 4096, 6 * 4096 + 1), 1);
+    assert_eq!(cached(u64::MAX, u64::MAX), 0);
+    let range = k.alloc(16);
+    assert_eq!(k.call("cachestat", [fd, range, 8, 0]), Err(Errno::EFAULT));
+    assert_eq!(
+        k.call("cachestat", [fd, range, range, 1]),
+        Err(Errno::EINVAL)
+    );
 }
