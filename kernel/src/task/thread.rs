@@ -13,7 +13,7 @@ use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
 use linux_abi::Errno;
 use spin::Mutex;
-use vfs::Wake;
+use vfs::{Backoff, Wake};
 
 unsafe extern "C" {
     fn thread_start();
@@ -79,6 +79,7 @@ pub struct Thread {
     clock: Mutex<CpuClock>,
     pub exit_status: AtomicI32,
     pub affinity: AtomicU64,
+    pub backoff: Backoff,
 }
 
 // SAFETY: `context` is only touched by the scheduler of the CPU that runs or switches to the thread.
@@ -139,6 +140,7 @@ impl Thread {
             clock: Mutex::default(),
             exit_status: AtomicI32::new(0),
             affinity: AtomicU64::new(u64::MAX),
+            backoff: Backoff::default(),
         });
         THREADS.lock().insert(tid, Arc::downgrade(&thread));
         process.threads.lock().push(Arc::downgrade(&thread));

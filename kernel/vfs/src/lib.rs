@@ -13,6 +13,7 @@ extern crate std;
 mod anon;
 mod at;
 mod attr;
+mod backoff;
 mod bytes;
 mod cgroupfs;
 mod context;
@@ -47,6 +48,7 @@ mod walk;
 mod xattr;
 
 pub use at::{At, OpenHow};
+pub use backoff::Backoff;
 pub use bytes::ByteQueue;
 pub use cgroupfs::cgroupfs;
 pub use context::{Credentials, FsContext};

@@ -5,10 +5,11 @@ mod robust;
 pub use pi::{lock_pi, unlock_pi};
 pub use robust::release_robust_list;
 
+use super::sched;
 use super::thread::Thread;
 use crate::mm::map::Backing;
 use crate::mm::user;
-use crate::task;
+use crate::{percpu, task, time};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
@@ -103,9 +104,37 @@ pub fn wait(
     bitset: u32,
     deadline: Option<u64>,
 ) -> Result<(), Errno> {
-    let thread = crate::percpu::current().arc().ok_or(Errno::ESRCH)?;
-    // Faults the page in, which must not happen with the queue locked.
-    user::load(futex.addr)?;
+    let outcome = sleep_on(futex, expected, bitset, deadline);
+    if outcome == Err(Errno::EAGAIN) {
+        hold_back(futex.addr);
+    } else {
+        percpu::current().backoff.slept();
+    }
+    outcome
+}
+
+/// Keeps a thread for a moment that fights for a word; on one CPU nobody would get on meanwhile.
+fn hold_back(word: u64) {
+    if sched::cpu_count() == 1 {
+        return;
+    }
+    let until = percpu::current().backoff.in_vain(word, time::monotonic());
+    while time::monotonic() < until {
+        core::hint::spin_loop();
+    }
+}
+
+fn sleep_on(
+    futex: FutexWord,
+    expected: u32,
+    bitset: u32,
+    deadline: Option<u64>,
+) -> Result<(), Errno> {
+    let thread = percpu::current().arc().ok_or(Errno::ESRCH)?;
+    // Faults the page in, which must not happen with the queue locked; and a mutex that is fought for often is free again.
+    if user::load(futex.addr)? != expected {
+        return Err(Errno::EAGAIN);
+    }
     let key = Key::of(futex);
     let waiter = Arc::new(Waiter {
         thread,
