@@ -14,7 +14,7 @@ use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
 use linux_abi::Errno;
 use spin::Mutex;
-use vfs::{FdTable, FsContext, Wake};
+use vfs::{Backoff, FdTable, FsContext, Wake};
 
 unsafe extern "C" {
     fn thread_start();
@@ -87,6 +87,7 @@ pub struct Thread {
     /// The call whose wait was interrupted last, and when that was to end; until a handler runs.
     pub interrupted: Mutex<Option<(u64, u64)>>,
     pub affinity: AtomicU64,
+    pub backoff: Backoff,
 }
 
 // SAFETY: `context` is only touched by the scheduler of the CPU that runs or switches to the thread.
@@ -188,6 +189,7 @@ impl Thread {
             clock: Mutex::default(),
             interrupted: Mutex::new(None),
             affinity: AtomicU64::new(u64::MAX),
+            backoff: Backoff::default(),
         }))
     }
 

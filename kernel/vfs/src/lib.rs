@@ -10,9 +10,11 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod ahead;
 mod anon;
 mod at;
 mod attr;
+mod backoff;
 mod bytes;
 mod cgroupfs;
 mod context;
@@ -47,7 +49,9 @@ mod wait;
 mod walk;
 mod xattr;
 
+pub use ahead::{AROUND, Ahead};
 pub use at::{At, OpenHow};
+pub use backoff::Backoff;
 pub use bytes::ByteQueue;
 pub use cgroupfs::cgroupfs;
 pub use context::{Credentials, FsContext};

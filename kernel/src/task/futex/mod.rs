@@ -9,10 +9,11 @@ pub use pi::{lock_pi, unlock_pi};
 pub use requeue_pi::{requeue_pi, wait_requeue_pi};
 pub use robust::release_robust_list;
 
+use super::sched;
 use super::thread::Thread;
 use crate::mm::map::Backing;
 use crate::mm::user;
-use crate::task;
+use crate::{percpu, task, time};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -147,6 +148,36 @@ pub fn wait(
     bitset: u32,
     deadline: Option<u64>,
 ) -> Result<(), Errno> {
+    let outcome = sleep_on(futex, expected, bitset, deadline);
+    if outcome == Err(Errno::EAGAIN) {
+        hold_back(futex.addr);
+    } else {
+        percpu::current().backoff.slept();
+    }
+    outcome
+}
+
+/// Keeps a thread for a moment that fights for a word; on one CPU nobody would get on meanwhile.
+fn hold_back(word: u64) {
+    if sched::cpu_count() == 1 {
+        return;
+    }
+    let until = percpu::current().backoff.in_vain(word, time::monotonic());
+    while time::monotonic() < until {
+        core::hint::spin_loop();
+    }
+}
+
+fn sleep_on(
+    futex: FutexWord,
+    expected: u32,
+    bitset: u32,
+    deadline: Option<u64>,
+) -> Result<(), Errno> {
+    // A mutex that is fought for often is free again.
+    if user::load(futex.addr)? != expected {
+        return Err(Errno::EAGAIN);
+    }
     let waiter = queue_up(futex, expected, bitset, None)?;
     let outcome = super::wait::wait(&[], deadline, &mut || waiter.is_woken());
     match outcome {

@@ -23,6 +23,8 @@ pub(super) struct Cpu {
     pub(super) previous: Mutex<Option<Arc<Thread>>>,
     slice_end: AtomicU64,
     resched: AtomicBool,
+    /// It chooses what to run, and looks at its queue once more afterwards.
+    choosing: AtomicBool,
     /// Where the context without a thread goes on.
     pub(super) boot_sp: AtomicU64,
     /// It does not look at its queue before an interrupt comes.
@@ -41,6 +43,7 @@ impl Cpu {
             previous: Mutex::new(None),
             slice_end: AtomicU64::new(0),
             resched: AtomicBool::new(false),
+            choosing: AtomicBool::new(false),
             boot_sp: AtomicU64::new(0),
             halted: AtomicBool::new(false),
             resting: AtomicBool::new(false),
@@ -109,6 +112,21 @@ impl Cpu {
     /// Asks for another choice of thread on the way out to the program.
     pub(super) fn reschedule(&self) {
         self.resched.store(true, Ordering::SeqCst);
+    }
+
+    /// From here on the executing CPU is not called for what is put into its queue.
+    pub(super) fn begin_choice(&self) {
+        self.choosing.store(true, Ordering::SeqCst);
+    }
+
+    /// It is, from here on; what was put there before is to be looked at now.
+    pub(super) fn end_choice(&self) {
+        self.choosing.store(false, Ordering::SeqCst);
+    }
+
+    /// Whether it will see what is in its queue without being called.
+    fn looks(&self) -> bool {
+        self.choosing.load(Ordering::SeqCst) && !self.halted.load(Ordering::SeqCst)
     }
 
     pub(super) fn take_reschedule(&self) -> bool {
@@ -189,10 +207,7 @@ pub(super) fn claim_idle(among: u64, first: u32) -> Option<u32> {
 /// Has another CPU look at its queue; after the queue was changed.
 pub(super) fn wake(cpu: u32) {
     fence(Ordering::SeqCst);
-    // One that idles without having halted looks by itself.
-    let looks = percpu::of(cpu).is_some_and(|block| block.idle.load(Ordering::SeqCst))
-        && !of(cpu).halted.load(Ordering::SeqCst);
-    if !looks {
+    if !of(cpu).looks() {
         call(cpu);
     }
 }

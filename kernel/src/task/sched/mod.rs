@@ -160,8 +160,10 @@ pub fn yield_now() {
 /// Sleeps until the next wake-up (which may have come already). May wake for no reason.
 pub fn sleep() {
     let current = percpu::current();
+    // Before it can be woken: who does that need not call this CPU.
+    cpu::this().begin_choice();
     if !current.fall_asleep() {
-        return;
+        return end_choice();
     }
     schedule();
     current.take_wake();
@@ -189,16 +191,24 @@ pub fn start() -> ! {
 
 /// Runs the next thread; idles while there is none. Returns when the calling thread runs again.
 fn schedule() {
+    cpu::this().begin_choice();
     let next = take_next().unwrap_or_else(|| {
         pause_accounting();
         let next = idle::wait_for_thread();
-        share_queue();
         resume_accounting();
         next
     });
-    if !percpu::is_current(&next) {
+    if percpu::is_current(&next) {
+        end_choice();
+    } else {
         switch_to(next);
     }
+}
+
+/// The executing CPU goes on to a thread.
+fn end_choice() {
+    cpu::this().end_choice();
+    share_queue();
 }
 
 /// The first of this CPU's queue, else one that waits for another CPU and does not lie on its stack.
@@ -301,7 +311,7 @@ fn finish_switch() {
         enqueue(previous);
     }
     // While its stack was in use nobody else could take what was woken meanwhile.
-    share_queue();
+    end_choice();
 }
 
 /// This CPU is about to run a thread while others may be waiting: they get their turn, or another CPU.
