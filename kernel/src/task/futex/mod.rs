@@ -6,6 +6,7 @@ pub use pi::{lock_pi, unlock_pi};
 pub use robust::release_robust_list;
 
 use super::thread::Thread;
+use crate::faults::{self, Kind};
 use crate::mm::map::Backing;
 use crate::mm::user;
 use crate::task;
@@ -125,8 +126,15 @@ pub fn wait(
         waiters.push(waiter.clone());
         bucket.set_count(&waiters);
     }
-    let outcome = super::wait::wait(&[], deadline, &mut || waiter.woken.load(Ordering::SeqCst));
+    let outcome = super::wait::wait(&[], deadline, &mut || {
+        waiter.woken.load(Ordering::SeqCst) || faults::strikes(Kind::Wake)
+    });
     match outcome {
+        // As futex(2) allows, for no reason.
+        Ok(Woken::Ready) if !waiter.woken.load(Ordering::SeqCst) => {
+            withdraw(&waiter);
+            Ok(())
+        }
         Ok(Woken::Ready) => Ok(()),
         // Woken after all, by somebody who counts on it.
         _ if !withdraw(&waiter) => Ok(()),

@@ -1,6 +1,7 @@
 //! A CPU as the scheduler sees it, and the calls from one to another.
 
 use crate::drivers::apic;
+use crate::faults::{self, Kind};
 use crate::gate::{IRQ_BASE, IRQ_CALL};
 use crate::percpu::{self, MAX_CPUS};
 use crate::task::thread::Thread;
@@ -199,7 +200,12 @@ pub(super) fn call(cpu: u32) {
     let Some(block) = percpu::of(cpu) else {
         return;
     };
-    if !block.called.swap(true, Ordering::SeqCst) {
+    if block.called.swap(true, Ordering::SeqCst) {
+        return;
+    }
+    if faults::strikes(Kind::Call) {
+        faults::delay_call(cpu);
+    } else {
         apic::send(cpu, IRQ_BASE + IRQ_CALL);
     }
 }

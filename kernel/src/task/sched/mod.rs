@@ -14,6 +14,7 @@ pub use idle::{stop_if_asked, stop_others};
 
 use super::frame;
 use super::thread::{State, Thread};
+use crate::faults::{self, Kind};
 use crate::{gate, mm, percpu, time};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
@@ -77,6 +78,19 @@ fn choose_cpu(thread: &Thread) -> u32 {
 /// Keeps a thread alive until it ends.
 pub fn keep(thread: Arc<Thread>) {
     LIVE.lock().insert(thread.tid, thread);
+}
+
+/// Wakes one of the threads for no reason; `which` chooses.
+#[cfg(debug_assertions)]
+pub fn disturb(which: u64) {
+    let thread = {
+        let live = LIVE.lock();
+        let at = usize::try_from(which).unwrap_or(0) % live.len().max(1);
+        live.values().nth(at).cloned()
+    };
+    if let Some(thread) = thread {
+        thread.wake_up();
+    }
 }
 
 /// The thread has ended.
@@ -153,6 +167,10 @@ pub fn yield_now() {
 /// Sleeps until the next wake-up (which may have come already). May wake for no reason.
 pub fn sleep() {
     let current = percpu::current();
+    faults::disturb_somebody();
+    if faults::strikes(Kind::Wake) {
+        return yield_now();
+    }
     if !current.fall_asleep() {
         return;
     }
