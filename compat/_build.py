@@ -18,6 +18,8 @@ TABLE = Path("syscall_shim/syscalls.toml")
 ARCHIVE = "libkernel.a"
 LINKER_SCRIPT = Path("kernel/kernel.ld")
 PARTS = frozenset({"kernel", "monitor", "reach"})
+# The profile of a kernel with checks, and the folder that it goes to.
+CHECKED = "checked"
 TARGET = "x86_64-unknown-linux-gnu"
 # Standalone files carry the monitor to machines with other libraries; and it starts sooner.
 STATIC = ("--target", TARGET, "--config", f'target.{TARGET}.rustflags=["-C","target-feature=+crt-static"]')
@@ -27,11 +29,10 @@ class BuildError(Exception):
     """A tool is missing or failed; the text says which."""
 
 
-def build_native(root: Path, destination: Path, *, parts: frozenset[str] = PARTS) -> None:
-    """Builds the parts of a source tree and puts them into `destination`."""
+def build_native(root: Path, destination: Path, *, parts: frozenset[str] = PARTS, profile: str = "release") -> None:
+    """Builds the parts of a source tree and puts them into `destination`. `profile` is the kernel's."""
     destination.mkdir(parents=True, exist_ok=True)
     target = Path(os.environ.get("CARGO_TARGET_DIR", root / "target"))
-    release = target / "release"
     shutil.copyfile(root / TABLE, destination / TABLE.name)
     write_constants(root, destination / "constants.json")
     if "monitor" in parts:
@@ -41,10 +42,21 @@ def build_native(root: Path, destination: Path, *, parts: frozenset[str] = PARTS
         _cargo(root, "reach", *STATIC)
         _install_stripped(target / TARGET / "release" / "compat-reach", destination / "compat-reach")
     if "kernel" in parts:
-        _cargo(root, "kernel")
-        _install_stripped(release / ARCHIVE, destination / ARCHIVE)
+        _cargo(root, "kernel", profile=profile)
+        _install_stripped(target / profile / ARCHIVE, destination / ARCHIVE)
         shutil.copyfile(root / LINKER_SCRIPT, destination / LINKER_SCRIPT.name)
         link_kernel(destination)
+
+
+def build_checked(root: Path, native: Path) -> Path:
+    """The kernel with its checks and the fault injector, in a folder for `COMPAT_NATIVE_DIR` with links to the rest."""
+    checked = native / CHECKED
+    build_native(root, checked, parts=frozenset({"kernel"}), profile=CHECKED)
+    for name in ("compat-monitor", "compat-reach"):
+        link = checked / name
+        link.unlink(missing_ok=True)
+        link.symlink_to(native / name)
+    return checked
 
 
 def link_kernel(native: Path) -> None:
@@ -65,10 +77,10 @@ def link_kernel(native: Path) -> None:
     part.replace(native / "kernel.elf")
 
 
-def _cargo(root: Path, package: str, *options: str) -> None:
+def _cargo(root: Path, package: str, *options: str, profile: str = "release") -> None:
     """One package at a time: together they would share features, and the kernel's crates must stay without std."""
     locked = ["--locked"] if (root / "Cargo.lock").exists() else []
-    _run(["cargo", "build", "--release", *locked, "-p", package, *options], cwd=root)
+    _run(["cargo", "build", "--profile", profile, *locked, "-p", package, *options], cwd=root)
 
 
 def _install_stripped(source: Path, target: Path) -> None:
@@ -93,9 +105,15 @@ def main() -> int:
     """Rebuilds in the source tree that this file lies in."""
     parser = argparse.ArgumentParser(prog="python -m compat._build", description=main.__doc__)
     parser.add_argument("part", nargs="?", choices=sorted(PARTS), help="default: all")
+    parser.add_argument("--debug", action="store_true", help=f"the kernel with its checks, into _native/{CHECKED}")
     arguments = parser.parse_args()
+    if arguments.debug and arguments.part != "kernel":
+        parser.error("--debug is of the kernel")
     package = Path(__file__).resolve().parent
     try:
+        if arguments.debug:
+            print(f"COMPAT_NATIVE_DIR={build_checked(package.parent, package / '_native')}")
+            return 0
         build_native(
             package.parent, package / "_native", parts=frozenset([arguments.part] if arguments.part else PARTS)
         )

@@ -34,6 +34,7 @@ class RunRequest:
     network: Network = field(default_factory=Network)
     looked_at: Sequence[str] | None = None
     """Files, there or not, that decided all this besides the inputs of a cached image; None: others may have, too."""
+    faults: str | None = None
 
 
 def launch(request: RunRequest) -> NoReturn:
@@ -42,6 +43,8 @@ def launch(request: RunRequest) -> NoReturn:
     if request.platform == "kvm" and trouble is not None:
         raise CompatError(trouble, "compat run --platform qemu works without KVM, slowly")
     if request.platform == "qemu" or trouble is not None:
+        if request.faults is not None:
+            raise CompatError("--debug-faults needs compat's own monitor, and KVM")
         from compat.qemu import run_qemu
 
         reason = trouble or "as asked"
@@ -90,6 +93,8 @@ def monitor_arguments(request: RunRequest) -> list[str]:
         arguments += ["--cwd", request.cwd]
     if request.json_stats is not None:
         arguments += ["--json-stats", str(request.json_stats)]
+    if request.faults is not None:
+        arguments += ["--debug-faults", request.faults]
     arguments += request.network.arguments()
     arguments.append(str(request.image))
     if request.args:

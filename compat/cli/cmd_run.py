@@ -46,6 +46,7 @@ OF_USER = ("LANG", "LANGUAGE", "TZ")
 @click.option("--pcap", type=click.Path(path_type=Path), metavar="FILE", help="Write the packets to FILE.")
 @click.option("--platform", type=click.Choice(["kvm", "qemu"]), help="Default: kvm where /dev/kvm opens, else qemu.")
 @click.option("--json-stats", type=click.Path(path_type=Path), metavar="FILE", help="Write figures of the run.")
+@click.option("--debug-faults", "faults", hidden=True, help="What is to go wrong; for a kernel built with --debug.")
 def command(**options: Any) -> None:
     """Run PROGRAM, wrapping it on the fly, or an IMAGE made by `compat wrap`.
 
@@ -91,6 +92,7 @@ def prepare(
     pcap: Path | None,
     platform: str | None,
     json_stats: Path | None,
+    faults: str | None,
     *,
     minimal: bool,
 ) -> RunRequest:
@@ -120,6 +122,7 @@ def prepare(
         platform=platform,
         network=network,
         looked_at=_decisive(found, additions),
+        faults=faults,
     )
 
 

@@ -61,8 +61,19 @@ pub fn exit(value: u32) -> ! {
     }
 }
 
+/// What the last words of `alloc` begin with when there is no memory for an object.
+const NO_MEMORY: &[u8] = b"memory allocation of ";
+/// As of a program that Linux's out-of-memory killer has chosen.
+const KILLED: u32 = 128 + 9;
+
 #[panic_handler]
 fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
+    let mut message = Message::new();
+    let _ = write!(message, "{}", info.message());
+    if message.buffer.starts_with(NO_MEMORY) {
+        crate::proc_source::report_kernel();
+        exit(KILLED)
+    }
     say!("the kernel failed, which is a bug in compat: {}", info);
     exit(boot_abi::EXIT_PANIC)
 }

@@ -7,6 +7,7 @@ extern crate alloc;
 mod console;
 mod boot;
 mod drivers;
+mod faults;
 mod gate;
 mod libc_mem;
 mod mm;

@@ -40,6 +40,8 @@ Runs IMAGE in a virtual machine of its own.
   --pcap FILE        write what the guest sends and receives to FILE, for tcpdump
   --trace FILE SETTINGS
                      write records of the program's system calls to FILE; SETTINGS: 'STRSIZE CALLS', see boot_abi::trace
+  --debug-faults SPEC
+                     have things go wrong in a kernel that was built for it, see boot_abi::faults
   --control PATH     where this run answers 'compat stats' (default: PID.sock in $XDG_RUNTIME_DIR/compat or
                      /tmp/compat-UID, if that can be made), or none
   --help, --version
@@ -64,6 +66,8 @@ pub struct Options {
     pub pcap: Option<PathBuf>,
     /// File, and what `boot_abi::trace::Settings` reads.
     pub trace: Option<(PathBuf, String)>,
+    /// For the kernel's fault injector.
+    pub faults: Option<String>,
     pub control: Control,
     pub args: Vec<Vec<u8>>,
 }
@@ -85,6 +89,7 @@ impl Default for Options {
             tap: None,
             pcap: None,
             trace: None,
+            faults: None,
             control: Control::Default,
             args: Vec::new(),
         }
@@ -137,6 +142,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command> {
             Long("json-stats") => options.json_stats = Some(parser.value().map_err(usage)?.into()),
             Long("pcap") => options.pcap = Some(parser.value().map_err(usage)?.into()),
             Long("trace") => options.trace = Some(trace(&mut parser)?),
+            Long("debug-faults") => options.faults = Some(faults(&mut parser)?),
             Long("control") => options.control = control(parser.value().map_err(usage)?),
             Value(image) => {
                 options.image = Some(image.into());
@@ -159,6 +165,15 @@ fn trace(parser: &mut lexopt::Parser) -> Result<(PathBuf, String)> {
         None => Err(Error::Usage(format!(
             "not settings of a trace: '{settings}'"
         ))),
+    }
+}
+
+/// It becomes a word of the kernel's command line.
+fn faults(parser: &mut lexopt::Parser) -> Result<String> {
+    let plan = text(parser)?;
+    match boot_abi::faults::Plan::parse(&plan) {
+        Some(_) => Ok(plan),
+        None => Err(Error::Usage(format!("not a plan of faults: '{plan}'"))),
     }
 }
 
@@ -336,6 +351,15 @@ mod tests {
         assert_eq!(trace, ("/dev/fd/3".into(), "32 all".to_owned()));
         for bad in [&["--trace", "f", "x y", "i"][..], &["--trace", "f"]] {
             assert!(run(bad).is_err());
+        }
+    }
+
+    #[test]
+    fn faults_are_one_word_of_the_command_line() {
+        let options = run(&["--debug-faults", "frame=1/9,seed=2", "x"]).unwrap();
+        assert_eq!(options.faults.as_deref(), Some("frame=1/9,seed=2"));
+        for bad in ["", "frame=1/9 x=y", "disk=1/2"] {
+            assert!(run(&["--debug-faults", bad, "x"]).is_err());
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Barrier};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use boot_abi::{
-    KEY_CPU_PORT, KEY_CPUS, KEY_IDLE_PORT, KEY_REALTIME, KEY_TSC_KHZ, KEY_VIRTIO_MMIO,
+    KEY_CPU_PORT, KEY_CPUS, KEY_FAULTS, KEY_IDLE_PORT, KEY_REALTIME, KEY_TSC_KHZ, KEY_VIRTIO_MMIO,
     STATUS_CANNOT_RUN, STATUS_INTERNAL,
 };
 use event_manager::{EventManager, MutEventSubscriber, SubscriberOps};
@@ -155,7 +155,11 @@ impl Machine {
             memory,
             image,
             bus,
-            command_line: Vec::new(),
+            command_line: options
+                .faults
+                .iter()
+                .map(|plan| format!("{KEY_FAULTS}={plan}"))
+                .collect(),
             console,
             rng,
             network,

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.harness import Guest, Same, cache_folder
+from tests.integration.harness import Guest, Same, cache_folder, npm_package
 from tests.integration.sample_data import sample_folder
 
 # TCG runs ring-3 code some thirty times slower than the processor does.
 QEMU_SLOWDOWN = 20
+OCTANE = "benchmark-octane@1.0.1"
 
 
 def platform() -> str:
@@ -64,3 +65,15 @@ def data(work_cache: Path) -> Path:
 def same(guest: Guest) -> Same:
     """Runs a command in both places and compares."""
     return Same(guest)
+
+
+@pytest.fixture(params=[1, 2], ids=["1cpu", "2cpus"])
+def same_on_cpus(request: pytest.FixtureRequest, guest: Guest) -> Same:
+    """The same, on a machine with one CPU and on one with two."""
+    return Same(guest, request.param)
+
+
+@pytest.fixture(scope="session")
+def octane(work_cache: Path) -> Path:
+    """V8's benchmark from npm, kept between sessions."""
+    return npm_package(work_cache, OCTANE) / "benchmark-octane"

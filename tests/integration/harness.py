@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -223,6 +224,8 @@ class Same:
     """Runs a command natively and in the guest and fails when they differ."""
 
     guest: Guest
+    # For commands that do not say.
+    cpus: int | None = None
 
     def __call__(
         self,
@@ -237,6 +240,7 @@ class Same:
 
         `notices` names the calls that the program tries, does without, and that compat reports as not implemented.
         """
+        command = replace(command, cpus=command.cpus or self.cpus)
         native = run_native(command)
         if native.status != status:
             output = f"{tail(native.stdout)}\n{tail(native.stderr)}"
@@ -272,3 +276,24 @@ def require(path: str, package: str) -> str:
             pytest.skip(missing)
         pytest.fail(missing)
     return path
+
+
+def kept(folder: Path, make: Callable[[Path], None]) -> Path:
+    """Makes a folder once; one that was left unfinished is made again."""
+    if not (folder / "complete").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        make(folder)
+        (folder / "complete").touch()
+    return folder
+
+
+def npm_package(cache: Path, package: str) -> Path:
+    """`node_modules` with a package from npm, kept between sessions."""
+    npm = require(shutil.which("npm") or "/usr/bin/npm", "npm")
+
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        options = ["--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(folder)]
+        subprocess.run([npm, "install", *options, package], check=True, timeout=120, capture_output=True)
+
+    return kept(cache / f"npm-{package}", make) / "node_modules"

@@ -79,3 +79,11 @@ def test_interrupted_wrap_leaves_nothing(guest: Guest, tmp_path: Path) -> None:
             kill_group(process)
     assert process.returncode == INTERRUPTED, stderr.decode()
     assert b"Traceback" not in stderr and list(place.iterdir()) == []
+
+
+def test_faults_need_a_kernel_that_was_built_for_them(guest: Guest) -> None:
+    busybox = require("/bin/busybox", "busybox-static")
+    command = [*compat_command(), "run", "--debug-faults", "wake=1/2", busybox, "--", "true"]
+    outcome = run(command, env=guest.environment(), timeout=60)
+    assert outcome.status == CANNOT, outcome
+    assert outcome.stderr == b"compat: cannot start: faults are asked for, and this kernel was built without them\n"

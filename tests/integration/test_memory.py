@@ -97,3 +97,32 @@ def test_children_that_find_no_memory(guest: Guest, tmp_path: Path) -> None:
     outcome = guest.run(Command([str(program)], memory="64M", timeout=120))
     assert (outcome.status, outcome.stdout) == (0, b"1 0\n"), outcome.stderr.decode()
     assert outcome.stderr.decode().count("out of memory: the program touched more than the") == 3
+
+
+MANY_OBJECTS = r"""
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+int main(void) {
+    struct rlimit all = {1 << 20, 1 << 20};
+    if (setrlimit(RLIMIT_NOFILE, &all)) return 2;
+    int epoll = epoll_create1(0);
+    for (;;) {
+        int fd = eventfd(0, 0);
+        struct epoll_event event = {.events = EPOLLIN};
+        if (fd < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event)) return 3;
+    }
+}
+"""
+
+
+def test_memory_that_the_kernel_needs_is_reported_as_well(guest: Guest, tmp_path: Path) -> None:
+    """What a program has open takes memory of the kernel's: when none is left that is no failure of the kernel's."""
+    program = tmp_path / "collector"
+    subprocess.run(["gcc", "-x", "c", "-", "-o", program], input=MANY_OBJECTS.encode(), check=True, timeout=60)
+    outcome = guest.run(Command([str(program)], memory="20M"))
+    text = outcome.stderr.decode()
+    assert outcome.status == 137, text
+    assert text.startswith("compat: out of memory: the kernel needs more than is left of the "), text

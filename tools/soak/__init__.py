@@ -1,1 +1,1 @@
-"""Long loads against servers in the guest: after each one nothing may be left over."""
+"""Long loads in the guest: after each one nothing may be left over."""

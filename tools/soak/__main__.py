@@ -16,13 +16,15 @@ from tools.soak.watch import LeakError, Soak
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tools.soak",
-        description="Loads a server for long and looks for what is left: descriptors, memory, a server that is stuck.",
+        description="Runs for long, and looks for what is left: descriptors, memory, a program that is stuck.",
         epilog="\n".join(f"  {name:12} {run.__doc__}" for name, run in SCENARIOS.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help="default: all")
     parser.add_argument("--place", choices=["native", "guest"], default="guest", help="native: to try the scenarios")
     parser.add_argument("--scale", type=float, default=1.0, help="how much of each load, 1 by default")
+    parser.add_argument("--minutes", type=float, default=20, help="how long the loops go on, 20 by default")
+    parser.add_argument("--seed", type=int, default=1, help="of the faults")
     arguments = parser.parse_args()
     unwind_on_sigterm()
     unknown = set(arguments.scenarios) - SCENARIOS.keys()
@@ -31,8 +33,9 @@ def main() -> int:
     failed = 0
     for name in arguments.scenarios or SCENARIOS:
         with tempfile.TemporaryDirectory(prefix="compat-soak-") as folder:
+            soak = Soak(Path(folder), arguments.place, arguments.scale, arguments.minutes, arguments.seed)
             try:
-                report = SCENARIOS[name](Soak(Path(folder), arguments.place, arguments.scale))
+                report = SCENARIOS[name](soak)
             except (AssertionError, BenchError, LeakError) as error:
                 failed += 1
                 print("\n".join([f"{name}: FAILED: {error}", *getattr(error, "__notes__", [])]), flush=True)

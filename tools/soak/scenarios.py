@@ -16,6 +16,10 @@ from tests.integration.servers.http_client import get
 from tests.integration.servers.place import Endpoint, Place, Setup
 from tools.bench.network import WRK, nginx, redis, redis_time
 from tools.bench.programs import command
+from tools.soak.acceptance import acceptance
+from tools.soak.faults import faults
+from tools.soak.heavy import heavy
+from tools.soak.lived import lived
 from tools.soak.watch import LeakError, Soak
 
 LINGER_NOT = struct.pack("ii", 1, 0)
@@ -150,5 +154,6 @@ def answers_soon(endpoint: Endpoint) -> None:
 
 
 SCENARIOS: dict[str, Callable[[Soak], str]] = {
-    run.__name__: run for run in (requests, connections, killed, slow, unread, vanished)
+    run.__name__: run
+    for run in (requests, connections, killed, slow, unread, vanished, acceptance, lived, heavy, faults)
 }

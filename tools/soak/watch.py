@@ -32,6 +32,8 @@ class Soak:
     folder: Path
     place: str
     scale: float
+    minutes: float = 20
+    seed: int = 1
 
     def count(self, number: int) -> int:
         return max(1, int(number * self.scale))

@@ -39,7 +39,10 @@ REASONS = {
     "needs fork(2): a process that has the test's files, environment or number": re.compile(
         r"(?s)(assert_python_ok|in get_output).*(FileNotFound|ModuleNotFound)Error|, in test_(getppid|putenv_unsetenv)"
     ),
-    "needs fork(2): talks to a process while it runs": re.compile(r"child_guests\.py\", line \d+ in (run|fill)"),
+    "needs fork(2): talks to a process while it runs": re.compile(
+        r"child_guests\.py\", line \d+ in (run|fill|wait|poll)"
+        r"|UnsupportedOperation: fileno"
+    ),
     "needs a program, and so fork(2)": re.compile(
         r"requires a shell|Need the \w+ command|working\.$|find_library|libc not available|could not find libc"
         r"|find C library|needed for test, not available|lib_glu? not available"

@@ -14,7 +14,7 @@ pub use image::image;
 pub use start_info::MemoryMap;
 
 use crate::mm::{frame, kernel_space};
-use crate::{drivers, gate, net, task, time, tty};
+use crate::{drivers, faults, gate, net, task, time, tty};
 use alloc::format;
 use alloc::string::String;
 use image::Image;
@@ -83,7 +83,7 @@ fn start(start_info: u64) -> Result<(), String> {
     }
     exec::start_first(config, files, std_files)?;
     cpus::start(&cmdline);
-    Ok(())
+    faults::init(&cmdline)
 }
 
 /// Hands the frames that nothing lies in to the allocator.

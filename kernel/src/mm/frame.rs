@@ -5,6 +5,7 @@
 #![allow(unsafe_code)]
 
 use super::layout::{BOOT_MAPPED, HUGE_PAGE, PAGE, phys_to_virt};
+use crate::faults::{self, Kind};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use spin::Mutex;
 
@@ -216,6 +217,9 @@ impl Inner {
 /// A block of 2^order frames, each with one reference. The flag says that it is known to be zero.
 #[must_use]
 pub fn alloc(order: u8, whom: For) -> Option<(Pfn, bool)> {
+    if whom == For::Program && faults::strikes(Kind::Frame) {
+        return None;
+    }
     let count = 1u64 << order;
     let free = FREE.load(Ordering::Relaxed);
     if free < count || (whom == For::Program && free < count + RESERVE) {

@@ -4,6 +4,7 @@
 
 use super::frame::{self, For, Pfn};
 use super::layout::{PAGE, virt_to_phys};
+use crate::faults::{self, Kind};
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -26,6 +27,10 @@ pub fn file_pages() -> u64 {
 
 fn is_page(layout: Layout) -> bool {
     layout.size() == PAGE as usize && layout.align() == PAGE as usize
+}
+
+fn fails(layout: Layout) -> bool {
+    faults::strikes(Kind::Heap) || (is_page(layout) && faults::strikes(Kind::Frame))
 }
 
 /// The block of frames that an allocation got, counted.
@@ -73,6 +78,9 @@ fn order_of(layout: Layout) -> u8 {
 // SAFETY: blocks are handed out once until freed; classes keep the alignment of 16 or of their power of two.
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if fails(layout) {
+            return null_mut();
+        }
         let Some(class) = class_of(layout) else {
             let order = order_of(layout);
             return if order > frame::MAX_ORDER {
@@ -96,6 +104,9 @@ unsafe impl GlobalAlloc for Heap {
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         if class_of(layout).is_none() {
+            if fails(layout) {
+                return null_mut();
+            }
             let order = order_of(layout);
             return if order > frame::MAX_ORDER {
                 null_mut()

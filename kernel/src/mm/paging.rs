@@ -4,6 +4,7 @@
 use super::frame::{self, For, Pfn};
 use super::layout::{HUGE_PAGE, KERNEL_SLOT, PAGE};
 use super::tlb;
+use crate::faults::{self, Kind};
 use core::ops::Range;
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -82,6 +83,9 @@ pub fn tables() -> u64 {
 }
 
 fn new_table() -> Result<Pfn, NoMemory> {
+    if faults::strikes(Kind::Frame) {
+        return Err(NoMemory);
+    }
     let pfn = frame::alloc_zeroed(0, For::Kernel).ok_or(NoMemory)?;
     TABLES.fetch_add(1, Ordering::Relaxed);
     Ok(pfn)

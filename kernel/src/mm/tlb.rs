@@ -7,6 +7,7 @@
 use super::frame;
 use super::paging::{Entry, HUGE};
 use crate::drivers::apic;
+use crate::faults;
 use crate::gate::{self, FLUSH_VECTOR};
 use crate::percpu::{self, MAX_CPUS};
 use crate::task::sched;
@@ -157,6 +158,7 @@ fn ask(cpu: u32, root: u64) -> Option<u64> {
     if block.quiet.load(Ordering::SeqCst) {
         return None;
     }
+    faults::linger();
     apic::send(cpu, FLUSH_VECTOR);
     Some(ticket)
 }

@@ -28,7 +28,7 @@ use vfs::{
 /// Longest piece of the program's memory that is shown: its arguments, its environment.
 const MAX_STRINGS: u64 = 8 << 20;
 
-pub use shortage::report;
+pub use shortage::{report, report_kernel};
 
 /// Makes /proc; answers its root.
 pub fn procfs(dev: u64) -> InodeRef {

@@ -3,6 +3,7 @@
 use super::{maps, source};
 use crate::drivers;
 use crate::mm::frame;
+use crate::mm::layout::PAGE;
 use crate::task::Process;
 use crate::task::thread::Thread;
 use alloc::string::String;
@@ -40,4 +41,15 @@ pub fn report(process: &Process) {
             say!("  {} MiB in the mapping at {start:#x}: {name}", held / MIB);
         }
     }
+}
+
+/// Says that the kernel itself has no memory for what the program asked of it. Takes no lock and no memory: it may be called
+/// anywhere.
+pub fn report_kernel() {
+    let (has, more) = frame::advice();
+    let (free, total) = frame::counts();
+    say!(
+        "out of memory: the kernel needs more than is left of the {has} MiB for what the program has open; give it more with -m, for example -m {more}M"
+    );
+    say!("  free {} of {} MiB", free * PAGE / MIB, total * PAGE / MIB);
 }

@@ -5,7 +5,7 @@ use super::frame::Frame;
 use super::process::Process;
 use super::{sched, signal, wait};
 use crate::sys::{Caller, dispatch};
-use crate::{drivers, gate, percpu, time};
+use crate::{drivers, faults, gate, percpu, time};
 use alloc::sync::Arc;
 use linux_abi::{Errno, SaFlags, SigAction};
 use spin::Once;
@@ -60,6 +60,7 @@ extern "C" fn before_return(frame: &mut Frame) {
 
 /// Everything that has been noted since the last time.
 pub fn handle_interrupts() {
+    faults::send_delayed(false);
     let bits = percpu::take_interrupts();
     if bits == 0 {
         return;

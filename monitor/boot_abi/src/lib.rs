@@ -6,6 +6,7 @@
 #![no_std]
 
 pub mod config;
+pub mod faults;
 pub mod hostnet;
 pub mod netconf;
 pub mod trace;
@@ -70,6 +71,8 @@ pub const KEY_IDLE_PORT: &str = "compat.idle_port";
 pub const KEY_CPUS: &str = "compat.cpus";
 /// Command line: present (with the value 1) if the monitor takes writes to [`CPU_PORT`].
 pub const KEY_CPU_PORT: &str = "compat.cpu_port";
+/// Command line: what [`faults::Plan`] reads. A kernel without fault injection does not start with it.
+pub const KEY_FAULTS: &str = "compat.faults";
 
 /// Exit status of `compat run` and of the monitor when compat itself could not do its work (bad image, no KVM, ...).
 pub const STATUS_CANNOT_RUN: u8 = 125;

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.harness import Guest, require
+from tests.integration.harness import Guest, kept, npm_package, require
 from tests.integration.servers.place import Endpoint, GuestPlace, NativePlace, Place, Setup
 from tests.integration.servers.server import Ready, running, tcp_ready
 
@@ -99,18 +98,7 @@ def web_python(work_cache: Path) -> Path:
 @pytest.fixture(scope="session")
 def node_modules(work_cache: Path) -> Path:
     """The package `ws` from npm, kept between sessions."""
-    npm = require(shutil.which("npm") or "/usr/bin/npm", "npm")
-
-    def make(folder: Path) -> None:
-        folder.mkdir()
-        subprocess.run(
-            [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", folder, WS],
-            check=True,
-            timeout=120,
-            capture_output=True,
-        )
-
-    return kept(work_cache / f"npm-{WS}", make) / "node_modules"
+    return npm_package(work_cache, WS)
 
 
 @pytest.fixture(scope="session")
@@ -146,12 +134,3 @@ def authority(work_cache: Path) -> Path:
             subprocess.run([openssl, "req", *words], cwd=folder, check=True, capture_output=True, timeout=60)
 
     return kept(work_cache / "authority", make)
-
-
-def kept(folder: Path, make: Callable[[Path], None]) -> Path:
-    """Makes a folder once; one that was left unfinished is made again."""
-    if not (folder / "complete").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        make(folder)
-        (folder / "complete").touch()
-    return folder

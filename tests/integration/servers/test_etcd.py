@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import subprocess
+from dataclasses import replace
+
+import pytest
 
 from tests.integration.harness import ENVIRONMENT, require
 from tests.integration.servers.conftest import Both
@@ -32,7 +35,8 @@ def control(endpoint: Endpoint, *words: str, stdin: str = "") -> str:
     return subprocess.run(argv, input=stdin, capture_output=True, text=True, check=True, timeout=60, env=env).stdout
 
 
-def test_keys_leases_and_watches(both: Both) -> None:
+@pytest.mark.parametrize("cpus", [1, 2])
+def test_keys_leases_and_watches(cpus: int, both: Both) -> None:
     def check(endpoint: Endpoint) -> list[str]:
         told = [control(endpoint, "put", f"/key/{number}", f"value {number}") for number in range(5)]
         told.append(control(endpoint, "get", "--prefix", "/key/"))
@@ -49,7 +53,7 @@ def test_keys_leases_and_watches(both: Both) -> None:
         assert control(endpoint, "get", "--print-value-only", "large").strip() == large
         return told
 
-    both(etcd, check, ready=healthy, status_of_init=INIT_STATUS)
+    both(lambda place: replace(etcd(place), cpus=cpus), check, ready=healthy, status_of_init=INIT_STATUS)
 
 
 def test_watching(both: Both) -> None:

@@ -11,6 +11,7 @@ pub use robust::release_robust_list;
 
 use super::sched;
 use super::thread::Thread;
+use crate::faults::{self, Kind};
 use crate::mm::map::Backing;
 use crate::mm::user;
 use crate::{percpu, task, time};
@@ -179,8 +180,15 @@ fn sleep_on(
         return Err(Errno::EAGAIN);
     }
     let waiter = queue_up(futex, expected, bitset, None)?;
-    let outcome = super::wait::wait(&[], deadline, &mut || waiter.is_woken());
+    let outcome = super::wait::wait(&[], deadline, &mut || {
+        waiter.is_woken() || faults::strikes(Kind::Wake)
+    });
     match outcome {
+        // As futex(2) allows, for no reason.
+        Ok(Woken::Ready) if !waiter.is_woken() => {
+            withdraw(&waiter);
+            Ok(())
+        }
         Ok(Woken::Ready) => Ok(()),
         // Woken after all, by somebody who counts on it.
         _ if !withdraw(&waiter) => Ok(()),

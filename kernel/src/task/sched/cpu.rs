@@ -2,6 +2,7 @@
 
 use crate::drivers::apic;
 use crate::gate::{self, IRQ_BASE, IRQ_CALL};
+use crate::faults::{self, Kind};
 use crate::percpu::{self, MAX_CPUS};
 use crate::task::thread::Thread;
 use crate::time;
@@ -217,11 +218,21 @@ pub(super) fn call(cpu: u32) {
     let Some(block) = percpu::of(cpu) else {
         return;
     };
-    if !block.called.swap(true, Ordering::SeqCst) {
-        apic::send(cpu, IRQ_BASE + IRQ_CALL);
-        fence(Ordering::SeqCst);
-        if of(cpu).resting.load(Ordering::SeqCst) {
-            gate::end_rest(cpu);
-        }
+    if block.called.swap(true, Ordering::SeqCst) {
+        return;
+    }
+    if faults::strikes(Kind::Call) {
+        faults::delay_call(cpu);
+    } else {
+        interrupt(cpu);
+    }
+}
+
+/// Another CPU comes to `called`, also if it rests in the monitor.
+pub fn interrupt(cpu: u32) {
+    apic::send(cpu, IRQ_BASE + IRQ_CALL);
+    fence(Ordering::SeqCst);
+    if of(cpu).resting.load(Ordering::SeqCst) {
+        gate::end_rest(cpu);
     }
 }

@@ -4,7 +4,7 @@ use super::cpu;
 use crate::mm::tlb::quietly;
 use crate::task::entry::handle_interrupts;
 use crate::task::thread::Thread;
-use crate::{drivers, gate, percpu, time};
+use crate::{drivers, faults, gate, percpu, time};
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
@@ -95,6 +95,7 @@ fn look_then_halt() -> Option<Arc<Thread>> {
     if serves_devices() && drivers::network::before_halt() {
         return None;
     }
+    faults::send_delayed(true);
     // Work for a thread on its way out: none is, and the gate would not halt.
     percpu::clear_work();
     let thread = if rests_at_the_monitor() {

@@ -9,11 +9,14 @@
 mod cpu;
 mod idle;
 
+#[cfg(debug_assertions)]
+pub use cpu::interrupt;
 pub use cpu::{cpu_count, online, set_cpu_count};
 pub use idle::{stop_if_asked, stop_others};
 
 use super::frame;
 use super::thread::{State, Thread};
+use crate::faults::{self, Kind};
 use crate::{gate, mm, percpu, time};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
@@ -78,6 +81,19 @@ fn choose_cpu(thread: &Thread) -> u32 {
 pub fn keep(thread: Arc<Thread>) {
     let before = LIVE.lock().insert(thread.tid, thread);
     drop(before);
+}
+
+/// Wakes one of the threads for no reason; `which` chooses.
+#[cfg(debug_assertions)]
+pub fn disturb(which: u64) {
+    let thread = {
+        let live = LIVE.lock();
+        let at = usize::try_from(which).unwrap_or(0) % live.len().max(1);
+        live.values().nth(at).cloned()
+    };
+    if let Some(thread) = thread {
+        thread.wake_up();
+    }
 }
 
 /// The thread has ended. One with the same number may have taken its place.
@@ -160,6 +176,10 @@ pub fn yield_now() {
 /// Sleeps until the next wake-up (which may have come already). May wake for no reason.
 pub fn sleep() {
     let current = percpu::current();
+    faults::disturb_somebody();
+    if faults::strikes(Kind::Wake) {
+        return yield_now();
+    }
     // Before it can be woken: who does that need not call this CPU.
     cpu::this().begin_choice();
     if !current.fall_asleep() {
