@@ -188,3 +188,35 @@ def test_run_with_a_minimal_kernel(package: str, guest: Guest) -> None:
     command = COMMANDS[package]
     require(command.argv[0], package)
     assert_same(run_native(command), guest.run(command, ["--minimal"]))
+
+
+FORKS = """
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+int main(void) {
+    int status;
+    if (fork() == 0) _exit(3);
+    wait(&status);
+    printf("%d\\n", WEXITSTATUS(status));
+    return 0;
+}
+"""
+
+
+def test_only_who_starts_processes_can(
+    guest: Guest, static_program: Callable[[str, str], Path], tmp_path: Path
+) -> None:
+    image = tmp_path / "image"
+    wrap(guest, static_program("hello", HELLO.read_text()), image, "--symbols")
+    assert not {name for name in functions(image) if "task::fork" in name or "mm::fork::put" in name}
+    forks = static_program("forks", FORKS)
+    told = wrap(guest, forks, image, "--symbols").stdout.decode()
+    assert "processes" in told
+    assert {name for name in functions(image) if "task::fork" in name}
+    assert_same(run_native(Command([str(forks)])), guest.run(Command([str(image)])))
+    wrap(guest, forks, image, "--exclude", "fork")
+    left_out = guest.run(Command([str(image)]))
+    assert "starting processes was left out of this image; add it with compat wrap --include fork" in (
+        left_out.stderr.decode()
+    )

@@ -4,12 +4,14 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <spawn.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -56,6 +58,21 @@ static void do_map(void) {
     *(volatile char *)p = 1;
     munmap(p, 65536);
 }
+static void end(pid_t pid) {
+    if (pid == 0) _exit(0);
+    waitpid(pid, NULL, 0);
+}
+static void do_fork(void) { end(fork()); }
+static void do_vfork(void) {
+    pid_t pid = vfork();
+    if (pid == 0) _exit(0);
+    waitpid(pid, NULL, 0);
+}
+static void do_spawn(void) {
+    char *argv[] = {(char *)"/proc/self/exe", (char *)"-", NULL}, *env[] = {NULL};
+    pid_t pid = 0;
+    if (posix_spawn(&pid, argv[0], NULL, NULL, argv, env) == 0) waitpid(pid, NULL, 0);
+}
 static void do_futex(void) { syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0); }
 
 static const struct {
@@ -65,10 +82,11 @@ static const struct {
     {"getppid", do_getppid}, {"read-zero-1", do_read},  {"write-null-1", do_write}, {"clock_gettime", do_clock},
     {"open-close", do_open}, {"stat", do_stat},         {"pread-4k", do_pread},     {"pipe-write-read", do_pipe},
     {"map-touch-unmap", do_map}, {"futex-wake", do_futex},
+    {"vfork-exit-wait", do_vfork}, {"fork-exit-wait", do_fork}, {"spawn-self-wait", do_spawn},
 };
 
 static double measure(void (*run)(void)) {
-    int64_t count = 64, took;
+    int64_t count = 16, took;
     // Doubling also warms everything up.
     for (;; count *= 2) {
         int64_t start = now();
@@ -88,6 +106,8 @@ static double measure(void (*run)(void)) {
 
 int main(int argc, char **argv) {
     require(argc == 2, "usage: micro FILE");
+    // Started by `do_spawn`.
+    if (argv[1][0] == '-') return 0;
     path = argv[1];
     require((zero = open("/dev/zero", O_RDONLY)) >= 0, "/dev/zero");
     require((null = open("/dev/null", O_WRONLY)) >= 0, "/dev/null");

@@ -26,6 +26,9 @@ MICRO = {
     "pipe-write-read": (None, None),
     "map-touch-unmap": (None, None),
     "futex-wake": (None, None),
+    "vfork-exit-wait": (None, None),
+    "fork-exit-wait": (None, None),
+    "spawn-self-wait": (None, None),
 }
 
 

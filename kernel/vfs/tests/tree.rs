@@ -37,7 +37,7 @@ fn descriptors_are_the_lowest_free() {
     assert_eq!(table.cloexec(7), Ok(true));
     table.set_cloexec(2, true).unwrap();
     let copy = table.duplicate();
-    table.close_on_exec();
+    drop(table.close_on_exec());
     assert_eq!((table.next_open(2), copy.next_open(2)), (Some(3), Some(2)));
     table.close_range(3, u32::MAX, false).unwrap();
     assert_eq!(
@@ -46,7 +46,7 @@ fn descriptors_are_the_lowest_free() {
     );
     assert_eq!(table.close_range(2, 1, false), Err(Errno::EINVAL));
     copy.close_range(0, 100, true).unwrap();
-    copy.close_on_exec();
+    drop(copy.close_on_exec());
     assert_eq!(copy.next_open(0), None);
 }
 
