@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from compat.cli.options import parse_additions
+from compat.cli.options import additions_option
 from compat.errors import CompatError
 from compat.wrap_request import Addition
 
@@ -47,14 +47,7 @@ def _fail(error: CompatError) -> NoReturn:
 
 @click.command("report", cls=ReportCommand, short_help="Say before the boot whether a program will run.")
 @click.argument("programs", nargs=-1, required=True, metavar="PROGRAM|IMAGE...")
-@click.option(
-    "--add",
-    "additions",
-    multiple=True,
-    metavar="HOST[:GUEST]",
-    callback=parse_additions,
-    help="With files that are to be in the image, as compat wrap --add: plug-ins and what they need count.",
-)
+@additions_option("With files that are to be in the image, as compat wrap --add: plug-ins and what they need count.")
 @click.option("-a", "--all", "everything", is_flag=True, help="List every call with the way that leads to it.")
 @click.option("--json", "as_json", is_flag=True, help="For programs; see compat/schema/report.schema.json.")
 @click.option(

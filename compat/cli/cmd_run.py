@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from compat import native
-from compat.cli.options import parse_additions, parse_cwd, parse_environment
+from compat.cli.options import additions_option, parse_cwd, parse_environment
 from compat.errors import CompatError
 from compat.launch import MEMORY_MAX, MEMORY_MIN, RunRequest, launch, monitor_arguments
 from compat.network import parse_network
@@ -30,14 +30,7 @@ OF_USER = ("LANG", "LANGUAGE", "TZ")
 @click.option("-m", "--mem", metavar="SIZE", help="Memory of the machine, 8M to 128G; default: 512M.")
 @click.option("--cpus", type=click.IntRange(1, 64), default=1, show_default=True, help="Virtual CPUs.")
 @click.option("-e", "--env", multiple=True, metavar="K=V", callback=parse_environment, help="Set a variable.")
-@click.option(
-    "--add",
-    "additions",
-    multiple=True,
-    metavar="HOST[:GUEST]",
-    callback=parse_additions,
-    help="Add a file or directory.",
-)
+@additions_option()
 @click.option("--minimal", is_flag=True, help="Give PROGRAM a kernel of only what it can reach, as compat wrap does.")
 @click.option("--cwd", metavar="DIR", callback=parse_cwd, help="Working directory; default: this one, or the image's.")
 @click.option("-p", "--publish", multiple=True, metavar="[IP:]HOST:GUEST[/udp]", help="Lead a port of the host inside.")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from compat.cli.options import parse_additions, parse_cwd, parse_environment
+from compat.cli.options import additions_option, parse_cwd, parse_environment
 from compat.select.model import Margin, SelectRequest, Uplinks
 from compat.wrap_request import Addition, WrapRequest
 
@@ -15,14 +15,7 @@ from compat.wrap_request import Addition, WrapRequest
 @click.argument("program")
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Image file; default: PROGRAM's name + .img.")
-@click.option(
-    "--add",
-    "additions",
-    multiple=True,
-    metavar="HOST[:GUEST]",
-    callback=parse_additions,
-    help="Add a file or directory.",
-)
+@additions_option()
 @click.option("-e", "--env", multiple=True, metavar="K=V", callback=parse_environment, help="Set a variable.")
 @click.option("--cwd", metavar="DIR", callback=parse_cwd, help="Working directory; default: /.")
 @click.option("--standalone", is_flag=True, help="Make one executable file that runs itself.")

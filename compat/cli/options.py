@@ -1,8 +1,10 @@
-"""Checks of options that several commands share."""
+"""Options that several commands share, and their checks."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from typing import Any
 
 import click
 
@@ -24,7 +26,14 @@ def parse_environment(_ctx: click.Context, _parameter: click.Parameter, values: 
     return tuple(pairs)
 
 
-def parse_additions(_ctx: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[Addition, ...]:
+def additions_option(text: str = "Add a file or directory.") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """`--add`."""
+    return click.option(
+        "--add", "additions", multiple=True, metavar="HOST[:GUEST]", callback=_parse_additions, help=text
+    )
+
+
+def _parse_additions(_ctx: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[Addition, ...]:
     """`HOST[:GUEST]`; without GUEST the file keeps its absolute path. HOST may hold colons.
 
     A GUEST that ends with a slash is a directory to put HOST into.

@@ -11,6 +11,7 @@ _CALL = re.compile(r"(?P<name>[a-z_][a-z0-9_]*)\((?P<rest>.*)", re.DOTALL)
 _RESUMED = re.compile(r"<\.\.\. (?P<name>[a-z_0-9]+) resumed>(?P<rest>.*)", re.DOTALL)
 _RESULT = re.compile(r"(?P<args>.*)\)\s+= (?P<result>.*)", re.DOTALL)
 _ENDED = re.compile(r"\+\+\+ (?:exited with (?P<status>\d+)|killed by (?P<signal>\w+).*) \+\+\+")
+_SIGNAL = re.compile(r"--- (?P<name>\S+)")
 _UNFINISHED = " <unfinished ...>"
 _OPENING, _CLOSING = "([{", ")]}"
 
@@ -47,8 +48,8 @@ def read_trace(lines: Iterable[str]) -> Trace:
         calls = trace.threads.setdefault(tid, [])
         if text.startswith("+++"):
             _end(trace, tid, text)
-        elif text.startswith("---"):
-            calls.append(TracedCall(tid, "signal", [text.split()[1]], None))
+        elif signal := _SIGNAL.match(text):
+            calls.append(TracedCall(tid, "signal", [signal["name"]], None))
         elif text.endswith(_UNFINISHED):
             halves[tid] = text.removesuffix(_UNFINISHED)
         else:

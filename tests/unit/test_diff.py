@@ -31,6 +31,12 @@ def test_halves_come_together() -> None:
     assert (list(trace.threads), trace.end) == ([1, 2], "7")
 
 
+def test_lines_that_are_none_of_strace_s_are_counted() -> None:
+    trace = read_trace(["7 ---", "7 --- ", "7 --- SIGUSR1 {si_signo=SIGUSR1} ---", "what?"])
+    assert trace.strange == 3
+    assert [call.args for call in trace.threads[7]] == [["SIGUSR1"]]
+
+
 def test_what_must_differ_does_not_count() -> None:
     native = """\
 7 brk(NULL)                               = 0x55d0c8a5e000

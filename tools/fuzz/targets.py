@@ -1,10 +1,9 @@
-"""What is fuzzed: each target takes bytes, and may only fail in the way that its callers expect."""
+"""What is fuzzed: each target takes bytes, and may only fail in the way that its callers expect; see `TARGETS`."""
 
 from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,8 +18,6 @@ from compat.profile import read_profile
 from compat.trace.jsonl import JsonLines
 from compat.trace.session import decode
 from compat.trace.text import StraceText, Style
-
-Target = Callable[[bytes], None]
 
 
 def _file(data: bytes) -> Path:
@@ -76,6 +73,3 @@ def image(data: bytes) -> None:
     """`compat inspect`."""
     with suppress(CompatError):
         inspect(_file(data))
-
-
-TARGETS: dict[str, Target] = {"plan": plan, "elf": elf, "formats": formats, "image": image}

@@ -6,6 +6,7 @@ use super::fault::Access;
 use super::layout::{PAGE, is_user_range};
 use crate::task;
 use core::ptr::addr_of;
+use core::sync::atomic::AtomicU8;
 use linux_abi::Errno;
 
 unsafe extern "C" {
@@ -122,13 +123,16 @@ pub fn write_direct(to: u64, bytes: &[u8]) {
 
 /// Zeroes a range; EFAULT if any byte cannot be written.
 pub fn zero(address: u64, len: usize) -> Result<(), Errno> {
-    const ZEROS: [u8; PAGE as usize] = [0; PAGE as usize];
+    // Of a kind that may change, so that it is made at the start and takes no room in the image.
+    static ZEROS: [AtomicU8; PAGE as usize] = [const { AtomicU8::new(0) }; PAGE as usize];
+    // SAFETY: nothing else knows the static, so nothing writes to it.
+    let zeros = unsafe { core::slice::from_raw_parts(ZEROS.as_ptr().cast::<u8>(), ZEROS.len()) };
     let mut done = 0;
     while done < len {
-        let here = (len - done).min(ZEROS.len());
+        let here = (len - done).min(zeros.len());
         write(
             address.wrapping_add(done as u64),
-            ZEROS.get(..here).unwrap_or(&ZEROS),
+            zeros.get(..here).unwrap_or(zeros),
         )?;
         done += here;
     }

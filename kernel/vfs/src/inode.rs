@@ -6,6 +6,7 @@ use crate::mount::Place;
 use crate::ops::FileOps;
 use crate::page::PageRef;
 use crate::types::{DirEntry, FileType, Metadata, SetAttr, StatFs};
+use crate::xattr::XattrStore;
 use alloc::boxed::Box;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
@@ -190,21 +191,14 @@ pub trait Inode: Any + Send + Sync {
         Err(Errno::EINVAL)
     }
 
-    // Extended attributes. The caller has checked names and permissions.
-
-    /// The value of an attribute; `ENODATA` if there is none.
-    fn xattr(&self, _name: &[u8]) -> Result<Vec<u8>> {
-        Err(Errno::EOPNOTSUPP)
+    /// Where the file system keeps extended attributes, if it does. What is done with them is done there, so that an image
+    /// without the calls holds nothing of it.
+    fn xattrs(&self) -> Option<&XattrStore> {
+        None
     }
 
-    /// Sets or (without a value) removes an attribute; `flags` are those of setxattr(2).
-    fn set_xattr(&self, _name: &[u8], _value: Option<&[u8]>, _flags: u32) -> Result<()> {
-        Err(Errno::EOPNOTSUPP)
-    }
-
-    fn xattr_names(&self) -> Vec<Vec<u8>> {
-        Vec::new()
-    }
+    /// Something about the file has changed now.
+    fn touch(&self) {}
 
     // Symbolic links.
 

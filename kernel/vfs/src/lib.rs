@@ -86,6 +86,7 @@ pub use types::{
 };
 pub use wait::{WaitList, Wake};
 pub use walk::{LookupFlags, Parent};
+pub use xattr::XattrStore;
 
 /// What almost everything here returns.
 pub type Result<T> = core::result::Result<T, Errno>;

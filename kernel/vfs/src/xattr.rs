@@ -68,7 +68,7 @@ impl Place {
     /// getxattr(2).
     pub fn xattr(&self, cred: &Credentials, name: &[u8]) -> Result<Vec<u8>> {
         self.check_xattr(cred, name, false)?;
-        self.inode.xattr(name)
+        self.xattr_store()?.get(self.inode.ino(), name)
     }
 
     /// setxattr(2).
@@ -80,23 +80,32 @@ impl Place {
         flags: u32,
     ) -> Result<()> {
         self.check_xattr(cred, name, true)?;
-        self.inode.set_xattr(name, Some(value), flags)?;
-        notify::used(&self.inode, IN_ATTRIB);
-        Ok(())
+        self.change_xattr(name, Some(value), flags)
     }
 
     /// removexattr(2).
     pub fn remove_xattr(&self, cred: &Credentials, name: &[u8]) -> Result<()> {
         self.check_xattr(cred, name, true)?;
-        self.inode.set_xattr(name, None, XATTR_REPLACE)?;
+        self.change_xattr(name, None, XATTR_REPLACE)
+    }
+
+    fn change_xattr(&self, name: &[u8], value: Option<&[u8]>, flags: u32) -> Result<()> {
+        self.xattr_store()?
+            .set(self.inode.ino(), name, value, flags)?;
+        self.inode.touch();
         notify::used(&self.inode, IN_ATTRIB);
         Ok(())
+    }
+
+    fn xattr_store(&self) -> Result<&XattrStore> {
+        self.inode.xattrs().ok_or(Errno::EOPNOTSUPP)
     }
 
     /// listxattr(2): names, each with a NUL. Only root sees those in `trusted.`.
     #[must_use]
     pub fn list_xattrs(&self, cred: &Credentials) -> Vec<u8> {
-        let all = self.inode.xattr_names();
+        let store = self.inode.xattrs();
+        let all = store.map_or_else(Vec::new, |store| store.names(self.inode.ino()));
         let seen = all
             .iter()
             .filter(|name| cred.is_root() || namespace(name) != Ok(Namespace::Trusted));
@@ -126,7 +135,7 @@ type Attributes = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// The attributes of the files of one file system, by inode number: few files have any.
 #[derive(Default)]
-pub(crate) struct XattrStore {
+pub struct XattrStore {
     files: Mutex<HashMap<u64, Attributes, FxBuildHasher>>,
 }
 

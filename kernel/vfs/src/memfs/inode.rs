@@ -7,6 +7,7 @@ use crate::io::{Sink, Source};
 use crate::ops::FileOps;
 use crate::page::PageRef;
 use crate::types::{DirEntry, FileType, Metadata, SetAttr, StatFs, TimeChange, Timestamp};
+use crate::xattr::XattrStore;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use linux_abi::Errno;
@@ -215,18 +216,12 @@ impl Inode for Node {
         data.add_seals(seals | more)
     }
 
-    fn xattr(&self, name: &[u8]) -> Result<Vec<u8>> {
-        self.fs.xattrs.get(self.ino, name)
+    fn xattrs(&self) -> Option<&XattrStore> {
+        Some(&self.fs.xattrs)
     }
 
-    fn set_xattr(&self, name: &[u8], value: Option<&[u8]>, flags: u32) -> Result<()> {
-        self.fs.xattrs.set(self.ino, name, value, flags)?;
+    fn touch(&self) {
         self.attr.lock().ctime = self.fs.now();
-        Ok(())
-    }
-
-    fn xattr_names(&self) -> Vec<Vec<u8>> {
-        self.fs.xattrs.names(self.ino)
     }
 
     fn readlink(&self) -> Result<Vec<u8>> {
