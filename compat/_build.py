@@ -18,6 +18,7 @@ TABLE = Path("syscall_shim/syscalls.toml")
 ARCHIVE = "libkernel.a"
 LINKER_SCRIPT = Path("kernel/kernel.ld")
 PARTS = frozenset({"kernel", "monitor", "reach"})
+CHECKED = Path("target/checked-native")
 TARGET = "x86_64-unknown-linux-gnu"
 # Standalone files carry the monitor to machines with other libraries; and it starts sooner.
 STATIC = ("--target", TARGET, "--config", f'target.{TARGET}.rustflags=["-C","target-feature=+crt-static"]')
@@ -27,11 +28,10 @@ class BuildError(Exception):
     """A tool is missing or failed; the text says which."""
 
 
-def build_native(root: Path, destination: Path, *, parts: frozenset[str] = PARTS) -> None:
-    """Builds the parts of a source tree and puts them into `destination`."""
+def build_native(root: Path, destination: Path, *, parts: frozenset[str] = PARTS, checked: bool = False) -> None:
+    """Builds the parts of a source tree and puts them into `destination`; `checked`: the kernel with its assertions."""
     destination.mkdir(parents=True, exist_ok=True)
     target = Path(os.environ.get("CARGO_TARGET_DIR", root / "target"))
-    release = target / "release"
     shutil.copyfile(root / TABLE, destination / TABLE.name)
     write_constants(root, destination / "constants.json")
     if "monitor" in parts:
@@ -41,8 +41,9 @@ def build_native(root: Path, destination: Path, *, parts: frozenset[str] = PARTS
         _cargo(root, "reach", *STATIC)
         _install_stripped(target / TARGET / "release" / "compat-reach", destination / "compat-reach")
     if "kernel" in parts:
-        _cargo(root, "kernel")
-        _install_stripped(release / ARCHIVE, destination / ARCHIVE)
+        profile = "checked" if checked else "release"
+        _cargo(root, "kernel", profile=profile)
+        _install_stripped(target / profile / ARCHIVE, destination / ARCHIVE)
         shutil.copyfile(root / LINKER_SCRIPT, destination / LINKER_SCRIPT.name)
         link_kernel(destination)
 
@@ -65,10 +66,10 @@ def link_kernel(native: Path) -> None:
     part.replace(native / "kernel.elf")
 
 
-def _cargo(root: Path, package: str, *options: str) -> None:
+def _cargo(root: Path, package: str, *options: str, profile: str = "release") -> None:
     """One package at a time: together they would share features, and the kernel's crates must stay without std."""
     locked = ["--locked"] if (root / "Cargo.lock").exists() else []
-    _run(["cargo", "build", "--release", *locked, "-p", package, *options], cwd=root)
+    _run(["cargo", "build", "--profile", profile, *locked, "-p", package, *options], cwd=root)
 
 
 def _install_stripped(source: Path, target: Path) -> None:
@@ -93,12 +94,23 @@ def main() -> int:
     """Rebuilds in the source tree that this file lies in."""
     parser = argparse.ArgumentParser(prog="python -m compat._build", description=main.__doc__)
     parser.add_argument("part", nargs="?", choices=sorted(PARTS), help="default: all")
+    parser.add_argument(
+        "--checked",
+        action="store_true",
+        help=f"the kernel with its assertions, beside the other parts, into {CHECKED}/",
+    )
     arguments = parser.parse_args()
     package = Path(__file__).resolve().parent
+    native = package / "_native"
+    parts = frozenset([arguments.part] if arguments.part else PARTS)
+    if arguments.checked:
+        if parts != {"kernel"}:
+            parser.error("--checked is for the kernel alone")
+        checked = package.parent / CHECKED
+        shutil.copytree(native, checked, dirs_exist_ok=True)
+        native = checked
     try:
-        build_native(
-            package.parent, package / "_native", parts=frozenset([arguments.part] if arguments.part else PARTS)
-        )
+        build_native(package.parent, native, parts=parts, checked=arguments.checked)
     except BuildError as error:
         print(f"build: {error}", file=sys.stderr)
         return 1

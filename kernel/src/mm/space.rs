@@ -10,11 +10,11 @@ use super::map::{Area, AreaMap, Backing, FileBacking};
 use super::paging::{Entry, NO_EXECUTE, NoMemory, PRESENT, PageTable, WRITABLE};
 use super::patch::Patches;
 use super::tlb::{self, Dropped};
+use crate::rank::{self, Ranked, RankedGuard};
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::ops::Range;
 use linux_abi::{Errno, MapFlags, Prot};
-use spin::{Mutex, MutexGuard};
 use vfs::{Inode, Mapper};
 
 const MAX_AREAS: usize = vfs::MAX_MAP_COUNT;
@@ -50,7 +50,7 @@ pub struct Inner {
 /// A process's memory. Shared by threads (and by vfork children).
 pub struct AddressSpace {
     this: Weak<AddressSpace>,
-    inner: Mutex<Inner>,
+    inner: Ranked<Inner, { rank::SPACE }>,
     root: u64,
 }
 
@@ -103,7 +103,7 @@ impl AddressSpace {
         };
         Ok(Arc::new_cyclic(|this| Self {
             this: this.clone(),
-            inner: Mutex::new(inner),
+            inner: Ranked::new(inner),
             root,
         }))
     }
@@ -114,7 +114,7 @@ impl AddressSpace {
         self.root
     }
 
-    pub fn lock(&self) -> MutexGuard<'_, Inner> {
+    pub fn lock(&self) -> RankedGuard<'_, Inner, { rank::SPACE }> {
         let free = self.inner.try_lock();
         free.unwrap_or_else(|| tlb::quietly(|| self.inner.lock()))
     }

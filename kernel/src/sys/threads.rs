@@ -56,7 +56,8 @@ impl Caller<'_> {
             frame::read_fs_base()
         };
         let thread = Thread::new(new_id(), &parent.process, &registers, &xmm, vector, fs_base)?;
-        thread.signals.lock().mask = parent.signals.lock().mask;
+        let mask = parent.signals.lock().mask;
+        thread.signals.lock().mask = mask;
         *thread.name.lock() = *parent.name.lock();
         thread
             .affinity

@@ -3,6 +3,7 @@
 use super::signal::ProcessSignals;
 use super::thread::Thread;
 use crate::mm::space::AddressSpace;
+use crate::rank::{self, Ranked};
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -30,7 +31,7 @@ pub struct Process {
     pub files: Arc<FdTable>,
     pub fs: Arc<FsContext>,
     pub state: ProcessState,
-    pub signals: Mutex<ProcessSignals>,
+    pub signals: Ranked<ProcessSignals, { rank::PROCESS_SIGNALS }>,
     pub threads: Mutex<Vec<Weak<Thread>>>,
     pub exec: Mutex<ExecInfo>,
     pub timers: super::timer::ProcessTimers,
@@ -58,7 +59,7 @@ impl Process {
             files,
             fs,
             state,
-            signals: Mutex::new(ProcessSignals::default()),
+            signals: Ranked::new(ProcessSignals::default()),
             threads: Mutex::new(Vec::new()),
             exec: Mutex::new(ExecInfo::default()),
             timers: super::timer::ProcessTimers::default(),

@@ -6,6 +6,7 @@ use super::process::Process;
 use super::sched;
 use super::signal::ThreadSignals;
 use crate::mm::kernel_space::KernelStack;
+use crate::rank::{self, Ranked};
 use crate::{percpu, time};
 use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
@@ -71,7 +72,7 @@ pub struct Thread {
     moved: AtomicBool,
     /// It gives up a CPU that it may not use.
     moving: AtomicBool,
-    pub signals: Mutex<ThreadSignals>,
+    pub signals: Ranked<ThreadSignals, { rank::THREAD_SIGNALS }>,
     pub clear_child_tid: AtomicU64,
     pub robust_list: AtomicU64,
     pub rseq: Mutex<(u64, u32, u32)>,
@@ -133,7 +134,7 @@ impl Thread {
             last_cpu: AtomicU32::new(percpu::this().cpu),
             moved: AtomicBool::new(false),
             moving: AtomicBool::new(false),
-            signals: Mutex::new(ThreadSignals::default()),
+            signals: Ranked::new(ThreadSignals::default()),
             clear_child_tid: AtomicU64::new(0),
             robust_list: AtomicU64::new(0),
             rseq: Mutex::new((0, 0, 0)),

@@ -12,12 +12,13 @@ pub use robust::release_robust_list;
 use super::thread::Thread;
 use crate::mm::map::Backing;
 use crate::mm::user;
+use crate::rank::{self, Ranked, RankedGuard};
 use crate::task;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering, fence};
 use linux_abi::Errno;
-use spin::{Mutex, MutexGuard};
+use spin::Mutex;
 use syscall_shim::kernel::{FutexWord, WakeOp, Woken};
 
 const BUCKETS: usize = 256;
@@ -40,19 +41,19 @@ struct Waiter {
 }
 
 struct Bucket {
-    waiters: Mutex<Vec<Arc<Waiter>>>,
+    waiters: Ranked<Vec<Arc<Waiter>>, { rank::FUTEX }>,
     /// Length of `waiters`, so that waking nobody takes no lock.
     count: AtomicUsize,
 }
 
 static TABLE: [Bucket; BUCKETS] = [const {
     Bucket {
-        waiters: Mutex::new(Vec::new()),
+        waiters: Ranked::new(Vec::new()),
         count: AtomicUsize::new(0),
     }
 }; BUCKETS];
 
-type Queue<'a> = MutexGuard<'a, Vec<Arc<Waiter>>>;
+type Queue<'a> = RankedGuard<'a, Vec<Arc<Waiter>>, { rank::FUTEX }>;
 
 impl Key {
     fn of(word: FutexWord) -> Self {
@@ -293,15 +294,16 @@ pub fn requeue(
 /// Locks two queues in the order of the table; the second is none if they are the same.
 fn lock_two(first: usize, second: usize) -> (Queue<'static>, Option<Queue<'static>>) {
     let lock = |at: usize| TABLE[at % BUCKETS].waiters.lock();
+    let another = |at: usize| TABLE[at % BUCKETS].waiters.lock_another();
     match first.cmp(&second) {
         core::cmp::Ordering::Equal => (lock(first), None),
         core::cmp::Ordering::Less => {
             let queue = lock(first);
-            (queue, Some(lock(second)))
+            (queue, Some(another(second)))
         }
         core::cmp::Ordering::Greater => {
             let other = lock(second);
-            (lock(first), Some(other))
+            (another(first), Some(other))
         }
     }
 }
