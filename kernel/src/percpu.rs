@@ -166,6 +166,7 @@ pub unsafe fn load(cpu: u32) {
         .map_or(0, |slot| slot.load(Ordering::Acquire) as u64);
     // SAFETY: CR4.FSGSBASE was set at boot; GS is the kernel's own.
     unsafe { asm!("wrgsbase {}", in(reg) block, options(nostack, preserves_flags)) };
+    crate::rank::start();
 }
 
 /// Where the gate and the trampolines enter ring-3 kernel code.

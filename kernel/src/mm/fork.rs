@@ -23,7 +23,7 @@ impl AddressSpace {
         let child = Self::new()?;
         let mut ours = self.lock();
         {
-            let mut theirs = child.lock();
+            let mut theirs = child.lock_another();
             theirs.brk = ours.brk.clone();
             theirs.mmap_top = ours.mmap_top;
             theirs.patches = ours.patches.clone();

@@ -6,8 +6,8 @@
 
 use super::layout::{BOOT_MAPPED, HUGE_PAGE, PAGE, phys_to_virt};
 use crate::faults::{self, Kind};
+use crate::rank::{self, Ranked};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use spin::Mutex;
 
 pub const MAX_ORDER: u8 = 10;
 pub const HUGE_ORDER: u8 = 9;
@@ -57,7 +57,7 @@ struct Inner {
 // SAFETY: `infos` is only reached through the lock (or, for `refs`, through atomics).
 unsafe impl Send for Inner {}
 
-static INNER: Mutex<Inner> = Mutex::new(Inner {
+static INNER: Ranked<Inner, { rank::FRAMES }> = Ranked::new(Inner {
     heads: [NONE; MAX_ORDER as usize + 1],
     fresh: [(0, 0); MAX_RANGES],
     ranges: [(0, 0); MAX_RANGES],

@@ -5,10 +5,10 @@
 use super::frame::{self, For, Pfn};
 use super::layout::{PAGE, virt_to_phys};
 use crate::faults::{self, Kind};
+use crate::rank::{self, Ranked};
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicU64, Ordering};
-use spin::Mutex;
 
 const CLASSES: [usize; 14] = [
     16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048,
@@ -41,7 +41,7 @@ fn block(layout: Layout, got: Option<Pfn>) -> *mut u8 {
 }
 
 struct Heap {
-    free: Mutex<[*mut u8; CLASSES.len()]>,
+    free: Ranked<[*mut u8; CLASSES.len()], { rank::HEAP }>,
 }
 
 // SAFETY: the lists are only reached through the lock.
@@ -51,7 +51,7 @@ unsafe impl Send for Heap {}
 
 #[global_allocator]
 static HEAP: Heap = Heap {
-    free: Mutex::new([null_mut(); CLASSES.len()]),
+    free: Ranked::new([null_mut(); CLASSES.len()]),
 };
 
 fn class_of(layout: Layout) -> Option<usize> {

@@ -5,8 +5,9 @@ use super::frame::{self, For, Pfn};
 use super::layout::{HUGE_PAGE, PAGE, STACKS, phys_to_virt, virt_to_phys};
 use super::paging::{Entry, FRAME, NO_EXECUTE, NoMemory, PRESENT, PageTable, UNCACHED, WRITABLE};
 use crate::boot::MemoryMap;
+use crate::rank::{self, Ranked};
 use alloc::vec::Vec;
-use spin::{Mutex, Once};
+use spin::Once;
 
 /// Pages of a kernel stack; the page below stays unmapped.
 pub const STACK_PAGES: u64 = 8;
@@ -25,10 +26,10 @@ pub fn kernel_end_phys() -> u64 {
 }
 
 struct KernelSpace {
-    table: Mutex<PageTable>,
+    table: Ranked<PageTable, { rank::KERNEL_TABLE }>,
     entry: u64,
     root: u64,
-    stacks: Mutex<Stacks>,
+    stacks: Ranked<Stacks, { rank::KERNEL_STACKS }>,
 }
 
 #[derive(Default)]
@@ -75,10 +76,10 @@ pub fn init(map: &MemoryMap) -> Result<(), NoMemory> {
     unsafe { crate::gate::load_cr3(table.root()) };
     let (entry, root) = (table.kernel_entry(), table.root());
     SPACE.call_once(|| KernelSpace {
-        table: Mutex::new(table),
+        table: Ranked::new(table),
         entry,
         root,
-        stacks: Mutex::new(Stacks::default()),
+        stacks: Ranked::new(Stacks::default()),
     });
     Ok(())
 }

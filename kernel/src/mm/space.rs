@@ -10,11 +10,11 @@ use super::map::{Area, AreaMap, Backing, FileBacking, OnFork};
 use super::paging::{Entry, NO_EXECUTE, NoMemory, PRESENT, PageTable, WRITABLE};
 use super::patch::Patches;
 use super::tlb::{self, Dropped};
+use crate::rank::{self, Ranked, RankedGuard};
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::ops::Range;
 use linux_abi::{Errno, MapFlags, Prot};
-use spin::{Mutex, MutexGuard};
 use vfs::{Ahead, Inode, Mapper};
 
 const MAX_AREAS: usize = vfs::MAX_MAP_COUNT;
@@ -52,7 +52,7 @@ pub struct Inner {
 /// A process's memory. Shared by threads (and by vfork children).
 pub struct AddressSpace {
     pub(super) this: Weak<AddressSpace>,
-    inner: Mutex<Inner>,
+    inner: Ranked<Inner, { rank::SPACE }>,
     root: u64,
 }
 
@@ -118,7 +118,7 @@ impl AddressSpace {
         };
         Ok(Arc::new_cyclic(|this| Self {
             this: this.clone(),
-            inner: Mutex::new(inner),
+            inner: Ranked::new(inner),
             root,
         }))
     }
@@ -129,9 +129,14 @@ impl AddressSpace {
         self.root
     }
 
-    pub fn lock(&self) -> MutexGuard<'_, Inner> {
+    pub fn lock(&self) -> RankedGuard<'_, Inner, { rank::SPACE }> {
         let free = self.inner.try_lock();
         free.unwrap_or_else(|| tlb::quietly(|| self.inner.lock()))
+    }
+
+    /// The same for a space that nobody else knows yet, with another one locked.
+    pub(super) fn lock_another(&self) -> RankedGuard<'_, Inner, { rank::SPACE }> {
+        self.inner.lock_another()
     }
 
     /// Where mappings grow down from, and where the heap starts.

@@ -82,7 +82,7 @@ fn new_process(parent: &Thread, flags: CloneFlags) -> Result<Arc<Process>, Errno
     };
     let child = Process::new(new_id(), parts, own.state.duplicate());
     child.signals.lock().inherit(
-        &own.signals.lock(),
+        &own.signals.lock_another(),
         flags.contains(CloneFlags::CLONE_CLEAR_SIGHAND),
     );
     *child.exec.lock() = own.exec.lock().clone();
@@ -104,7 +104,8 @@ fn copy_thread(
     let flags = request.flags;
     let own_memory = !flags.contains(CloneFlags::CLONE_VM);
     if own_memory || flags.contains(CloneFlags::CLONE_VFORK) {
-        thread.signals.lock().alternate = parent.signals.lock().alternate;
+        let alternate = parent.signals.lock().alternate;
+        thread.signals.lock().alternate = alternate;
     } else {
         thread.signals.lock().alternate = StackT {
             flags: SsFlags::SS_DISABLE.bits(),

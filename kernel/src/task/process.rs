@@ -5,6 +5,7 @@ use super::shared::Shared;
 use super::signal::ProcessSignals;
 use super::thread::Thread;
 use crate::mm::space::AddressSpace;
+use crate::rank::{self, Ranked};
 use crate::time;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
@@ -41,7 +42,7 @@ pub struct Process {
     pub ppid: AtomicI32,
     pub parts: Mutex<Parts>,
     pub state: ProcessState,
-    pub signals: Mutex<ProcessSignals>,
+    pub signals: Ranked<ProcessSignals, { rank::PROCESS_SIGNALS }>,
     pub threads: Mutex<Vec<Weak<Thread>>>,
     pub exec: Mutex<ExecInfo>,
     /// The first thread's, once there is none any more.
@@ -85,7 +86,7 @@ impl Process {
             ppid: AtomicI32::new(0),
             parts: Mutex::new(parts),
             state,
-            signals: Mutex::new(ProcessSignals::default()),
+            signals: Ranked::new(ProcessSignals::default()),
             threads: Mutex::new(Vec::new()),
             exec: Mutex::new(ExecInfo::default()),
             name: Mutex::new([0; 16]),

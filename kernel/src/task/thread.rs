@@ -7,6 +7,7 @@ use super::signal::ThreadSignals;
 use super::{family, sched};
 use crate::mm::kernel_space::KernelStack;
 use crate::mm::space::AddressSpace;
+use crate::rank::{self, Ranked};
 use crate::{percpu, time};
 use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
@@ -78,7 +79,7 @@ pub struct Thread {
     moving: AtomicBool,
     /// It is to end on its way out, for another thread's execve(2).
     doomed: AtomicBool,
-    pub signals: Mutex<ThreadSignals>,
+    pub signals: Ranked<ThreadSignals, { rank::THREAD_SIGNALS }>,
     pub clear_child_tid: AtomicU64,
     pub robust_list: AtomicU64,
     pub rseq: Mutex<(u64, u32, u32)>,
@@ -181,7 +182,7 @@ impl Thread {
             moved: AtomicBool::new(false),
             moving: AtomicBool::new(false),
             doomed: AtomicBool::new(false),
-            signals: Mutex::new(ThreadSignals::default()),
+            signals: Ranked::new(ThreadSignals::default()),
             clear_child_tid: AtomicU64::new(0),
             robust_list: AtomicU64::new(0),
             rseq: Mutex::new((0, 0, 0)),

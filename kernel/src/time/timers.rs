@@ -3,11 +3,11 @@
 use super::monotonic;
 use crate::drivers::apic;
 use crate::percpu::{self, MAX_CPUS};
+use crate::rank::{self, Ranked};
 use crate::task::sched;
 use alloc::collections::BTreeMap;
 use alloc::sync::Weak;
 use core::sync::atomic::{AtomicU64, Ordering};
-use spin::Mutex;
 use vfs::Wake;
 
 /// The timer is not running.
@@ -26,14 +26,14 @@ struct Queue {
 }
 
 struct Cpu {
-    queue: Mutex<Queue>,
+    queue: Ranked<Queue, { rank::TIMERS }>,
     /// When the hardware timer will interrupt, or `IDLE`.
     armed: AtomicU64,
 }
 
 static CPUS: [Cpu; MAX_CPUS] = [const {
     Cpu {
-        queue: Mutex::new(Queue {
+        queue: Ranked::new(Queue {
             entries: BTreeMap::new(),
             next_seq: 0,
             cleaned_len: 0,

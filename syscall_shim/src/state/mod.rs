@@ -27,6 +27,8 @@ pub struct ProcessState {
     pub nice: AtomicI32,
     /// personality(2)
     pub persona: AtomicU32,
+    /// membarrier(2): the registrations, as its commands' bits.
+    pub membarrier: AtomicU32,
     pub prctl: PrctlState,
 }
 
@@ -67,6 +69,7 @@ impl ProcessState {
             sid: AtomicI32::new(pid),
             nice: AtomicI32::new(0),
             persona: AtomicU32::new(0),
+            membarrier: AtomicU32::new(0),
             prctl: PrctlState {
                 dumpable: AtomicU32::new(1),
                 death_signal: AtomicU32::new(0),

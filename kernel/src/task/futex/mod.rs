@@ -14,6 +14,7 @@ use super::thread::Thread;
 use crate::faults::{self, Kind};
 use crate::mm::map::Backing;
 use crate::mm::user;
+use crate::rank::{self, Ranked, RankedGuard};
 use crate::{percpu, task, time};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -21,7 +22,7 @@ use alloc::vec::Vec;
 use core::iter::repeat_with;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering, fence};
 use linux_abi::Errno;
-use spin::{Mutex, MutexGuard, Once};
+use spin::{Mutex, Once};
 use syscall_shim::kernel::{FutexWord, WakeOp, Woken};
 
 const BUCKETS: usize = 256;
@@ -44,7 +45,7 @@ struct Waiter {
 }
 
 struct Bucket {
-    waiters: Mutex<Vec<Arc<Waiter>>>,
+    waiters: Ranked<Vec<Arc<Waiter>>, { rank::FUTEX }>,
     /// Length of `waiters`, so that waking nobody takes no lock.
     count: AtomicUsize,
 }
@@ -54,14 +55,14 @@ fn table() -> &'static [Bucket] {
     static TABLE: Once<Box<[Bucket]>> = Once::new();
     TABLE.call_once(|| {
         let bucket = || Bucket {
-            waiters: Mutex::new(Vec::new()),
+            waiters: Ranked::new(Vec::new()),
             count: AtomicUsize::new(0),
         };
         repeat_with(bucket).take(BUCKETS).collect()
     })
 }
 
-type Queue<'a> = MutexGuard<'a, Vec<Arc<Waiter>>>;
+type Queue<'a> = RankedGuard<'a, Vec<Arc<Waiter>>, { rank::FUTEX }>;
 
 impl Key {
     fn of(word: FutexWord) -> Self {
@@ -339,15 +340,16 @@ pub fn requeue(
 /// Locks two queues in the order of the table; the second is none if they are the same.
 fn lock_two(first: usize, second: usize) -> (Queue<'static>, Option<Queue<'static>>) {
     let lock = |at: usize| table()[at % BUCKETS].waiters.lock();
+    let another = |at: usize| table()[at % BUCKETS].waiters.lock_another();
     match first.cmp(&second) {
         core::cmp::Ordering::Equal => (lock(first), None),
         core::cmp::Ordering::Less => {
             let queue = lock(first);
-            (queue, Some(lock(second)))
+            (queue, Some(another(second)))
         }
         core::cmp::Ordering::Greater => {
             let other = lock(second);
-            (lock(first), Some(other))
+            (another(first), Some(other))
         }
     }
 }

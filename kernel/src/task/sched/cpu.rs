@@ -4,6 +4,7 @@ use crate::drivers::apic;
 use crate::gate::{self, IRQ_BASE, IRQ_CALL};
 use crate::faults::{self, Kind};
 use crate::percpu::{self, MAX_CPUS};
+use crate::rank::{self, Ranked};
 use crate::task::thread::Thread;
 use crate::time;
 use alloc::collections::VecDeque;
@@ -16,7 +17,7 @@ const SLICE_NS: u64 = 10_000_000;
 
 pub(super) struct Cpu {
     /// Threads that can run, and are to run here unless another CPU has nothing else to do.
-    queue: Mutex<VecDeque<Arc<Thread>>>,
+    queue: Ranked<VecDeque<Arc<Thread>>, { rank::CPU_QUEUE }>,
     /// Length of `queue`, for a look without the lock.
     queued: AtomicUsize,
     pub(super) running: Mutex<Option<Arc<Thread>>>,
@@ -38,7 +39,7 @@ pub(super) struct Cpu {
 impl Cpu {
     const fn new() -> Self {
         Self {
-            queue: Mutex::new(VecDeque::new()),
+            queue: Ranked::new(VecDeque::new()),
             queued: AtomicUsize::new(0),
             running: Mutex::new(None),
             previous: Mutex::new(None),

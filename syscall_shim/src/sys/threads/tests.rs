@@ -134,7 +134,13 @@ fn registrations() {
     assert_eq!(k.call("rseq", [at + 8, 32, 0, 0]), Err(Errno::EINVAL));
     assert_eq!(k.call("rseq", [at, 31, 0, 0]), Err(Errno::EINVAL));
     assert_eq!(k.call("rseq", [at, 32, 2, 0]), Err(Errno::EINVAL));
-    assert_eq!(k.call("membarrier", [0, 0, 0]), Ok(0x7f));
+    assert_eq!(k.call("membarrier", [0, 0, 0]), Ok(0x27f));
+    assert_eq!(k.call("membarrier", [8, 0, 0]), Err(Errno::EPERM));
+    assert_eq!(k.call("membarrier", [0x40, 0, 0]), Ok(0));
+    assert_eq!(k.call("membarrier", [0x200, 0, 0]), Ok(0x50));
+    assert_eq!(k.call("membarrier", [0x20, 0, 0]), Ok(0));
+    assert_eq!(k.call("membarrier", [8, 0, 0]), Err(Errno::EPERM));
+    assert_eq!(k.call("membarrier", [0x10, 0, 0]), Ok(0));
     assert_eq!(k.call("membarrier", [8, 0, 0]), Ok(0));
     assert_eq!(k.call("membarrier", [3, 0, 0]), Err(Errno::EINVAL));
 }
