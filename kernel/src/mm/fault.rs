@@ -10,11 +10,9 @@ use super::tlb;
 use crate::gate;
 use core::ops::Range;
 use linux_abi::{Errno, Prot};
-use vfs::{Inode, PageRef};
+use vfs::{AROUND, Inode, PageRef};
 
-/// Pages made present around one that is touched.
-const AROUND: u64 = 16;
-const AROUND_ORDER: u8 = 4;
+const AROUND_ORDER: u8 = AROUND.trailing_zeros() as u8;
 
 /// How memory was touched.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -183,8 +181,9 @@ impl<'a> Filler<'a> {
         if self.try_huge(page)? {
             return Ok(());
         }
-        let start = page & !(AROUND * PAGE - 1);
-        let around = start.max(self.area.start)..(start + AROUND * PAGE).min(self.area.end);
+        let wanted = self.inner.ahead.touch(page / PAGE);
+        let around =
+            (wanted.start * PAGE).max(self.area.start)..(wanted.end * PAGE).min(self.area.end);
         match self.fill(around, write) {
             // A neighbour past the end of the file, or no memory for one, is no trouble.
             Err(_) if self.inner.table.get(page).is_some() => Ok(()),

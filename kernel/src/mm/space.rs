@@ -15,7 +15,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 use linux_abi::{Errno, MapFlags, Prot};
 use spin::{Mutex, MutexGuard};
-use vfs::{Inode, Mapper};
+use vfs::{Ahead, Inode, Mapper};
 
 const MAX_AREAS: usize = vfs::MAX_MAP_COUNT;
 /// Pages of a private writable file mapping up to which all are copied at once: they are about to be relocated.
@@ -43,6 +43,8 @@ pub struct Inner {
     pub resident: u64,
     /// The most it ever was, when some were given back.
     peak: u64,
+    /// Where pages are touched one after the other.
+    pub(super) ahead: Ahead,
     /// mlockall(MCL_FUTURE)
     pub(super) lock_future: Option<Lock>,
 }
@@ -99,6 +101,7 @@ impl AddressSpace {
             mmap_top: USER_END,
             resident: 0,
             peak: 0,
+            ahead: Ahead::default(),
             lock_future: None,
         };
         Ok(Arc::new_cyclic(|this| Self {

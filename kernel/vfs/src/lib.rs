@@ -10,6 +10,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod ahead;
 mod anon;
 mod at;
 mod attr;
@@ -47,6 +48,7 @@ mod wait;
 mod walk;
 mod xattr;
 
+pub use ahead::{AROUND, Ahead};
 pub use at::{At, OpenHow};
 pub use backoff::Backoff;
 pub use bytes::ByteQueue;
