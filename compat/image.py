@@ -118,7 +118,7 @@ def build_image(
     plan = _place(kernel, config, plans, layout)
     pieces, end = _with_tail(kernel, plan, manifest, symbols=symbols)
     with replacing(output, executable=monitor is not None) as fd:
-        base = _copy_monitor(monitor, fd) if monitor is not None else 0
+        base = _copy_monitor(monitor, fd, HUGE if layout.size >= HUGE else PAGE) if monitor is not None else 0
         os.ftruncate(fd, base + end)
         for offset, data in pieces:
             _write(fd, data, base + offset)
@@ -232,7 +232,7 @@ def _file_offset(segments: list[Segment], vaddr: int, size: int) -> int:
     raise InternalError(f"{vaddr:#x} lies in no loaded segment of the kernel")
 
 
-def _copy_monitor(monitor: Path, fd: int) -> int:
+def _copy_monitor(monitor: Path, fd: int, alignment: int) -> int:
     """Puts the monitor's executable first; returns where the image begins."""
     try:
         data = monitor.read_bytes()
@@ -242,7 +242,7 @@ def _copy_monitor(monitor: Path, fd: int) -> int:
     if not data.startswith(b"\x7fELF"):
         raise CompatError(f"{monitor} is not an executable")
     _write(fd, data, 0)
-    return _up(len(data), PAGE)
+    return _up(len(data), alignment)
 
 
 def _write(fd: int, data: bytes, offset: int) -> None:

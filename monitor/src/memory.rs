@@ -132,10 +132,12 @@ fn map_segment(region: &MmapRegion<()>, segment: &Segment, file: &File) -> Resul
         )
     };
     if got == libc::MAP_FAILED {
-        Err(Error::MapImage(io::Error::last_os_error()))
-    } else {
-        Ok(())
+        return Err(Error::MapImage(io::Error::last_os_error()));
     }
+    // A file system that can brings the file into memory in huge pages then, if it is not there; the guest faults once for each.
+    // SAFETY: the range was just mapped; advice does not change what it holds.
+    unsafe { libc::madvise(target.cast(), len, libc::MADV_HUGEPAGE) };
+    Ok(())
 }
 
 fn copy_segment(memory: &GuestMemory, segment: &Segment, file: &File) -> Result<()> {

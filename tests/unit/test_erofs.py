@@ -147,6 +147,28 @@ def test_large_files_are_aligned(tmp_path: Path) -> None:
     assert all(left[1] <= right[0] for left, right in itertools.pairwise(spans))
 
 
+def test_it_is_written_in_large_aligned_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that file systems can keep it in memory in huge pages."""
+    tree = Tree()
+    (tmp_path / "large").write_bytes(os.urandom(5 << 20))
+    tree.add_host(str(tmp_path / "large"), "/large")
+    for index in range(50):
+        tree.add_bytes(f"/small{index}", bytes(index * 1000))
+    pieces: list[tuple[int, int]] = []
+    really_write = os.pwrite
+
+    def watched(fd: int, data: memoryview, offset: int) -> int:
+        pieces.append((offset, len(data)))
+        return really_write(fd, data, offset)
+
+    monkeypatch.setattr(os, "pwrite", watched)
+    base = 3 << 20
+    write(tree, tmp_path / "image", base)
+    assert all(offset % (4 << 20) == 0 for offset, _ in pieces[1:])
+    assert all((offset + size) % (4 << 20) == 0 for offset, size in pieces[:-1])
+    assert [offset for offset, _ in pieces] == [base, 4 << 20, 8 << 20]
+
+
 def test_equal_trees_give_equal_bytes(tmp_path: Path) -> None:
     for name in ("one", "two"):
         tree = Tree()
