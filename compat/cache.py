@@ -11,11 +11,12 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from compat import __version__, native
 from compat.errors import CompatError
+from compat.inputs import cache_folder, identities, is_current, manifest_text, tool_identity
 
 LIMIT = 4 << 30
 STALE_PART_SECONDS = 3600
@@ -24,8 +25,7 @@ GLOBAL_INPUTS = ("/etc/ld.so.cache", "/var/lib/dpkg/status")
 
 
 def cache_dir() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return Path(base) / "compat"
+    return Path(cache_folder())
 
 
 def cached_image(request: list[object], build: Callable[[Path], dict[str, os.stat_result]]) -> Path:
@@ -37,7 +37,7 @@ def cached_image(request: list[object], build: Callable[[Path], dict[str, os.sta
         hint = "set XDG_CACHE_HOME to a directory that you can write to"
         raise CompatError(f"cannot make the cache {directory}: {error.strerror}", hint) from error
     key = hashlib.sha256(json.dumps([__version__, *request]).encode()).hexdigest()[:32]
-    image, manifest = directory / f"{key}.img", directory / f"{key}.json"
+    image, manifest = directory / f"{key}.img", directory / f"{key}.inputs"
     if _is_current(image, manifest):
         with contextlib.suppress(OSError):
             os.utime(image)
@@ -67,7 +67,7 @@ def prune(directory: Path, keep: Path, limit: int | None = None) -> None:
         if total <= limit:
             return
         if path != str(keep):
-            for suffix in (".img", ".json", ".lock"):
+            for suffix in (".img", ".inputs", ".lock"):
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(path.removesuffix(".img") + suffix)
             total -= size
@@ -83,49 +83,19 @@ def _limit() -> int:
 
 
 def _is_current(image: Path, manifest: Path) -> bool:
-    try:
-        recorded = json.loads(manifest.read_bytes())
-        if recorded["tool"] != _tool() or not image.exists():
-            return False
-        return bool(_identities(recorded["paths"]) == recorded["identities"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
+    return is_current(str(image), str(manifest), _tool())
 
 
 def _write_manifest(manifest: Path, inputs: dict[str, os.stat_result]) -> None:
-    identities = [number for status in inputs.values() for number in (status.st_ino, status.st_ctime_ns)]
-    paths = [*inputs, *GLOBAL_INPUTS]
-    text = json.dumps({"tool": _tool(), "paths": paths, "identities": identities + _identities(GLOBAL_INPUTS)})
+    numbers = [number for status in inputs.values() for number in (status.st_ino, status.st_ctime_ns)]
+    text = manifest_text(_tool(), [*inputs, *GLOBAL_INPUTS], numbers + identities(GLOBAL_INPUTS))
     temporary = manifest.with_suffix(f".{os.getpid()}.part")
-    temporary.write_text(text)
+    temporary.write_bytes(text)
     os.replace(temporary, manifest)
 
 
-def _identities(paths: Sequence[str]) -> list[int]:
-    """Inode and time of change, which content, mode, owner and replacement all alter; zeros for what is not there.
-
-    An image of an interpreter has thousands of inputs, and this runs before every start.
-    """
-    identities: list[int] = []
-    for path in paths:
-        try:
-            status = os.lstat(path)
-            identities += (status.st_ino, status.st_ctime_ns)
-        except OSError:
-            identities += (0, 0)
-    return identities
-
-
-def _tool() -> list[int]:
-    """Identity of this tool: its own modules and the kernel."""
-    package = Path(__file__).parent
-    modules = sorted(path for sub in (".", "erofs", "analysis", "reach", "select") for path in _modules(package / sub))
-    return _identities([*modules, str(native.native_dir() / native.KERNEL)])
-
-
-def _modules(directory: Path) -> Iterator[str]:
-    with contextlib.suppress(OSError):
-        yield from (entry.path for entry in os.scandir(directory) if entry.name.endswith((".py", ".toml")))
+def _tool() -> str:
+    return tool_identity(native.native_path(native.KERNEL))
 
 
 @contextlib.contextmanager

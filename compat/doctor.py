@@ -18,7 +18,8 @@ from compat import native
 from compat.cache import cache_dir
 from compat.errors import CompatError
 from compat.image import read_kernel
-from compat.launch import KVM_DEVICE, kvm_trouble
+from compat.launch import kvm_trouble
+from compat.native import KVM_DEVICE
 from compat.units import format_size
 
 KVM_API_VERSION = 12

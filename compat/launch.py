@@ -11,9 +11,9 @@ from typing import NoReturn
 
 from compat import native
 from compat.errors import CompatError
+from compat.native import KVM_DEVICE
 from compat.network import Network
 
-KVM_DEVICE = "/dev/kvm"
 # Less does not hold the kernel's own tables; more does not fit its map of physical memory.
 MEMORY_MIN, MEMORY_MAX = 8 << 20, 128 << 30
 
@@ -32,6 +32,8 @@ class RunRequest:
     json_stats: Path | None = None
     platform: str | None = None
     network: Network = field(default_factory=Network)
+    looked_at: Sequence[str] | None = None
+    """Files, there or not, that decided all this besides the inputs of a cached image; None: others may have, too."""
 
 
 def launch(request: RunRequest) -> NoReturn:

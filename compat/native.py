@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from compat.errors import InternalError
+
+# Not from `typing`: it takes longer to load than all else that a start needs which is known (compat/repeat.py).
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MONITOR = "compat-monitor"
 KERNEL = "kernel.elf"
@@ -15,12 +19,19 @@ CONSTANTS = "constants.json"
 # What another kernel is linked from, for an image that holds less.
 ARCHIVE = "libkernel.a"
 LINKER_SCRIPT = "kernel.ld"
+KVM_DEVICE = "/dev/kvm"
+
+
+def native_path(name: str) -> str:
+    """`COMPAT_NATIVE_DIR` lets a developer try parts built elsewhere."""
+    folder = os.environ.get("COMPAT_NATIVE_DIR") or os.path.join(os.path.dirname(__file__), "_native")
+    return os.path.join(folder, name)
 
 
 def native_dir() -> Path:
-    """`COMPAT_NATIVE_DIR` lets a developer try parts built elsewhere."""
-    override = os.environ.get("COMPAT_NATIVE_DIR")
-    return Path(override) if override else Path(__file__).parent / "_native"
+    from pathlib import Path
+
+    return Path(native_path(""))
 
 
 def native_file(name: str) -> Path:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import stat
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
@@ -101,14 +103,26 @@ def _note_version(notes: bytes) -> int | None:
 def _search(name: str) -> str:
     if "/" in name:
         return _checked(os.path.abspath(name))
-    for directory in os.environ.get("PATH", os.defpath).split(os.pathsep):
-        candidate = os.path.join(directory or ".", name)
+    for candidate in _candidates(name):
         if os.path.isfile(candidate) and os.access(candidate, os.X_OK):
-            return os.path.abspath(candidate)
+            return candidate
     if os.path.isfile(name) and image_version(name) is not None:
         return os.path.abspath(name)
     hint = f"to run the file in this directory, write ./{name}" if os.path.exists(name) else None
     raise ProgramNotFoundError(f"{name}: no such program in PATH", hint)
+
+
+def _candidates(name: str) -> Iterator[str]:
+    for directory in os.environ.get("PATH", os.defpath).split(os.pathsep):
+        yield os.path.abspath(os.path.join(directory, name))
+
+
+def looked_at(name: str, found: str) -> list[str]:
+    """The places at which `find_program` has looked for what it found."""
+    if "/" in name:
+        return [found]
+    before = itertools.takewhile(lambda candidate: candidate != found, _candidates(name))
+    return [*before, found]
 
 
 def _checked(path: str) -> str:

@@ -1,5 +1,13 @@
 """The command line."""
 
-from compat.cli.group import main
+import sys
 
-__all__ = ["main"]
+from compat.repeat import repeat
+
+
+def main() -> None:
+    """Runs a command. What has been run before starts without all that reads command lines."""
+    repeat(sys.argv[1:])
+    from compat.cli.group import main as run_command
+
+    run_command()

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
+from compat import native
 from compat.cli.options import parse_additions, parse_cwd, parse_environment
 from compat.errors import CompatError
-from compat.launch import MEMORY_MAX, MEMORY_MIN, RunRequest, launch
+from compat.launch import MEMORY_MAX, MEMORY_MIN, RunRequest, launch, monitor_arguments
 from compat.network import parse_network
-from compat.program import ABI_VERSION, Kind, Program, find_program, image_version
+from compat.program import ABI_VERSION, Kind, Program, find_program, image_version, looked_at
+from compat.repeat import remember
 from compat.units import parse_size
 from compat.wrap_request import Addition, WrapRequest
 
@@ -67,7 +70,11 @@ def command(**options: Any) -> None:
       127  no such program, or a library or interpreter of it is missing
        70  an error inside compat: a bug
     """
-    launch(prepare(**options))
+    request = prepare(**options)
+    if request.looked_at is not None and request.platform != "qemu":
+        argv = [native.MONITOR, *monitor_arguments(request)]
+        remember(sys.argv[1:], argv, request.args or (), str(request.image), request.looked_at)
+    launch(request)
 
 
 def prepare(
@@ -112,7 +119,16 @@ def prepare(
         json_stats=json_stats,
         platform=platform,
         network=network,
+        looked_at=_decisive(found, additions),
     )
+
+
+def _decisive(found: Program, additions: tuple[Addition, ...]) -> list[str] | None:
+    """See `RunRequest.looked_at`. What a script's first line names is looked for too, which is not followed here."""
+    if found.kind is Kind.SCRIPT:
+        return None
+    # HOST:GUEST means something else once there is a file of that name.
+    return [*looked_at(found.typed, found.path), *(f"{item.host}:{item.guest}" for item in additions)]
 
 
 def _memory(text: str) -> int:

@@ -57,7 +57,8 @@ def test_changes_are_noticed(source: Path, native_parts: Path, change: str) -> N
     elif change == "image":
         image.unlink()
     elif change == "manifest":
-        image.with_suffix(".json").write_text('{"tool": 1')
+        manifest = image.with_suffix(".inputs")
+        manifest.write_bytes(manifest.read_bytes()[:-1])
     elif change == "kernel":
         os.utime(native_parts / "kernel.elf", ns=(1, 1))
     else:
@@ -92,18 +93,18 @@ def test_a_failure_leaves_no_manifest(source: Path) -> None:
     source.write_text("22")
     with pytest.raises(CompatError):
         cached_image(["a"], fail)
-    assert not image.with_suffix(".json").exists()
+    assert not image.with_suffix(".inputs").exists()
 
 
 def test_the_longest_unused_goes_first(tmp_path: Path) -> None:
     for index in range(4):
         path = tmp_path / f"{index}.img"
         path.write_bytes(bytes(100_000))
-        path.with_suffix(".json").write_text("{}")
+        path.with_suffix(".inputs").write_text("")
         os.utime(path, ns=(index, index))
     prune(tmp_path, keep=tmp_path / "0.img", limit=250_000)
     assert sorted(path.name for path in tmp_path.glob("*.img")) == ["0.img", "3.img"]
-    assert sorted(path.name for path in tmp_path.glob("*.json")) == ["0.json", "3.json"]
+    assert sorted(path.name for path in tmp_path.glob("*.inputs")) == ["0.inputs", "3.inputs"]
 
 
 def test_old_parts_go(tmp_path: Path) -> None:
