@@ -17,6 +17,7 @@ from rich.table import Table
 from tools.bench.network import network
 from tools.bench.programs import BenchError
 from tools.bench.rows import Bench, Row
+from tools.bench.runtimes import runtimes
 from tools.bench.smp import smp
 from tools.bench.tap import tap
 
@@ -28,6 +29,7 @@ GROUPS: dict[str, Callable[[Bench], Iterable[Row]]] = {
     "network": network,
     "tap": tap,
     "smp": smp,
+    "runtimes": runtimes,
 }
 SCHEMA_VERSION = 1
 WIDTH = 110
