@@ -113,7 +113,9 @@ impl Cpu {
 
     /// From here on the executing CPU is not called for what is put into its queue.
     pub(super) fn begin_choice(&self) {
-        self.choosing.store(true, Ordering::SeqCst);
+        if !self.choosing.load(Ordering::Relaxed) {
+            self.choosing.store(true, Ordering::SeqCst);
+        }
     }
 
     /// It is, from here on; what was put there before is to be looked at now.
