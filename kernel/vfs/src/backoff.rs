@@ -6,10 +6,10 @@
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// Who is back after less than this, in ns, has got little else done.
-const AT_ONCE: u64 = 2_000;
+const AT_ONCE: u64 = 4_000;
 /// How long a thread is held back at first, in ns; every further time it is twice as long.
-const FIRST: u64 = 1_000;
-/// Twice so often, at most: then it is as long as going to sleep and being woken takes.
+const FIRST: u64 = 2_000;
+/// Twice so often, at most: then it is not much longer than going to sleep and being woken takes.
 const DOUBLED: u32 = 3;
 
 /// What a thread remembers of its waits for words. Only the thread itself uses it.
@@ -66,7 +66,7 @@ mod tests {
     fn holds_back_longer_and_longer_who_comes_in_vain_again_and_again() {
         let held =
             [1, 2, 3, 4, 5, 6, 100].map(|times| held_back(&Backoff::default(), 8, times, 300));
-        assert_eq!(held, [0, 1_000, 2_000, 4_000, 8_000, 8_000, 8_000]);
+        assert_eq!(held, [0, 2_000, 4_000, 8_000, 16_000, 16_000, 16_000]);
     }
 
     #[test]

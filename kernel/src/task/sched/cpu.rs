@@ -118,12 +118,16 @@ impl Cpu {
 
     /// From here on the executing CPU is not called for what is put into its queue.
     pub(super) fn begin_choice(&self) {
-        self.choosing.store(true, Ordering::SeqCst);
+        if cpu_count() > 1 && !self.choosing.load(Ordering::Relaxed) {
+            self.choosing.store(true, Ordering::SeqCst);
+        }
     }
 
     /// It is, from here on; what was put there before is to be looked at now.
     pub(super) fn end_choice(&self) {
-        self.choosing.store(false, Ordering::SeqCst);
+        if self.choosing.load(Ordering::Relaxed) {
+            self.choosing.store(false, Ordering::SeqCst);
+        }
     }
 
     /// Whether it will see what is in its queue without being called.
