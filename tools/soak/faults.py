@@ -41,7 +41,8 @@ def shortage(dice: random.Random) -> str:
     kind = dice.choice(("frame", "heap"))
     if dice.random() < 0.5:
         return f"{kind}=1/{dice.choice((10, 100, 1000, 10000))}"
-    return f"{kind}=@{dice.randrange(1, {'frame': 400, 'heap': 3000}[kind])}"
+    # Small programs take little: low numbers are as likely as all the higher ones.
+    return f"{kind}=@{int({'frame': 400, 'heap': 5000}[kind] ** dice.random())}"
 
 
 def disturbance(dice: random.Random) -> str:
@@ -189,7 +190,7 @@ def judge(guest: Guest, run: Run) -> tuple[str, str]:
         return "as ever", ""
     if OUT_OF_MEMORY in ours.stderr and not run.must_be_same:
         return "out of memory", ""
-    return ("BAD" if run.must_be_same else "error told"), told
+    return ("BAD" if run.must_be_same else "error told"), f"{told}\nnatively {theirs.status}\n{tail(theirs.stdout)}"
 
 
 def same(ours: Outcome, theirs: Outcome) -> bool:
