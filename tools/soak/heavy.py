@@ -72,7 +72,7 @@ def etcd(soak: Soak, cpus: int) -> str:
         argv = [require("/usr/bin/etcdctl", "etcd-client"), "--endpoints", server.endpoint.url(""), "check", "perf"]
         env = {**ENVIRONMENT, "ETCDCTL_API": "3"}
         done = subprocess.run(argv, capture_output=True, text=True, timeout=SECONDS, env=env, check=False)
-    lines = [line.strip() for line in re.split(r"[\r\n]", done.stdout) if re.match(r"\s*(PASS|FAIL|\S+ too)", line)]
+    lines = [line.strip() for line in re.split(r"[\r\n]", done.stdout) if re.match(r"\s*(PASS|FAIL|\w+ .*too )", line)]
     if not lines:
         raise LeakError(f"etcdctl check perf tells nothing: {done.stdout[-500:]}{done.stderr[-500:]}")
     return "; ".join(lines)
