@@ -110,14 +110,6 @@ def main() -> int:
     if arguments.debug and arguments.part != "kernel":
         parser.error("--debug is of the kernel")
     package = Path(__file__).resolve().parent
-    native = package / "_native"
-    parts = frozenset([arguments.part] if arguments.part else PARTS)
-    if arguments.checked:
-        if parts != {"kernel"}:
-            parser.error("--checked is for the kernel alone")
-        checked = package.parent / CHECKED
-        shutil.copytree(native, checked, dirs_exist_ok=True)
-        native = checked
     try:
         if arguments.debug:
             print(f"COMPAT_NATIVE_DIR={build_checked(package.parent, package / '_native')}")

@@ -98,6 +98,7 @@ impl ProcessState {
             sid: AtomicI32::new(self.sid.load(Relaxed)),
             nice: AtomicI32::new(self.nice.load(Relaxed)),
             persona: number(&self.persona),
+            membarrier: number(&self.membarrier),
             prctl: PrctlState {
                 dumpable: number(&of.dumpable),
                 death_signal: AtomicU32::new(0),

@@ -168,6 +168,7 @@ fn replace(old: &'static Thread, next: Arc<Thread>, loaded: Loaded) -> ! {
     move_over(process, &next, loaded);
     close_on_exec(&next);
     process.has_execed.store(true, Ordering::Relaxed);
+    process.state.membarrier.store(0, Ordering::Relaxed);
     old.forget();
     sched::release(old);
     sched::keep(next.clone());
