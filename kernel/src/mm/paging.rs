@@ -6,6 +6,7 @@ use super::layout::{HUGE_PAGE, KERNEL_SLOT, PAGE};
 use super::tlb;
 use core::ops::Range;
 use core::sync::atomic::{AtomicU64, Ordering};
+use spin::Mutex;
 
 pub const PRESENT: u64 = 1;
 pub const WRITABLE: u64 = 1 << 1;
@@ -65,6 +66,16 @@ impl Entry {
     pub fn pfn(self) -> Pfn {
         Pfn::of(self.phys())
     }
+    /// Where the page lies in the direct map.
+    #[must_use]
+    pub fn virt(self) -> u64 {
+        self.pfn().virt()
+    }
+    /// Another page with the same permissions.
+    #[must_use]
+    pub fn renamed(self, pfn: Pfn) -> Self {
+        Self(self.0 & !ADDRESS | pfn.phys())
+    }
     /// The same page with other permission bits (PRESENT, WRITABLE, NO_EXECUTE).
     #[must_use]
     pub fn with(self, permissions: u64) -> Self {
@@ -115,7 +126,31 @@ fn table<'a>(entry: u64) -> &'a mut Table {
     unsafe { &mut *(Pfn::of(entry & ADDRESS).virt() as *mut Table) }
 }
 
+/// Tables of spaces that are gone, empty, for the next ones: to fill them anew costs a hypervisor that shadows page tables much
+/// more than to see the lowest ones change, and a child needs the same as the one before it.
+static SPARE: Mutex<[Option<Pfn>; SPARES]> = Mutex::new([None; SPARES]);
+const SPARES: usize = 4;
+/// Larger trees are given back.
+const SPARE_TABLES: usize = 48;
+
 impl PageTable {
+    /// A program's tables that were used before, with the kernel's slot and without pages.
+    #[must_use]
+    pub fn take_spare() -> Option<Self> {
+        let root = SPARE.lock().iter_mut().find_map(Option::take)?;
+        Some(Self { root })
+    }
+
+    /// Keeps the tables, if there is room and they are few. All leaf entries must be gone.
+    fn keep_spare(&self) -> bool {
+        if count_tables(self.root.phys(), 3) > SPARE_TABLES {
+            return false;
+        }
+        let mut spare = SPARE.lock();
+        let slot = spare.iter_mut().find(|slot| slot.is_none());
+        slot.map(|slot| *slot = Some(self.root)).is_some()
+    }
+
     /// A root with the kernel's slot in it and nothing else.
     pub fn new(kernel_entry: u64) -> Result<Self, NoMemory> {
         let root = new_table()?;
@@ -257,8 +292,25 @@ impl PageTable {
 
 impl Drop for PageTable {
     fn drop(&mut self) {
-        self.free_tables();
+        if !self.keep_spare() {
+            self.free_tables();
+        }
     }
+}
+
+/// Tables of the program's part, this one included.
+fn count_tables(entry: u64, level: u32) -> usize {
+    if level == 0 {
+        return 1;
+    }
+    let is_kernels = |at: usize| level == 3 && at == KERNEL_SLOT;
+    let lower = table(entry)
+        .iter()
+        .enumerate()
+        .filter(|&(at, &lower)| lower != 0 && !is_kernels(at));
+    1 + lower
+        .map(|(_, &lower)| count_tables(lower, level - 1))
+        .sum::<usize>()
 }
 
 fn free_level(entry: u64, level: u32) {
