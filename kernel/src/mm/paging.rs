@@ -103,6 +103,38 @@ fn free_table(pfn: Pfn) {
     frame::put(pfn);
 }
 
+/// Lowest tables without entries, to be used as such again.
+static EMPTY: Mutex<([Pfn; EMPTIES], usize)> = Mutex::new(([Pfn(0); EMPTIES], 0));
+const EMPTIES: usize = 64;
+
+fn new_lowest_table() -> Result<Pfn, NoMemory> {
+    let kept = {
+        let mut empty = EMPTY.lock();
+        let (tables, count) = &mut *empty;
+        count.checked_sub(1).and_then(|last| {
+            *count = last;
+            tables.get(last).copied()
+        })
+    };
+    match kept {
+        Some(pfn) => Ok(pfn),
+        None => new_table(),
+    }
+}
+
+fn free_lowest_table(pfn: Pfn) {
+    {
+        let mut empty = EMPTY.lock();
+        let (tables, count) = &mut *empty;
+        if let Some(slot) = tables.get_mut(*count) {
+            *slot = pfn;
+            *count += 1;
+            return;
+        }
+    }
+    free_table(pfn);
+}
+
 /// No memory for a page table.
 #[derive(Debug)]
 pub struct NoMemory;
@@ -193,7 +225,12 @@ impl PageTable {
         for at in (level + 1..4).rev() {
             let slot = &mut table(entry)[index(address, at)];
             if *slot == 0 {
-                *slot = new_table()?.phys() | PRESENT | WRITABLE | USER | ACCESSED;
+                let new = if at == 1 {
+                    new_lowest_table()?
+                } else {
+                    new_table()?
+                };
+                *slot = new.phys() | PRESENT | WRITABLE | USER | ACCESSED;
             } else if at == 1 && *slot & HUGE != 0 {
                 split(slot)?;
             }
@@ -245,7 +282,7 @@ impl PageTable {
             let unused = Pfn::of(*slot & ADDRESS);
             *slot = 0;
             tlb::forget_tables(root);
-            free_table(unused);
+            free_lowest_table(unused);
         }
         *slot = entry.0 | HUGE;
         Ok(true)
@@ -314,13 +351,15 @@ fn count_tables(entry: u64, level: u32) -> usize {
 }
 
 fn free_level(entry: u64, level: u32) {
-    if level > 0 {
-        table(entry)
-            .iter()
-            .filter(|&&e| e != 0 && e & HUGE == 0)
-            .for_each(|&e| free_level(e, level - 1));
+    let pfn = Pfn::of(entry & ADDRESS);
+    if level == 0 {
+        return free_lowest_table(pfn);
     }
-    free_table(Pfn::of(entry & ADDRESS));
+    table(entry)
+        .iter()
+        .filter(|&&e| e != 0 && e & HUGE == 0)
+        .for_each(|&e| free_level(e, level - 1));
+    free_table(pfn);
 }
 
 fn split(slot: &mut u64) -> Result<(), NoMemory> {
