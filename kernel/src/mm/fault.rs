@@ -189,7 +189,7 @@ fn around(area: &Area, page: u64) -> Range<u64> {
 }
 
 /// A frame with a copy of the page at `virt`.
-fn copy_frame(virt: u64) -> Option<Pfn> {
+pub(super) fn copy_frame(virt: u64) -> Option<Pfn> {
     let (pfn, _) = frame::alloc(0, For::Program)?;
     super::user::copy_page(pfn.virt(), virt);
     Some(pfn)

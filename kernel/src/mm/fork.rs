@@ -1,8 +1,9 @@
 //! fork(2): a second space with the same contents. Private pages are read-only in both until one side writes, which gives that
 //! side a copy (`Inner::unshare`); pages of shared mappings are simply in both.
 
+use super::fault::copy_frame;
 use super::frame;
-use super::layout::{PAGE, USER_END, is_user_range};
+use super::layout::{PAGE, USER_END, is_user_range, page_down};
 use super::map::{Area, AreaMap, Backing, OnFork};
 use super::paging::{Entry, PageTable};
 use super::patch::Patches;
@@ -16,10 +17,12 @@ use vfs::Mapper;
 
 /// The most page tables that copying one entry takes.
 const TABLES_AT_ONCE: u64 = 3;
+/// So many pages are copied at once at the most.
+const COPIES: u32 = 24;
 
 impl AddressSpace {
-    /// A space for a child process. `ENOMEM`
-    pub fn fork(&self) -> Result<Arc<Self>, Errno> {
+    /// A space for a child process. Both sides are about to write where `hot` points to. `ENOMEM`
+    pub fn fork(&self, hot: &[u64]) -> Result<Arc<Self>, Errno> {
         let child = Self::new()?;
         let mut ours = self.lock();
         {
@@ -34,12 +37,13 @@ impl AddressSpace {
                 .cloned()
                 .collect();
             let mut lost = Dropped::new(ours.table.root());
+            let mut copied_now = Copies { hot, left: COPIES };
             let copied = areas.iter().try_for_each(|area| {
                 theirs.inherit(area, &child.this);
                 if area.on_fork == OnFork::Wipe {
                     return Ok(());
                 }
-                ours.copy_pages(area, &mut theirs, &mut lost)
+                ours.copy_pages(area, &mut theirs, &mut lost, &mut copied_now)
             });
             lost.flush();
             copied?;
@@ -105,11 +109,24 @@ impl Inner {
         area: &Area,
         child: &mut Inner,
         lost: &mut Dropped,
+        copies: &mut Copies<'_>,
     ) -> Result<(), Errno> {
         let shared = area.backing.is_shared();
+        let is_file = area.backing.file().is_some();
         let mut failed = false;
         self.table
             .change(area.range(), &mut |address, entry, huge| {
+                if !shared && !huge && copies.wants(address, entry, is_file) {
+                    let copy = copy_frame(entry.virt())
+                        .map(|copy| entry.renamed(copy))
+                        .filter(|copy| put(&mut child.table, address, *copy, false).is_ok());
+                    if copy.is_some() {
+                        child.resident += 1;
+                    } else {
+                        failed = true;
+                    }
+                    return entry;
+                }
                 let new = if shared { entry } else { entry.read_only() };
                 if failed || put(&mut child.table, address, new, huge).is_err() {
                     failed = true;
@@ -122,6 +139,24 @@ impl Inner {
                 new
             })?;
         if failed { Err(Errno::ENOMEM) } else { Ok(()) }
+    }
+}
+
+/// What is copied at once rather than shared: a fault on each side costs more than a few copies.
+struct Copies<'a> {
+    hot: &'a [u64],
+    left: u32,
+}
+
+impl Copies<'_> {
+    /// Pages that programs write all the time: those of the stack and of the thread, and the data of files.
+    fn wants(&mut self, page: u64, entry: Entry, is_file: bool) -> bool {
+        let wanted = entry.is_writable()
+            && entry.is_private()
+            && self.left > 0
+            && (is_file || self.hot.iter().any(|&at| page_down(at) == page));
+        self.left -= u32::from(wanted);
+        wanted
     }
 }
 

@@ -95,7 +95,10 @@ pub fn root() -> Result<u64, NoMemory> {
 
 /// A page table for a program, with the kernel in it.
 pub fn new_page_table() -> Result<PageTable, NoMemory> {
-    PageTable::new(space()?.entry)
+    match PageTable::take_spare() {
+        Some(table) => Ok(table),
+        None => PageTable::new(space()?.entry),
+    }
 }
 
 /// A kernel stack with a guard page below.

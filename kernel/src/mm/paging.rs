@@ -7,6 +7,7 @@ use super::tlb;
 use crate::faults::{self, Kind};
 use core::ops::Range;
 use core::sync::atomic::{AtomicU64, Ordering};
+use spin::Mutex;
 
 pub const PRESENT: u64 = 1;
 pub const WRITABLE: u64 = 1 << 1;
@@ -66,6 +67,16 @@ impl Entry {
     pub fn pfn(self) -> Pfn {
         Pfn::of(self.phys())
     }
+    /// Where the page lies in the direct map.
+    #[must_use]
+    pub fn virt(self) -> u64 {
+        self.pfn().virt()
+    }
+    /// Another page with the same permissions.
+    #[must_use]
+    pub fn renamed(self, pfn: Pfn) -> Self {
+        Self(self.0 & !ADDRESS | pfn.phys())
+    }
     /// The same page with other permission bits (PRESENT, WRITABLE, NO_EXECUTE).
     #[must_use]
     pub fn with(self, permissions: u64) -> Self {
@@ -96,6 +107,38 @@ fn free_table(pfn: Pfn) {
     frame::put(pfn);
 }
 
+/// Lowest tables without entries, to be used as such again.
+static EMPTY: Mutex<([Pfn; EMPTIES], usize)> = Mutex::new(([Pfn(0); EMPTIES], 0));
+const EMPTIES: usize = 64;
+
+fn new_lowest_table() -> Result<Pfn, NoMemory> {
+    let kept = {
+        let mut empty = EMPTY.lock();
+        let (tables, count) = &mut *empty;
+        count.checked_sub(1).and_then(|last| {
+            *count = last;
+            tables.get(last).copied()
+        })
+    };
+    match kept {
+        Some(pfn) => Ok(pfn),
+        None => new_table(),
+    }
+}
+
+fn free_lowest_table(pfn: Pfn) {
+    {
+        let mut empty = EMPTY.lock();
+        let (tables, count) = &mut *empty;
+        if let Some(slot) = tables.get_mut(*count) {
+            *slot = pfn;
+            *count += 1;
+            return;
+        }
+    }
+    free_table(pfn);
+}
+
 /// No memory for a page table.
 #[derive(Debug)]
 pub struct NoMemory;
@@ -119,7 +162,31 @@ fn table<'a>(entry: u64) -> &'a mut Table {
     unsafe { &mut *(Pfn::of(entry & ADDRESS).virt() as *mut Table) }
 }
 
+/// Tables of spaces that are gone, empty, for the next ones: to fill them anew costs a hypervisor that shadows page tables much
+/// more than to see the lowest ones change, and a child needs the same as the one before it.
+static SPARE: Mutex<[Option<Pfn>; SPARES]> = Mutex::new([None; SPARES]);
+const SPARES: usize = 4;
+/// Larger trees are given back.
+const SPARE_TABLES: usize = 48;
+
 impl PageTable {
+    /// A program's tables that were used before, with the kernel's slot and without pages.
+    #[must_use]
+    pub fn take_spare() -> Option<Self> {
+        let root = SPARE.lock().iter_mut().find_map(Option::take)?;
+        Some(Self { root })
+    }
+
+    /// Keeps the tables, if there is room and they are few. All leaf entries must be gone.
+    fn keep_spare(&self) -> bool {
+        if count_tables(self.root.phys(), 3) > SPARE_TABLES {
+            return false;
+        }
+        let mut spare = SPARE.lock();
+        let slot = spare.iter_mut().find(|slot| slot.is_none());
+        slot.map(|slot| *slot = Some(self.root)).is_some()
+    }
+
     /// A root with the kernel's slot in it and nothing else.
     pub fn new(kernel_entry: u64) -> Result<Self, NoMemory> {
         let root = new_table()?;
@@ -162,7 +229,12 @@ impl PageTable {
         for at in (level + 1..4).rev() {
             let slot = &mut table(entry)[index(address, at)];
             if *slot == 0 {
-                *slot = new_table()?.phys() | PRESENT | WRITABLE | USER | ACCESSED;
+                let new = if at == 1 {
+                    new_lowest_table()?
+                } else {
+                    new_table()?
+                };
+                *slot = new.phys() | PRESENT | WRITABLE | USER | ACCESSED;
             } else if at == 1 && *slot & HUGE != 0 {
                 split(slot)?;
             }
@@ -214,7 +286,7 @@ impl PageTable {
             let unused = Pfn::of(*slot & ADDRESS);
             *slot = 0;
             tlb::forget_tables(root);
-            free_table(unused);
+            free_lowest_table(unused);
         }
         *slot = entry.0 | HUGE;
         Ok(true)
@@ -261,18 +333,37 @@ impl PageTable {
 
 impl Drop for PageTable {
     fn drop(&mut self) {
-        self.free_tables();
+        if !self.keep_spare() {
+            self.free_tables();
+        }
     }
 }
 
-fn free_level(entry: u64, level: u32) {
-    if level > 0 {
-        table(entry)
-            .iter()
-            .filter(|&&e| e != 0 && e & HUGE == 0)
-            .for_each(|&e| free_level(e, level - 1));
+/// Tables of the program's part, this one included.
+fn count_tables(entry: u64, level: u32) -> usize {
+    if level == 0 {
+        return 1;
     }
-    free_table(Pfn::of(entry & ADDRESS));
+    let is_kernels = |at: usize| level == 3 && at == KERNEL_SLOT;
+    let lower = table(entry)
+        .iter()
+        .enumerate()
+        .filter(|&(at, &lower)| lower != 0 && !is_kernels(at));
+    1 + lower
+        .map(|(_, &lower)| count_tables(lower, level - 1))
+        .sum::<usize>()
+}
+
+fn free_level(entry: u64, level: u32) {
+    let pfn = Pfn::of(entry & ADDRESS);
+    if level == 0 {
+        return free_lowest_table(pfn);
+    }
+    table(entry)
+        .iter()
+        .filter(|&&e| e != 0 && e & HUGE == 0)
+        .for_each(|&e| free_level(e, level - 1));
+    free_table(pfn);
 }
 
 fn split(slot: &mut u64) -> Result<(), NoMemory> {

@@ -1,11 +1,12 @@
 //! Child processes: fork(2), vfork(2), clone(2) without `CLONE_THREAD`; and their ends.
 
 use super::family::{self, Exit};
-use super::frame::Frame;
+use super::frame::{self, Frame};
 use super::process::{Parts, Process};
 use super::shared::Shared;
 use super::thread::{State, Thread, new_id};
 use super::{pidfd, sched, thread_like, wait};
+use crate::mm::layout::PAGE;
 use crate::mm::user;
 use crate::percpu;
 use alloc::sync::Arc;
@@ -17,7 +18,7 @@ use syscall_shim::kernel::CloneRequest;
 pub fn clone(request: &CloneRequest, registers: &Frame, xmm: &[u128; 16]) -> Result<i32, Errno> {
     let flags = request.flags;
     let parent = percpu::current();
-    let child = new_process(parent, flags)?;
+    let child = new_process(parent, request, registers)?;
     let thread = match copy_thread(parent, &child, request, registers, xmm) {
         Ok(thread) => thread,
         Err(errno) => {
@@ -56,13 +57,24 @@ pub fn clone(request: &CloneRequest, registers: &Frame, xmm: &[u128; 16]) -> Res
 }
 
 /// All of a process but its thread.
-fn new_process(parent: &Thread, flags: CloneFlags) -> Result<Arc<Process>, Errno> {
-    let own = &parent.process;
+fn new_process(
+    parent: &Thread,
+    request: &CloneRequest,
+    registers: &Frame,
+) -> Result<Arc<Process>, Errno> {
+    let (own, flags) = (&parent.process, request.flags);
     // Before anything is shared: this can fail.
     let copy = if flags.contains(CloneFlags::CLONE_VM) {
         None
     } else {
-        Some(parent.space.fork()?)
+        let sp = request.stack.unwrap_or(registers.rsp);
+        let hot = [
+            sp,
+            sp.wrapping_sub(PAGE),
+            registers.rsp,
+            frame::read_fs_base(),
+        ];
+        Some(parent.space.fork(&hot)?)
     };
     let parts = {
         let parts = own.parts.lock();
