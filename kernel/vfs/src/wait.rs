@@ -77,7 +77,10 @@ impl WaitList {
     pub fn file_closed(&self) {
         let alive: Vec<_> = {
             let waiters = self.waiters.lock();
-            waiters.iter().filter_map(|waiter| waiter.wake.upgrade()).collect()
+            waiters
+                .iter()
+                .filter_map(|waiter| waiter.wake.upgrade())
+                .collect()
         };
         alive.iter().for_each(|waiter| waiter.file_closed());
     }

@@ -159,7 +159,9 @@ fn replace(old: &'static Thread, next: Arc<Thread>, loaded: Loaded) -> ! {
     wait::clear_child_tid(old);
     process.timers.clear_posix();
     process.signals.lock().reset_handlers();
-    next.signals.lock().take_over(&mut old.signals.lock_another());
+    next.signals
+        .lock()
+        .take_over(&mut old.signals.lock_another());
     syscall_shim::sys::aio::forget(process.pid);
     vfs::sysv::shm_segments().left(
         process.pid,

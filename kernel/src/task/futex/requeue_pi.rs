@@ -3,8 +3,8 @@
 
 use super::pi::{replace, waiting_flag};
 use super::{
-    ANY, FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAITERS, Key, Queue, Waiter, lock_two, table,
-    queue_up, withdraw,
+    ANY, FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAITERS, Key, Queue, Waiter, lock_two, queue_up,
+    table, withdraw,
 };
 use crate::mm::user;
 use crate::task::thread::Thread;

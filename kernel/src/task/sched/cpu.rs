@@ -1,8 +1,8 @@
 //! A CPU as the scheduler sees it, and the calls from one to another.
 
 use crate::drivers::apic;
-use crate::gate::{self, IRQ_BASE, IRQ_CALL};
 use crate::faults::{self, Kind};
+use crate::gate::{self, IRQ_BASE, IRQ_CALL};
 use crate::percpu::{self, MAX_CPUS};
 use crate::rank::{self, Ranked};
 use crate::task::thread::Thread;
