@@ -129,7 +129,8 @@ impl Server {
                 }
                 continue;
             }
-            if self.device.serve(HostNet::listen) {
+            // The look may have heard the bell of who wants this to end.
+            if self.device.serve(HostNet::listen) || leave() {
                 continue;
             }
             self.counters.sleeps.add(1);

@@ -10,7 +10,7 @@
 //! Where there are CPUs to spare, the thread serves all the time instead, beside the guest.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
@@ -33,6 +33,9 @@ const fn bit(cpu: u32) -> u64 {
 
 pub struct Turns {
     server: Mutex<Server>,
+    /// For CPUs that wait for the server: it is free, or they are not to wait any more.
+    changed: Condvar,
+    waiting: Mutex<()>,
     bell: Arc<Bell>,
     /// How often a CPU has come, and how many are here: a second one is about to take the first one's place.
     visits: AtomicU64,
@@ -51,6 +54,8 @@ impl Turns {
     pub fn new(server: Server, bell: Arc<Bell>) -> Arc<Self> {
         Arc::new(Self {
             server: Mutex::new(server),
+            changed: Condvar::new(),
+            waiting: Mutex::new(()),
             bell,
             visits: AtomicU64::new(0),
             here: AtomicU32::new(0),
@@ -70,6 +75,39 @@ impl Turns {
     pub fn call(&self, cpu: u32) {
         self.called.fetch_or(bit(cpu), Ordering::SeqCst);
         self.bell.ring();
+        self.tell_waiting();
+    }
+
+    /// Has the CPUs that wait for the server look again.
+    fn tell_waiting(&self) {
+        // Whoever has looked and found nothing waits by now.
+        drop(self.waiting.lock());
+        self.changed.notify_all();
+    }
+
+    fn try_lock(&self) -> Option<MutexGuard<'_, Server>> {
+        match self.server.try_lock() {
+            Ok(server) => Some(server),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    /// Waits for the server, from which whoever has it goes when the bell is rung. None: `leave` says so.
+    fn take(&self, leave: &dyn Fn() -> bool) -> Option<MutexGuard<'_, Server>> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            // The ring that was for this CPU may have been heard by the one before.
+            if leave() {
+                return None;
+            }
+            if let Some(server) = self.try_lock() {
+                return Some(server);
+            }
+            self.bell.ring();
+            let woken = self.changed.wait(waiting);
+            waiting = woken.unwrap_or_else(PoisonError::into_inner);
+        }
     }
 
     /// The CPU has nothing to do for `us` microseconds. Returns when it has, is called, or another one comes.
@@ -77,25 +115,18 @@ impl Turns {
         let until = (us != IDLE_FOREVER).then(|| Instant::now() + Duration::from_micros(us.into()));
         self.here.fetch_add(1, Ordering::SeqCst);
         let number = self.visits.fetch_add(1, Ordering::SeqCst) + 1;
-        let mut server = match self.server.try_lock() {
-            Ok(server) => server,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => {
-                self.bell.ring();
-                self.lock()
-            }
-        };
         let leave = || {
             self.called.load(Ordering::SeqCst) & bit(cpu) != 0
                 || self.visits.load(Ordering::SeqCst) != number
         };
-        // The ring that was for this CPU may have been heard by the one before.
-        let result = if leave() {
-            Ok(())
-        } else {
-            server.serve_idle_cpu(until, &self.bell, &leave)
+        if self.here.load(Ordering::SeqCst) > 1 {
+            self.tell_waiting();
+        }
+        let result = match self.take(&leave) {
+            Some(mut server) => server.serve_idle_cpu(until, &self.bell, &leave),
+            None => Ok(()),
         };
-        drop(server);
+        self.tell_waiting();
         self.called.fetch_and(!bit(cpu), Ordering::SeqCst);
         let now = self.start.elapsed().as_nanos() as u64;
         self.left.store(now, Ordering::SeqCst);
@@ -118,6 +149,7 @@ impl Turns {
         loop {
             self.wait_for_turn();
             self.lock().serve_beside(&|| self.is_visited())?;
+            self.tell_waiting();
         }
     }
 

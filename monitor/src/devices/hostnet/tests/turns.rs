@@ -161,6 +161,32 @@ fn a_second_cpu_takes_the_place_of_the_first() {
     }
 }
 
+#[test]
+fn of_two_cpus_that_come_at_once_one_stays() {
+    let (guest, bell) = guest();
+    let turns = turns(&guest, &bell);
+    for _ in 0..300 {
+        let (done, ends) = channel();
+        let visit = |cpu| {
+            let (turns, done) = (Arc::clone(&turns), done.clone());
+            std::thread::spawn(move || {
+                turns.visit(cpu, IDLE_FOREVER).unwrap();
+                done.send(cpu).unwrap();
+            })
+        };
+        let all = [0, 1, 2].map(visit);
+        // Each goes for the next, whoever gets the server first.
+        let gone = [(); 2].map(|()| ends.recv_timeout(PATIENCE).unwrap());
+        let left = [0, 1, 2]
+            .into_iter()
+            .find(|cpu| !gone.contains(cpu))
+            .unwrap();
+        turns.call(left);
+        assert_eq!(ends.recv_timeout(PATIENCE).unwrap(), left);
+        all.into_iter().for_each(|one| one.join().unwrap());
+    }
+}
+
 fn served(guest: &Guest, bell: Arc<Bell>, service: Service) -> Option<Arc<Turns>> {
     let device = Arc::clone(&guest.driver.device);
     let verdict = Arc::new(Verdict::new().unwrap());
