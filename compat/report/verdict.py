@@ -5,7 +5,7 @@ programs take another way when a call fails. So two things are weighed: whether 
 table's `essential` says what it cannot do then), and how near the program's own start the call stands.
 
 - `will not run`: an essential call is missing, and the program's main function makes it, by the C library at most: to
-  make it is what the program is for (`env`, `strace`).
+  make it is what the program is for (`strace`).
 - `probably runs`: an essential call is missing but further away, so that a part of what the program can do fails; or
   there is code, other than the C library's, that cannot be followed and might need anything.
 - `runs`: all else. Missing calls that are not essential do not change it.

@@ -77,7 +77,8 @@ class Terminal:
 @contextlib.contextmanager
 def terminal(guest: Guest, command: Command) -> Iterator[Terminal]:
     env = {**guest.environment(), "TERM": "xterm"}
-    opened = Terminal(guest.argv(Command(command.argv, env={**command.env, "TERM": "xterm"})), env, 30 * guest.slowdown)
+    argv = guest.argv(Command(command.argv, env={**command.env, "TERM": "xterm"}, add=command.add))
+    opened = Terminal(argv, env, 30 * guest.slowdown)
     try:
         yield opened
     finally:
@@ -195,3 +196,37 @@ def test_terminal_is_restored_when_the_program_dies(guest: Guest) -> None:
         dying.expect(b"raw")
         assert dying.process.wait(timeout=dying.patience) in {128 + signal.SIGKILL, -signal.SIGKILL}
         assert termios.tcgetattr(dying.slave) == dying.before
+
+
+@pytest.mark.parametrize("place", ["native", "guest"])
+def test_job_control(guest: Guest, place: str) -> None:
+    """A shell stops its children, lets them go on in the background, brings them back; Ctrl-C is theirs alone."""
+    bash = require("/bin/bash", "bash")
+    command = Command([bash, "--norc", "--noprofile", "-i"], env={"PS1": "ready> "}, add=["/bin/sleep", "/bin/cat"])
+    opened = native_terminal(command) if place == "native" else terminal(guest, command)
+    with opened as shell:
+        shell.expect(b"ready> ")
+        shell.type(b"sleep 1000\n")
+        shell.expect(b"sleep 1000\r\n")
+        time.sleep(0.3)
+        shell.type(b"\x1a")
+        shell.expect(b"Stopped")
+        shell.expect(b"ready> ")
+        shell.type(b"bg; jobs\n")
+        shell.expect(b"Running")
+        shell.expect(b"ready> ")
+        shell.type(b"fg\n")
+        shell.expect(b"sleep 1000\r\n")
+        time.sleep(0.3)
+        shell.type(b"\x03")
+        shell.expect(b"ready> ")
+        shell.type(b"echo status $?\n")
+        shell.expect(b"status 130")
+        shell.type(b"cat\n")
+        shell.expect(b"cat\r\n")
+        shell.type(b"through\n")
+        shell.expect(b"through\r\nthrough\r\n")
+        shell.type(b"\x04")
+        shell.expect(b"ready> ")
+        shell.type(b"exit 7\n")
+        assert shell.process.wait(20) == 7

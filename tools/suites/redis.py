@@ -24,9 +24,7 @@ PACKAGE = "redis"
 UNIT_SECONDS = 300
 PROGRAMS = ("redis-server", "redis-cli", "redis-benchmark")
 ALLOWED = ("enable-protected-configs", "enable-debug-command", "enable-module-command")
-# What redis says where it cannot fork: replicas, background saving and rewriting of the log need a process.
 REASONS = {
-    "needs fork(2)": re.compile(r"BGSAVE|Unable to turn on AOF|background rewriting|fork|--replica did not connect"),
     "takes a port of the host and expects the server to miss it": re.compile(r"Unable to listen on this port"),
 }
 # Escape sequences for colours come between all parts of a line.

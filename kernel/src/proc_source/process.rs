@@ -113,6 +113,7 @@ fn ended(process: &Process) -> ProcessInfo {
 
 fn state(thread: &Thread) -> u8 {
     match thread.state() {
+        _ if thread.process.is_stopped() => b'T',
         State::Runnable => b'R',
         State::Blocked => b'S',
         State::Dead => b'Z',

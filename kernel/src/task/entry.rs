@@ -47,6 +47,10 @@ extern "C" fn before_return(frame: &mut Frame) {
         if yields {
             sched::yield_now();
         }
+        if thread.process.is_stopped() {
+            signal::stay_stopped(thread);
+            continue;
+        }
         if thread.take_moved() || yields {
             super::rseq::rseq_check(thread, frame);
         }

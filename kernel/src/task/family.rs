@@ -2,7 +2,7 @@
 //!
 //! One lock for all of it. With it held signals are sent, so nothing that a signal locks may lead back here.
 
-use super::process::Process;
+use super::process::{News, Process};
 use super::{signal, wait};
 use crate::mm::layout::PAGE;
 use alloc::collections::BTreeMap;
@@ -10,7 +10,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 use linux_abi::{
-    CLD_DUMPED, CLD_EXITED, CLD_KILLED, Errno, SIG_IGN, SaFlags, Siginfo, Signal, WaitFlags,
+    CLD_CONTINUED, CLD_DUMPED, CLD_EXITED, CLD_KILLED, CLD_STOPPED, Errno, SIG_IGN, SaFlags,
+    Siginfo, Signal, WaitFlags,
 };
 use spin::Mutex;
 use syscall_shim::kernel::{Usage, WaitTarget, Waited};
@@ -188,6 +189,52 @@ fn tell_parent(members: &mut Members, process: &Process, exit: Exit) {
     parent.child_events.notify(vfs::poll::IN);
 }
 
+/// The process was stopped, or goes on: the parent gets SIGCHLD, unless it said that it does not want it for that.
+pub fn tell_of_change(process: &Process, news: News) {
+    let parent = find(process.ppid.load(Ordering::Relaxed));
+    let Some(parent) = parent else { return };
+    let action = parent.signals.lock().action(Signal::SIGCHLD);
+    if action.handler != SIG_IGN && !action.sa_flags().contains(SaFlags::SA_NOCLDSTOP) {
+        // It cannot fail: this is no real-time signal.
+        let _ = signal::send_to_process(&parent, change_report(process, news).1);
+    }
+    parent.child_events.notify(vfs::poll::IN);
+}
+
+/// As wait(2) encodes it, and as SIGCHLD tells it.
+fn change_report(process: &Process, news: News) -> (i32, Siginfo) {
+    let (status, code, signal) = match news {
+        News::Stopped(signal) => {
+            let number = i32::from(signal.number());
+            (number << 8 | 0x7f, CLD_STOPPED, number)
+        }
+        News::Continued => (0xffff, CLD_CONTINUED, i32::from(Signal::SIGCONT.number())),
+    };
+    let uid = process.state.with_identity(|identity| identity.ruid);
+    let ticks = usage(process).user / NS_PER_TICK;
+    (
+        status,
+        Siginfo::child(code, process.pid, uid, signal, ticks, 0),
+    )
+}
+
+/// Whether nobody outside of its group, but in its session, could let the process's group go on.
+#[must_use]
+pub fn is_orphaned(process: &Process) -> bool {
+    let members = MEMBERS.lock();
+    let group = |process: &Process| process.state.pgid.load(Ordering::Relaxed);
+    let session = |process: &Process| process.state.sid.load(Ordering::Relaxed);
+    let has_shell = |member: &Member| {
+        let parent = members.get(&member.process.ppid.load(Ordering::Relaxed));
+        parent.is_some_and(|parent| {
+            group(&parent.process) != group(process) && session(&parent.process) == session(process)
+        })
+    };
+    !members
+        .values()
+        .any(|member| group(&member.process) == group(process) && has_shell(member))
+}
+
 /// What the parent is told.
 fn report(process: &Process, exit: Exit, signal: Signal) -> Siginfo {
     let (code, status) = exit.told();
@@ -266,6 +313,22 @@ fn look(parent: &Process, target: WaitTarget, flags: WaitFlags) -> Look {
             continue;
         }
         any = true;
+        let wanted = |news| match news {
+            News::Stopped(_) => flags.contains(WaitFlags::WUNTRACED),
+            News::Continued => flags.contains(WaitFlags::WCONTINUED),
+        };
+        let take = !flags.contains(WaitFlags::WNOWAIT);
+        if member.exit.is_none()
+            && let Some(news) = child.news(wanted, take)
+        {
+            let (status, info) = change_report(child, news);
+            return Look::Found(Waited {
+                pid: child.pid,
+                status,
+                info,
+                usage: usage(child),
+            });
+        }
         if let Some(exit) = member.exit.filter(|_| flags.contains(WaitFlags::WEXITED)) {
             ended = Some((child.clone(), exit));
             break;

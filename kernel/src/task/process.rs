@@ -60,6 +60,12 @@ pub struct Process {
     pub leader_status: AtomicI32,
     /// All threads are to end: with [`ENDING`], what for.
     ending: AtomicU32,
+    /// The signal that has stopped it; 0: none.
+    stopped: AtomicU8,
+    /// What a parent that asks is still to hear of stopping and going on.
+    news: Mutex<Option<News>>,
+    /// Who goes on first is to tell the parent.
+    pub tells_going_on: AtomicBool,
     /// What the parent is told by when it ends; 0: nothing.
     pub exit_signal: AtomicU8,
     pub has_execed: AtomicBool,
@@ -73,6 +79,13 @@ pub struct Process {
     pub lender: Mutex<Option<Weak<Thread>>>,
     /// Nanoseconds since boot.
     pub start_time: u64,
+}
+
+/// A change that is not the end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum News {
+    Stopped(Signal),
+    Continued,
 }
 
 /// Marks [`Process::ending`]; the low half is the wait status.
@@ -98,6 +111,9 @@ impl Process {
             children_usage: Mutex::new(Usage::default()),
             leader_status: AtomicI32::new(0),
             ending: AtomicU32::new(0),
+            stopped: AtomicU8::new(0),
+            news: Mutex::new(None),
+            tells_going_on: AtomicBool::new(false),
             exit_signal: AtomicU8::new(Signal::SIGCHLD.number()),
             has_execed: AtomicBool::new(false),
             is_execing: AtomicBool::new(false),
@@ -160,6 +176,45 @@ impl Process {
         self.live_threads()
             .iter()
             .for_each(|thread| super::signal::note_pending(thread));
+    }
+
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed) != 0
+    }
+
+    /// Has all threads stay where they leave the kernel.
+    pub fn stop(&self, signal: Signal) {
+        self.stopped.store(signal.number(), Ordering::SeqCst);
+        self.set_news(News::Stopped(signal));
+        self.live_threads()
+            .iter()
+            .for_each(|thread| super::signal::note_pending(thread));
+    }
+
+    /// Has them go on. Answers whether it was stopped.
+    pub fn resume(&self) -> bool {
+        let was_stopped = self.stopped.swap(0, Ordering::SeqCst) != 0;
+        if was_stopped {
+            self.live_threads()
+                .iter()
+                .for_each(|thread| super::signal::note_pending(thread));
+        }
+        was_stopped
+    }
+
+    pub fn set_news(&self, news: News) {
+        *self.news.lock() = Some(news);
+    }
+
+    /// The news, if they are of a kind that is asked for; with `take` nobody hears of them again.
+    pub fn news(&self, wanted: impl Fn(News) -> bool, take: bool) -> Option<News> {
+        let mut news = self.news.lock();
+        let found = news.filter(|news| wanted(*news));
+        if found.is_some() && take {
+            *news = None;
+        }
+        found
     }
 
     /// Nobody uses the memory any more that another process lent.

@@ -1,12 +1,13 @@
 //! Signals: pending queues, who takes them, what they do by default. Frames on the program's stack: `sigframe`.
 
 use super::frame::Frame;
-use super::process::Process;
-use super::sigframe;
+use super::process::{News, Process};
 use super::thread::{State, Thread};
+use super::{family, sigframe};
 use crate::percpu;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
 use linux_abi::{
     Errno, SI_TIMER, SIG_DFL, SIG_IGN, SaFlags, SigAction, SigSet, Siginfo, Signal, SsFlags, StackT,
 };
@@ -186,7 +187,7 @@ fn is_ignored(signal: Signal, action: &SigAction) -> bool {
 /// Whether the thread has to look at signals on its way out, or at its process's end.
 #[must_use]
 pub fn has_work(thread: &Thread) -> bool {
-    if thread.is_doomed() {
+    if thread.is_doomed() || thread.process.is_stopped() {
         return true;
     }
     let signals = thread.signals.lock();
@@ -223,6 +224,7 @@ fn queue_limit(process: &Process) -> usize {
 /// Queues a signal to one thread.
 pub fn send_to_thread(thread: &Thread, info: Siginfo) -> Result<(), Errno> {
     let signal = Signal::new(info.signo as u64)?;
+    prepare(&thread.process, signal);
     if discards(
         &thread.process,
         signal,
@@ -240,6 +242,7 @@ pub fn send_to_thread(thread: &Thread, info: Siginfo) -> Result<(), Errno> {
 /// Queues a signal to a process and wakes a thread that can take it.
 pub fn send_to_process(process: &Process, info: Siginfo) -> Result<(), Errno> {
     let signal = Signal::new(info.signo as u64)?;
+    prepare(process, signal);
     let threads = process.live_threads();
     let blocked = threads
         .iter()
@@ -257,6 +260,64 @@ pub fn send_to_process(process: &Process, info: Siginfo) -> Result<(), Errno> {
         note_pending(thread);
     }
     Ok(())
+}
+
+/// What a signal does when it is sent, be it blocked or ignored: a process goes on, or is not to go on.
+fn prepare(process: &Process, signal: Signal) {
+    const STOPS: [Signal; 4] = [
+        Signal::SIGSTOP,
+        Signal::SIGTSTP,
+        Signal::SIGTTIN,
+        Signal::SIGTTOU,
+    ];
+    match signal {
+        Signal::SIGKILL => {
+            process.resume();
+        }
+        Signal::SIGCONT => {
+            STOPS.iter().for_each(|stop| discard(process, *stop));
+            if process.resume() {
+                // The thread that goes on first tells the parent: here the table of processes may be locked.
+                process.set_news(News::Continued);
+                process.tells_going_on.store(true, Ordering::SeqCst);
+            }
+        }
+        _ if STOPS.contains(&signal) => discard(process, Signal::SIGCONT),
+        _ => {}
+    }
+}
+
+fn discard(process: &Process, signal: Signal) {
+    process.signals.lock().pending.discard(signal);
+    process
+        .live_threads()
+        .iter()
+        .for_each(|thread| thread.signals.lock().pending.discard(signal));
+}
+
+/// Stays while the process is stopped.
+pub fn stay_stopped(thread: &Thread) {
+    let process = &thread.process;
+    super::wait::wait_through_signals(&[], &mut || !process.is_stopped());
+    if process.tells_going_on.swap(false, Ordering::SeqCst) {
+        family::tell_of_change(process, News::Continued);
+    }
+}
+
+/// What happens without a handler to a signal that stops.
+fn stop(process: &Process, signal: Signal) {
+    // Of the first process nobody would take note.
+    if process.pid == family::INIT {
+        return crate::notice::once(
+            &crate::notice::STOP,
+            "stopping the program (SIGTSTP, SIGSTOP) is not supported; the signal was ignored",
+        );
+    }
+    // Nor would anybody let a process go on whose group has no shell.
+    if signal == Signal::SIGSTOP || !family::is_orphaned(process) {
+        process.stop(signal);
+        family::tell_of_change(process, News::Stopped(signal));
+    }
 }
 
 /// An ignored signal leaves no trace, unless it is blocked (it may be waited for).
@@ -310,12 +371,8 @@ pub fn set_action(process: &Process, signal: Signal, new: Option<&SigAction>) ->
     if let Some(new) = new {
         signals.set_action(signal, *new);
         if is_ignored(signal, new) {
-            signals.pending.discard(signal);
             drop(signals);
-            process
-                .live_threads()
-                .iter()
-                .for_each(|thread| thread.signals.lock().pending.discard(signal));
+            discard(process, signal);
         }
     }
     old
@@ -438,10 +495,7 @@ fn act(thread: &Thread, frame: &mut Frame, mut info: Siginfo) {
         SIG_IGN => {}
         SIG_DFL => match default_of(signal) {
             Default_::Ignore => {}
-            Default_::Stop => crate::notice::once(
-                &crate::notice::STOP,
-                "stopping the program (SIGTSTP, SIGSTOP) is not supported; the signal was ignored",
-            ),
+            Default_::Stop => stop(&thread.process, signal),
             Default_::Terminate => super::fault::die(signal, frame, &info),
         },
         _ => {

@@ -62,10 +62,14 @@ static FOREGROUND: AtomicI32 = AtomicI32::new(0);
 /// The foreground process group.
 pub fn foreground() -> i32 {
     match FOREGROUND.load(Ordering::Relaxed) {
-        0 => task::entry::init_process()
-            .map_or(INIT, |first| first.state.pgid.load(Ordering::Relaxed)),
+        0 => first_group(),
         group => group,
     }
+}
+
+/// The first process's group.
+fn first_group() -> i32 {
+    task::entry::init_process().map_or(INIT, |first| first.state.pgid.load(Ordering::Relaxed))
 }
 
 /// tcsetpgrp(3). The terminal is that of the first process's session. ESRCH: no such group. EPERM: one of another session.
@@ -273,7 +277,8 @@ fn send(signal: TtySignal) {
     match signal {
         TtySignal::Interrupt => signal_foreground(Signal::SIGINT),
         TtySignal::Quit => signal_foreground(Signal::SIGQUIT),
-        // Processes cannot be stopped.
+        TtySignal::Suspend if foreground() != first_group() => signal_foreground(Signal::SIGTSTP),
+        // There is no shell to go back to.
         TtySignal::Suspend => {
             say!("the program cannot be suspended: there is no job control in an image")
         }

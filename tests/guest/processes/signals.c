@@ -144,8 +144,40 @@ static void pidfds(void) {
     part("pidfds");
 }
 
+static void stops(void) {
+    struct sigaction action = {.sa_sigaction = on_child, .sa_flags = SA_SIGINFO | SA_RESTART};
+    int status = 0;
+    NEED(sigaction(SIGCHLD, &action, NULL) == 0);
+    pid_t pid = sleeper();
+    EXPECT(kill(pid, SIGSTOP) == 0 && waitpid(pid, &status, WUNTRACED) == pid);
+    EXPECT(WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP && child_pid == pid && child_code == CLD_STOPPED);
+    // Told once. A stopped process takes no other signal than those that let it go on or kill it.
+    EXPECT(waitpid(pid, &status, WUNTRACED | WNOHANG) == 0 && kill(pid, SIGTERM) == 0);
+    sleep_ms(5);
+    EXPECT(waitpid(pid, &status, WUNTRACED | WNOHANG) == 0);
+    EXPECT(kill(pid, SIGCONT) == 0 && signal_of(pid) == SIGTERM);
+    pid = sleeper();
+    EXPECT(kill(pid, SIGSTOP) == 0 && waitpid(pid, &status, WUNTRACED) == pid && kill(pid, SIGCONT) == 0);
+    siginfo_t info;
+    EXPECT(waitid(P_PID, pid, &info, WCONTINUED) == 0 && info.si_code == CLD_CONTINUED && info.si_status == SIGCONT);
+    EXPECT(kill(pid, SIGSTOP) == 0 && waitpid(pid, &status, WUNTRACED) == pid);
+    EXPECT(kill(pid, SIGKILL) == 0 && signal_of(pid) == SIGKILL);
+    signal(SIGCHLD, SIG_DFL);
+    // A group of its own, with a parent outside of it: the terminal's signal stops it.
+    pid = fork();
+    if (pid == 0) {
+        setpgid(0, 0);
+        raise(SIGTSTP);
+        _exit(4);
+    }
+    EXPECT(waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status) && WSTOPSIG(status) == SIGTSTP);
+    EXPECT(kill(pid, SIGCONT) == 0 && waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 4);
+    part("stops");
+}
+
 int main(void) {
     told();
+    stops();
     groups();
     orphans();
     pidfds();
