@@ -121,3 +121,19 @@ def test_erlang(same: Same) -> None:
     tools = [*TOOLS, "/bin/sed", "/usr/bin/dirname", "/usr/bin/basename"]
     told = 'io:format("~p ~p~n", [os:cmd("echo from a shell"), lists:sum(lists:seq(1, 100))]), halt(3).'
     same(Command([erl, "-noshell", "-eval", told], add=["/usr/lib/erlang", *tools], memory="1G", timeout=120), status=3)
+
+
+ERLANG_MANY = """
+Self = self(),
+[spawn(fun() -> Self ! {N, lists:foldl(fun(X, Sum) -> (Sum * 31 + X * N) rem 1000003 end, 1, lists:seq(1, 200))} end)
+ || N <- lists:seq(1, 10000)],
+Sums = [receive {N, Sum} -> Sum end || N <- lists:seq(1, 10000)],
+io:format("~p ~p~n", [lists:sum(Sums), erlang:phash2(Sums)]), halt(0).
+"""
+
+
+def test_ten_thousand_erlang_processes(same_on_cpus: Same) -> None:
+    erl = require("/usr/bin/erl", "erlang-base")
+    tools = [*TOOLS, "/bin/sed", "/usr/bin/dirname", "/usr/bin/basename"]
+    command = [erl, "-noshell", "-eval", ERLANG_MANY.replace("\n", " ")]
+    same_on_cpus(Command(command, add=["/usr/lib/erlang", *tools], memory="1G", timeout=120))
