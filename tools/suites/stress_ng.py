@@ -1,8 +1,8 @@
 """stress-ng's stressors of what a kernel is made of, with `--verify`: each for two seconds, by one worker.
 
 `python -m tools.suites stress-ng` takes about twenty minutes; `python -m tools.suites stress-ng fork futex` runs these
-stressors alone. It needs stress-ng, and perl, by which it becomes nobody: natively nothing runs with privileges, so that
-no setting of the host is changed.
+stressors alone. It needs stress-ng, and perl, by which it becomes nobody: natively nothing runs with privileges, so
+that no setting of the host is changed.
 """
 
 from __future__ import annotations
