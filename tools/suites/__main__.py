@@ -6,12 +6,13 @@ import argparse
 import re
 import sys
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
 from tests.integration.harness import Guest, cache_folder, unwind_on_sigterm
 from tests.integration.servers.place import GuestPlace, NativePlace, Place
-from tools.suites import cpython, memcached, redis
+from tools.suites import cpython, memcached, redis, stress_ng
 from tools.suites.report import Report, differences
 from tools.suites.source import SuiteError
 
@@ -28,7 +29,9 @@ class Suite(Protocol):
     def run(self, work: Path, place: Place, unit: str) -> Report: ...
 
 
-SUITES: dict[str, Suite] = {"redis": redis, "memcached": memcached, "cpython": cpython}
+SUITES: dict[str, Suite] = {"redis": redis, "memcached": memcached, "cpython": cpython, "stress-ng": stress_ng}
+# Of suites whose verdicts are few and each tell something by themselves.
+TABLES: dict[str, Callable[[Report, Report], Iterator[str]]] = {"stress-ng": stress_ng.table}
 
 
 def main() -> int:
@@ -54,6 +57,8 @@ def main() -> int:
     except SuiteError as error:
         print(f"tools.suites: {error}", file=sys.stderr)
         return 2
+    if arguments.suite in TABLES:
+        print(*TABLES[arguments.suite](reports["native"], reports["guest"]), sep="\n")
     found = list(differences(reports["native"], reports["guest"], suite.REASONS))
     for difference in found:
         print(difference)

@@ -226,6 +226,17 @@ impl Threads for Caller<'_> {
         Ok(())
     }
 
+    fn sched_policy(&self, tid: i32) -> Result<u32, Errno> {
+        Ok(self.find_thread(tid)?.policy.load(Ordering::Relaxed))
+    }
+
+    fn set_sched_policy(&self, tid: i32, policy: u32) -> Result<(), Errno> {
+        self.find_thread(tid)?
+            .policy
+            .store(policy, Ordering::Relaxed);
+        Ok(())
+    }
+
     fn thread_exists(&self, tid: i32) -> bool {
         self.find_thread(tid).is_ok()
     }

@@ -5,6 +5,7 @@ use super::process::Process;
 use super::thread::Thread;
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
+use linux_abi::raw::general::SCHED_RESET_ON_FORK;
 use linux_abi::{CloneFlags, Errno};
 use syscall_shim::kernel::CloneRequest;
 
@@ -34,6 +35,9 @@ pub fn thread_like(
     thread
         .affinity
         .store(parent.affinity.load(Ordering::Relaxed), Ordering::Relaxed);
+    // What is reset are the real-time policies, which nobody has; the flag itself does not pass on.
+    let policy = parent.policy.load(Ordering::Relaxed) & !SCHED_RESET_ON_FORK;
+    thread.policy.store(policy, Ordering::Relaxed);
     if request.flags.contains(CloneFlags::CLONE_CHILD_CLEARTID) {
         thread
             .clear_child_tid

@@ -88,6 +88,8 @@ pub struct Thread {
     /// The call whose wait was interrupted last, and when that was to end; until a handler runs.
     pub interrupted: Mutex<Option<(u64, u64)>>,
     pub affinity: AtomicU64,
+    /// Only remembered: all that can be set are scheduled alike.
+    pub policy: AtomicU32,
     pub backoff: Backoff,
 }
 
@@ -190,6 +192,7 @@ impl Thread {
             clock: Mutex::default(),
             interrupted: Mutex::new(None),
             affinity: AtomicU64::new(u64::MAX),
+            policy: AtomicU32::new(0),
             backoff: Backoff::default(),
         }))
     }

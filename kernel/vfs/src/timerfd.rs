@@ -130,9 +130,13 @@ impl TimerFd {
     #[must_use]
     pub fn get(&self) -> TimerSpec {
         let now = self.now();
-        let mut state = self.state.lock();
-        state.advance(now);
-        state.remaining(now)
+        let remaining = {
+            let mut state = self.state.lock();
+            state.advance(now);
+            state.remaining(now)
+        };
+        self.arm();
+        remaining
     }
 
     /// Asks the host to call at the next deadline, unless it does so earlier: then it is asked again. So a program that puts
@@ -163,9 +167,12 @@ impl Wake for TimerFd {
             }
             state.expired > 0
         };
-        self.arm();
+        // As Linux: an interval goes on when the program reads, or asks for the time left. Otherwise many short ones would
+        // leave it no time to do so.
         if expired {
             self.waiters.notify(poll::IN | poll::RDNORM);
+        } else {
+            self.arm();
         }
     }
 }
@@ -176,13 +183,16 @@ impl FileOps for TimerFd {
             return Err(Errno::EINVAL);
         }
         let now = self.now();
-        let mut state = self.state.lock();
-        state.advance(now);
-        if state.expired == 0 {
-            return Err(Errno::EAGAIN);
+        {
+            let mut state = self.state.lock();
+            state.advance(now);
+            if state.expired == 0 {
+                return Err(Errno::EAGAIN);
+            }
+            sink.put(&state.expired.to_le_bytes())?;
+            state.expired = 0;
         }
-        sink.put(&state.expired.to_le_bytes())?;
-        state.expired = 0;
+        self.arm();
         Ok(8)
     }
 

@@ -220,7 +220,10 @@ fn timerfd_expires_once_and_again() {
     machine.advance(310);
     assert_eq!(read(&file, 8).unwrap(), 3_u64.to_le_bytes());
     machine.advance(350);
-    assert_eq!(counter.0.load(SeqCst), 3, "armed again by itself");
+    assert_eq!(counter.0.load(SeqCst), 3, "armed again by reading");
+    assert_eq!(machine.pending(), 0, "nobody has read");
+    assert_eq!(timer.get().value, 50);
+    assert_eq!(machine.pending(), 1, "armed again by asking");
     assert_eq!(
         timer.set(0, TimerSpec::default()),
         Ok(TimerSpec {

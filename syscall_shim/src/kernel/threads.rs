@@ -197,6 +197,12 @@ pub trait Threads {
     /// `mask` holds at least one existing processor and no others. ESRCH.
     fn sched_setaffinity(&self, tid: i32, mask: u64) -> Result<(), Errno>;
 
+    /// The policy of a thread (0: the caller), as sched_getscheduler(2) tells it. ESRCH.
+    fn sched_policy(&self, tid: i32) -> Result<u32, Errno>;
+
+    /// `policy` is a valid one, perhaps with `SCHED_RESET_ON_FORK`. ESRCH.
+    fn set_sched_policy(&self, tid: i32, policy: u32) -> Result<(), Errno>;
+
     /// Whether `tid` is a thread (0: the caller).
     fn thread_exists(&self, tid: i32) -> bool;
 

@@ -18,7 +18,7 @@ use ::net::Network;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use linux_abi::{Abi, Errno, SigSet, SysResult};
 use spin::Mutex;
 use vfs::{FdTable, File, FsContext, Host, MemFs, MemfdStore, Mount, MountSpec, Place, WaitList};
@@ -42,6 +42,7 @@ pub struct Mock {
     pub interrupted: AtomicBool,
     pub kept_deadline: Mutex<Option<u64>>,
     pub signals: signals::Recorded,
+    pub policy: AtomicU32,
     /// What was asked of memory and threads, as text.
     pub calls: Mutex<Vec<String>>,
     pub complaints: Mutex<Vec<String>>,
@@ -79,6 +80,7 @@ impl Mock {
             state: ProcessState::new(PID, identity, Limits::new(1000)),
             interrupted: AtomicBool::new(false),
             kept_deadline: Mutex::new(None),
+            policy: AtomicU32::new(0),
             signals: signals::Recorded::default(),
             calls: Mutex::new(Vec::new()),
             complaints: Mutex::new(Vec::new()),

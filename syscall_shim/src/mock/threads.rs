@@ -2,6 +2,7 @@ use super::{Mock, PID};
 use crate::kernel::{CloneRequest, FutexWord, MembarrierCommand, Threads, UserMemory, WakeOp};
 use alloc::format;
 use alloc::string::String;
+use core::sync::atomic::Ordering::Relaxed;
 use linux_abi::{Errno, SysResult};
 
 /// The tid of the next thread.
@@ -167,6 +168,20 @@ impl Threads for Mock {
 
     fn sched_setaffinity(&self, _tid: i32, mask: u64) -> Result<(), Errno> {
         self.note(format!("sched_setaffinity {mask:#x}"));
+        Ok(())
+    }
+
+    fn sched_policy(&self, tid: i32) -> Result<u32, Errno> {
+        if self.thread_exists(tid) {
+            Ok(self.policy.load(Relaxed))
+        } else {
+            Err(Errno::ESRCH)
+        }
+    }
+
+    fn set_sched_policy(&self, tid: i32, policy: u32) -> Result<(), Errno> {
+        self.sched_policy(tid)?;
+        self.policy.store(policy, Relaxed);
         Ok(())
     }
 

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 
 static atomic_int stop;
 static volatile unsigned long progress[4];
@@ -84,6 +85,32 @@ static void calls(void) {
     EXPECT(sysconf(_SC_NPROCESSORS_ONLN) >= 1 && sysconf(_SC_NPROCESSORS_CONF) >= sysconf(_SC_NPROCESSORS_ONLN));
 }
 
+static void *own_policy(void *unused) {
+    (void)unused;
+    return (void *)(intptr_t)sched_getscheduler(0);
+}
+
+// A policy is told as it was set, and is inherited by threads and processes without the flag that resets others.
+static void policies(void) {
+    struct sched_param none = {0};
+    for (int policy = SCHED_BATCH;; policy = SCHED_IDLE) {
+        EXPECT(sched_setscheduler(0, policy | SCHED_RESET_ON_FORK, &none) == 0);
+        EXPECT(sched_getscheduler(0) == (policy | SCHED_RESET_ON_FORK));
+        pthread_t thread;
+        void *told;
+        NEED(pthread_create(&thread, NULL, own_policy, NULL) == 0 && pthread_join(thread, &told) == 0);
+        EXPECT((intptr_t)told == policy);
+        pid_t child = fork();
+        NEED(child >= 0);
+        if (child == 0) _exit(sched_getscheduler(0));
+        int status;
+        NEED(waitpid(child, &status, 0) == child);
+        EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == policy);
+        if (policy == SCHED_IDLE) break;
+    }
+    EXPECT(sched_setscheduler(0, SCHED_OTHER, &none) == 0 && sched_getscheduler(0) == SCHED_OTHER);
+}
+
 int main(void) {
     fairness();
     part("fair");
@@ -92,5 +119,6 @@ int main(void) {
     state_is_kept();
     part("state is kept");
     calls();
+    policies();
     return done();
 }

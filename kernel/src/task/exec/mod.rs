@@ -103,6 +103,9 @@ fn first_thread(old: &Thread, loaded: &Loaded, path: &[u8]) -> Result<Arc<Thread
     thread
         .affinity
         .store(old.affinity.load(Ordering::Relaxed), Ordering::Relaxed);
+    thread
+        .policy
+        .store(old.policy.load(Ordering::Relaxed), Ordering::Relaxed);
     Ok(thread)
 }
 

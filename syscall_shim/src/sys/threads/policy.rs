@@ -43,13 +43,14 @@ pub fn sched_setscheduler<K: Kernel>(
     let priority = param.read(k)?;
     check_thread(k, pid)?;
     check_policy(k, policy, priority)?;
+    k.set_sched_policy(pid, policy)?;
     Ok(0)
 }
 
 /// sched_getscheduler(2)
 pub fn sched_getscheduler<K: Kernel>(k: &K, pid: i32) -> SysResult {
     check_thread(k, pid)?;
-    Ok(raw::SCHED_NORMAL as usize)
+    Ok(k.sched_policy(pid)? as usize)
 }
 
 /// sched_setparam(2)

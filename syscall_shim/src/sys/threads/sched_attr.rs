@@ -38,7 +38,13 @@ pub fn sched_setattr<K: Kernel>(
         return Err(Errno::EINVAL);
     }
     check_thread(k, pid)?;
+    if value.policy & raw::SCHED_RESET_ON_FORK != 0 {
+        return Err(Errno::EINVAL);
+    }
     check_policy(k, value.policy, value.priority as i32)?;
+    let reset = value.flags & u64::from(raw::SCHED_FLAG_RESET_ON_FORK) != 0;
+    let flag = if reset { raw::SCHED_RESET_ON_FORK } else { 0 };
+    k.set_sched_policy(pid, value.policy | flag)?;
     k.process().nice.store(value.nice.clamp(-20, 19), Relaxed);
     Ok(0)
 }
@@ -55,9 +61,12 @@ pub fn sched_getattr<K: Kernel>(
         return Err(Errno::EINVAL);
     }
     check_thread(k, pid)?;
+    let policy = k.sched_policy(pid)?;
+    let reset = policy & raw::SCHED_RESET_ON_FORK != 0;
     let value = SchedAttr {
         size: SIZE,
-        policy: raw::SCHED_NORMAL,
+        policy: policy & !raw::SCHED_RESET_ON_FORK,
+        flags: u64::from(reset) * u64::from(raw::SCHED_FLAG_RESET_ON_FORK),
         nice: k.process().nice.load(Relaxed),
         ..SchedAttr::default()
     };

@@ -178,6 +178,7 @@ fn only_the_normal_policies() {
     let (zero, ten, time) = (k.value(&0_i32), k.value(&10_i32), k.alloc(16));
     assert_eq!(k.call("sched_setscheduler", [0, 0, zero]), Ok(0));
     assert_eq!(k.call("sched_setscheduler", [0, 3, zero]), Ok(0));
+    assert_eq!(k.call("sched_getscheduler", [0]), Ok(3));
     assert_eq!(k.call("sched_setscheduler", [0, 1, ten]), Err(Errno::EPERM));
     assert_eq!(
         k.call("sched_setscheduler", [0, 1, zero]),
@@ -204,9 +205,12 @@ fn scheduling_attributes() {
     let attr = k.value(&SchedAttr {
         size: 48,
         nice: 5,
+        policy: 5,
+        flags: 1,
         ..SchedAttr::default()
     });
     assert_eq!(k.call("sched_setattr", [0, attr, 0]), Ok(0));
+    assert_eq!(k.call("sched_getscheduler", [0]), Ok(0x4000_0005));
     assert_eq!(k.call("sched_setattr", [0, attr, 1]), Err(Errno::EINVAL));
     let small = k.value(&SchedAttr {
         size: 20,
@@ -215,7 +219,8 @@ fn scheduling_attributes() {
     assert_eq!(k.call("sched_setattr", [0, small, 0]), Err(Errno::E2BIG));
     assert_eq!(k.load::<u32>(small), 48);
     assert_eq!(k.call("sched_getattr", [0, attr, 48, 0]), Ok(0));
-    assert_eq!(k.load::<SchedAttr>(attr).nice, 5);
+    let told = k.load::<SchedAttr>(attr);
+    assert_eq!((told.nice, told.policy, told.flags), (5, 5, 1));
     assert_eq!(
         k.call("sched_getattr", [0, attr, 47, 0]),
         Err(Errno::EINVAL)
