@@ -4,7 +4,10 @@ use super::fault::Filler;
 use super::frame;
 use super::gaps::Wanted;
 use super::kernel_space;
-use super::layout::{HUGE_PAGE, PAGE, USER_END, USER_START, is_user_range, page_down, page_up};
+use super::layout::{
+    HUGE_PAGE, KERNEL_END, KERNEL_START, PAGE, USER_END, USER_START, is_user_range, page_down,
+    page_up,
+};
 use super::lock::Lock;
 use super::map::{Area, AreaMap, Backing, FileBacking, OnFork};
 use super::paging::{Entry, NO_EXECUTE, NoMemory, PRESENT, PageTable, WRITABLE};
@@ -188,10 +191,13 @@ impl AddressSpace {
     }
 
     pub fn unmap(&self, range: Range<u64>) -> Result<(), Errno> {
-        if !is_user_range(range.start, range.end - range.start) {
+        if range.end > USER_END || range.is_empty() {
             return Err(Errno::EINVAL);
         }
-        self.lock().unmap(range)
+        // The kernel lies among what the program may use, which need not know: a range over it is what is on both sides.
+        let mut inner = self.lock();
+        inner.unmap(range.start..range.end.min(KERNEL_START))?;
+        inner.unmap(range.start.max(KERNEL_END)..range.end)
     }
 
     pub fn protect(&self, range: Range<u64>, prot: Prot) -> Result<(), Errno> {
