@@ -273,7 +273,7 @@ impl AddressSpace {
 }
 
 impl Mapper for AddressSpace {
-    fn invalidate(&self, dev: u64, ino: u64, pages: Range<u64>) {
+    fn invalidate(&self, dev: u64, ino: u64, pages: Range<u64>, truncated: bool) {
         let mut inner = self.lock();
         let hit = |area: &Area| match &area.backing {
             Backing::File { file, offset }
@@ -285,16 +285,16 @@ impl Mapper for AddressSpace {
                 (start < end).then(|| {
                     (
                         area.start + (start - first) * PAGE..area.start + (end - first) * PAGE,
-                        file.shared,
+                        file.shared || truncated,
                     )
                 })
             }
             _ => None,
         };
         let ranges: Vec<(Range<u64>, bool)> = inner.areas.iter().filter_map(hit).collect();
-        for (range, shared) in ranges {
+        for (range, copies) in ranges {
             // A failure means no memory to split a huge page: then the stale page stays, as a private copy would.
-            let _ = inner.drop_file_pages(range, shared);
+            let _ = inner.drop_file_pages(range, copies);
         }
     }
 }
@@ -372,12 +372,12 @@ impl Inner {
         Ok(result?)
     }
 
-    /// The same for the pages of a file that changed: private copies stay.
-    fn drop_file_pages(&mut self, range: Range<u64>, shared: bool) -> Result<(), NoMemory> {
+    /// The same for the pages of a file that changed; private copies only go with `copies`.
+    fn drop_file_pages(&mut self, range: Range<u64>, copies: bool) -> Result<(), NoMemory> {
         let mut dropped = Dropped::new(self.table.root());
         let resident = &mut self.resident;
         let result = self.table.change(range, &mut |address, entry, _| {
-            if !shared && entry.is_private() {
+            if !copies && entry.is_private() {
                 return entry;
             }
             dropped.note(address, entry);
