@@ -43,7 +43,15 @@ PERL = "/usr/bin/perl"
 UNPRIVILEGED = (PERL, "-e", "$) = '65534 65534'; $( = $< = $> = 65534; exec @ARGV or die $!")
 # In the guest the others run as root, as programs do there: it has nothing that could be harmed.
 NOT_AS_ROOT = ("exec", "spawn")
-REASONS: dict[str, re.Pattern[str]] = {}
+REASONS = {
+    "needs a call that is not implemented": re.compile(
+        r"the program called (seccomp|remap_file_pages|memfd_secret|ptrace)\(2\), which is not implemented"
+    ),
+    "no process shares its parent's signal handlers": re.compile(r"shares its parent's signal handlers"),
+    "sizes of caches are not told below /sys": re.compile(r"\((l1cache|llc-affinity)\) aborted early"),
+    "no dnotify": re.compile(r"/proc/sys/fs/dir-notify-enable"),
+    "a folder of /proc is no pidfd": re.compile(r"pidfd_send_signal failed: errno=9 "),
+}
 
 NO_RESOURCE, NOT_IMPLEMENTED = 3, 4
 LINE = re.compile(r"stress-ng: (?P<kind>\w+): +\[\d+\] (?P<text>.*)")
@@ -100,7 +108,8 @@ def run(work: Path, place: Place, unit: str) -> Report:
     try:
         outcome = stress(place, unit)
     except TimeLimitError as error:
-        report.add(unit, good=False, details=f"{NO_END} {LIMIT_SECONDS} s: {useful(str(error))}")
+        said = str(error).partition("\nstdout: ")[2].removesuffix("\nstderr: ")
+        report.add(unit, good=False, details=f"{NO_END} {LIMIT_SECONDS} s: {useful(said)}")
     else:
         judge(unit, outcome, report)
     return report

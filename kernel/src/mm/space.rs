@@ -4,7 +4,10 @@ use super::fault::Filler;
 use super::frame;
 use super::gaps::Wanted;
 use super::kernel_space;
-use super::layout::{HUGE_PAGE, PAGE, USER_END, USER_START, is_user_range, page_down, page_up};
+use super::layout::{
+    HUGE_PAGE, KERNEL_END, KERNEL_START, PAGE, USER_END, USER_START, is_user_range, page_down,
+    page_up,
+};
 use super::lock::Lock;
 use super::map::{Area, AreaMap, Backing, FileBacking, OnFork};
 use super::paging::{Entry, NO_EXECUTE, NoMemory, PRESENT, PageTable, WRITABLE};
@@ -188,10 +191,13 @@ impl AddressSpace {
     }
 
     pub fn unmap(&self, range: Range<u64>) -> Result<(), Errno> {
-        if !is_user_range(range.start, range.end - range.start) {
+        if range.end > USER_END || range.is_empty() {
             return Err(Errno::EINVAL);
         }
-        self.lock().unmap(range)
+        // The kernel lies among what the program may use, which need not know: a range over it is what is on both sides.
+        let mut inner = self.lock();
+        inner.unmap(range.start..range.end.min(KERNEL_START))?;
+        inner.unmap(range.start.max(KERNEL_END)..range.end)
     }
 
     pub fn protect(&self, range: Range<u64>, prot: Prot) -> Result<(), Errno> {
@@ -267,7 +273,7 @@ impl AddressSpace {
 }
 
 impl Mapper for AddressSpace {
-    fn invalidate(&self, dev: u64, ino: u64, pages: Range<u64>) {
+    fn invalidate(&self, dev: u64, ino: u64, pages: Range<u64>, truncated: bool) {
         let mut inner = self.lock();
         let hit = |area: &Area| match &area.backing {
             Backing::File { file, offset }
@@ -279,16 +285,16 @@ impl Mapper for AddressSpace {
                 (start < end).then(|| {
                     (
                         area.start + (start - first) * PAGE..area.start + (end - first) * PAGE,
-                        file.shared,
+                        file.shared || truncated,
                     )
                 })
             }
             _ => None,
         };
         let ranges: Vec<(Range<u64>, bool)> = inner.areas.iter().filter_map(hit).collect();
-        for (range, shared) in ranges {
+        for (range, copies) in ranges {
             // A failure means no memory to split a huge page: then the stale page stays, as a private copy would.
-            let _ = inner.drop_file_pages(range, shared);
+            let _ = inner.drop_file_pages(range, copies);
         }
     }
 }
@@ -366,12 +372,12 @@ impl Inner {
         Ok(result?)
     }
 
-    /// The same for the pages of a file that changed: private copies stay.
-    fn drop_file_pages(&mut self, range: Range<u64>, shared: bool) -> Result<(), NoMemory> {
+    /// The same for the pages of a file that changed; private copies only go with `copies`.
+    fn drop_file_pages(&mut self, range: Range<u64>, copies: bool) -> Result<(), NoMemory> {
         let mut dropped = Dropped::new(self.table.root());
         let resident = &mut self.resident;
         let result = self.table.change(range, &mut |address, entry, _| {
-            if !shared && entry.is_private() {
+            if !copies && entry.is_private() {
                 return entry;
             }
             dropped.note(address, entry);

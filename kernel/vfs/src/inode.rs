@@ -47,7 +47,8 @@ pub enum Link {
 /// An address space that has pages of a file mapped. The kernel implements it.
 pub trait Mapper: Send + Sync {
     /// Pages `pages` of inode `(dev, ino)` are no longer what `map_page` gave: drop them, later touches ask again.
-    fn invalidate(&self, dev: u64, ino: u64, pages: Range<u64>);
+    /// Private copies stay, unless the file was `truncated`.
+    fn invalidate(&self, dev: u64, ino: u64, pages: Range<u64>, truncated: bool);
 }
 
 /// One object of a file system.

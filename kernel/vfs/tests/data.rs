@@ -183,10 +183,10 @@ fn mappings_and_reads_see_the_same_bytes() {
 fn mappers_hear_of_truncation() {
     use std::sync::{Arc, Mutex, Weak};
     #[derive(Default)]
-    struct Heard(Mutex<Vec<std::ops::Range<u64>>>);
+    struct Heard(Mutex<Vec<(std::ops::Range<u64>, bool)>>);
     impl vfs::Mapper for Heard {
-        fn invalidate(&self, _dev: u64, _ino: u64, pages: std::ops::Range<u64>) {
-            self.0.lock().unwrap().push(pages);
+        fn invalidate(&self, _dev: u64, _ino: u64, pages: std::ops::Range<u64>, truncated: bool) {
+            self.0.lock().unwrap().push((pages, truncated));
         }
     }
     let process = Process::empty();
@@ -201,7 +201,7 @@ fn mappers_hear_of_truncation() {
     file.truncate(4097).unwrap();
     file.truncate(20_000).unwrap();
     let heard = heard.0.lock().unwrap();
-    assert_eq!((heard.len(), heard[0].clone()), (1, 1..10));
+    assert_eq!(*heard, [(1..10, false), (2..10, true)]);
 }
 
 #[test]

@@ -85,6 +85,18 @@ static void beyond_the_end(void) {
     close(fd);
 }
 
+// What a file loses takes private copies along; of the page that stays in part they stay.
+static void truncated_copies(void) {
+    int fd = fresh("t", 2);
+    char *p = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+    NEED(p != MAP_FAILED);
+    p[200] = p[PAGE] = 'c';
+    EXPECT(ftruncate(fd, 100) == 0 && ftruncate(fd, 2 * PAGE) == 0);
+    EXPECT(p[200] == 'c' && p[PAGE] == 0);
+    munmap(p, 2 * PAGE);
+    close(fd);
+}
+
 int main(void) {
     enter_scratch();
     struct sigaction action = {.sa_sigaction = on_bus, .sa_flags = SA_SIGINFO};
@@ -94,5 +106,6 @@ int main(void) {
     shared_mapping();
     part("shared");
     beyond_the_end();
+    truncated_copies();
     return done();
 }

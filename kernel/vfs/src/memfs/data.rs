@@ -246,7 +246,13 @@ impl FileData {
     }
 
     /// Tells the mappings to let go of pages. No lock is held meanwhile.
-    pub(super) fn invalidate(&self, dev: u64, ino: u64, range: Option<Range<u64>>) {
+    pub(super) fn invalidate(
+        &self,
+        dev: u64,
+        ino: u64,
+        range: Option<Range<u64>>,
+        truncated: bool,
+    ) {
         let Some(range) = range else { return };
         let mappers: Vec<_> = self
             .mappers
@@ -255,7 +261,7 @@ impl FileData {
             .filter_map(Weak::upgrade)
             .collect();
         for mapper in mappers {
-            mapper.invalidate(dev, ino, range.clone());
+            mapper.invalidate(dev, ino, range.clone(), truncated);
         }
     }
 

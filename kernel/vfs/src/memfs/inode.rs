@@ -5,7 +5,7 @@ use crate::Result;
 use crate::inode::{Inode, InodeRef, Mapper, NewNode, Position};
 use crate::io::{Sink, Source};
 use crate::ops::FileOps;
-use crate::page::PageRef;
+use crate::page::{PAGE_SIZE, PageRef};
 use crate::types::{DirEntry, FileType, Metadata, SetAttr, StatFs, TimeChange, Timestamp};
 use crate::xattr::XattrStore;
 use alloc::sync::{Arc, Weak};
@@ -170,7 +170,12 @@ impl Inode for Node {
     fn truncate(&self, len: u64) -> Result<()> {
         let shrunk = self.data()?.truncate(&self.fs, len)?;
         self.touch();
-        self.invalidate(shrunk);
+        // Of the page that stays in part private copies stay too.
+        let gone = shrunk
+            .clone()
+            .map(|pages| len.div_ceil(PAGE_SIZE as u64)..pages.end);
+        self.invalidate(shrunk, false);
+        self.invalidate(gone.filter(|pages| !pages.is_empty()), true);
         Ok(())
     }
 
@@ -179,7 +184,7 @@ impl Inode for Node {
         if mode & !FALLOC_FL_KEEP_SIZE != 0 {
             self.touch();
         }
-        self.invalidate(zeroed);
+        self.invalidate(zeroed, false);
         Ok(())
     }
 

@@ -192,14 +192,14 @@ impl Node {
         let written = self.data()?.write(&self.fs, offset, source)?;
         if written.count > 0 {
             self.touch();
-            self.invalidate(written.replaced);
+            self.invalidate(written.replaced, false);
         }
         Ok((written.count, written.end))
     }
 
-    pub(super) fn invalidate(&self, range: Option<core::ops::Range<u64>>) {
+    pub(super) fn invalidate(&self, range: Option<core::ops::Range<u64>>, truncated: bool) {
         if let Body::File(data) = &self.body {
-            data.invalidate(self.fs.dev, self.ino, range);
+            data.invalidate(self.fs.dev, self.ino, range, truncated);
         }
     }
 }
