@@ -16,6 +16,7 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,8 @@ from compat.bootconfig import BootConfig, encode
 from compat.elf_structs import EHDR, PHDR, PT_LOAD
 from compat.errors import STATUS_CANNOT_RUN, STATUS_INTERNAL, CompatError
 from compat.launch import RunRequest
-from compat.qemu_network import network_devices, network_record
+from compat.qemu_backlog import widen
+from compat.qemu_network import listening_ports, network_devices, network_record
 from compat.relay import Relay, describe_streams, is_same_output, window_size
 
 PROGRAM = "qemu-system-x86_64"
@@ -64,6 +66,8 @@ def run_qemu(request: RunRequest) -> int:
         )
         for end in channels.theirs:
             end.close()
+        if ports := listening_ports(request.network):
+            threading.Thread(target=widen, args=(process, ports), daemon=True).start()
         relay = Relay(process, *channels.ours)
         reported = relay.run()
         errors.seek(0)

@@ -50,6 +50,13 @@ def network_devices(network: Network) -> list[str]:
     return arguments
 
 
+def listening_ports(network: Network) -> int:
+    """On how many TCP ports of the host QEMU will listen."""
+    if network.mode is Mode.NONE or network.tap is not None:
+        return 0
+    return sum(port.protocol == "tcp" for port in network.published)
+
+
 def _user(network: Network) -> str:
     limits = [rule for rule in network.allowed if rule != "none"]
     if limits and "*:*" not in limits:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 from pathlib import Path
 
 import pytest
 
 from tests.integration.harness import Command, Guest, Same, compat_command, require, run
+from tests.integration.servers.place import Endpoint, GuestPlace, Setup
+from tests.integration.servers.resp import Redis
+from tests.integration.servers.server import Server, running
+
+CLIENTS = 50
 
 
 @pytest.fixture(scope="session")
@@ -51,3 +59,31 @@ def test_image_boots_on_both_platforms(qemu: Guest, guest: Guest, tmp_path: Path
         argv = [*compat_command(), "run", "--platform", place.platform, str(image)]
         outcome = run(argv, env=place.environment(), timeout=60 * place.slowdown)
         assert outcome.status == 0 and outcome.stdout == b"Linux\n", outcome
+
+
+def machine(server: Server) -> int:
+    """The process number of the server's QEMU."""
+    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
+    [found] = [pid for pid in children if Path(f"/proc/{pid}/comm").read_text().startswith("qemu")]
+    return int(found)
+
+
+def test_clients_that_come_at_once(qemu: Guest, tmp_path: Path) -> None:
+    """QEMU is stopped while they come, so that none can be taken before the last is there."""
+    place = GuestPlace(tmp_path / "redis", qemu)
+    program = require("/usr/bin/redis-server", "redis-server")
+    options = ["--bind", "0.0.0.0", "--protected-mode", "no", "--save", ""]
+    setup = Setup([program, "--port", str(place.port()), *options])
+
+    def ready(endpoint: Endpoint) -> None:
+        with Redis(endpoint) as client:
+            assert client.ask("PING") == "PONG"
+
+    with running(place, setup, ready) as server, contextlib.ExitStack() as stack:
+        os.kill(machine(server), signal.SIGSTOP)
+        try:
+            clients = [stack.enter_context(Redis(server.endpoint)) for _ in range(CLIENTS)]
+        finally:
+            os.kill(machine(server), signal.SIGCONT)
+        for client in clients:
+            assert client.ask("PING") == "PONG"
