@@ -84,6 +84,7 @@ fn refused(text: String) -> Error {
 impl Tap {
     pub fn open(options: &TapOptions) -> Result<Self> {
         let file = open_device()?;
+        let lasts = options.name.as_deref().is_some_and(exists);
         let name = attach(file.as_fd(), options.name.as_deref())?;
         // SAFETY: reads one int, which is in place for the whole program.
         done(unsafe { libc::ioctl(file.as_raw_fd(), libc::TUNSETVNETHDRSZ, &HEADER) })
@@ -97,6 +98,9 @@ impl Tap {
         .map_err(host("socket"))?;
         let control = control.as_fd();
         let mtu = settle_mtu(control, &name, options.mtu)?;
+        if !lasts {
+            set_hardware_address(control, &name, high_mac()?)?;
+        }
         if let Some(bridge) = &options.bridge {
             join(control, &name, bridge)?;
         }
@@ -115,6 +119,18 @@ pub fn random_mac() -> Result<[u8; 6]> {
     host_system::random(&mut mac)?;
     mac[0] = mac[0] & !1 | 2;
     Ok(mac)
+}
+
+/// A bridge without an address of its own takes the lowest of its members. With one as high as can be, a tap that comes and goes leaves
+/// the host's address on a bridge as it is, and neighbours go on reaching it.
+fn high_mac() -> Result<[u8; 6]> {
+    let [_, rest @ ..] = random_mac()?;
+    let [b, c, d, e, f] = rest;
+    Ok([0xfe, b, c, d, e, f])
+}
+
+fn exists(name: &str) -> bool {
+    std::path::Path::new("/sys/class/net").join(name).exists()
 }
 
 fn open_device() -> Result<File> {
@@ -158,6 +174,20 @@ fn attach(tun: BorrowedFd<'_>, name: Option<&str>) -> Result<String> {
         })
     })?;
     Ok(request.name())
+}
+
+fn set_hardware_address(control: BorrowedFd<'_>, name: &str, mac: [u8; 6]) -> Result<()> {
+    let mut request = Request::new(name);
+    let mut address = libc::sockaddr {
+        sa_family: libc::ARPHRD_ETHER,
+        sa_data: [0; 14],
+    };
+    let bytes = address.sa_data.iter_mut().zip(mac);
+    bytes.for_each(|(to, from)| *to = from as libc::c_char);
+    request.0.ifr_ifru.ifru_hwaddr = address;
+    request
+        .call(control, libc::SIOCSIFHWADDR)
+        .map_err(host("SIOCSIFHWADDR"))
 }
 
 /// The interface's MTU, which becomes `wanted` if that is given.

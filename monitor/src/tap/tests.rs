@@ -22,6 +22,7 @@ fn offloads_follow_the_features_and_need_sums() {
 fn random_addresses_are_local_and_of_one_card() {
     for _ in 0..20 {
         assert_eq!(random_mac().unwrap()[0] & 3, 2);
+        assert_eq!(high_mac().unwrap()[0], 0xfe);
     }
 }
 

@@ -15,6 +15,7 @@ import pytest
 from tests.integration.harness import Guest, kill_group, require, run
 from tests.integration.servers.lan import (
     BRIDGE,
+    CABLE,
     CLIENT,
     GUEST,
     NATIVE,
@@ -92,6 +93,18 @@ def test_two_guests_talk(network: Lan, guest: Guest, tmp_path: Path) -> None:
         assert in_guest(network, guest, [*asks, "GET", "word"]) == b"hello\n"
         answer = in_guest(network, guest, [require(BUSYBOX, "busybox-static"), "ping", "-c", "3", GUEST])
         assert b"3 packets transmitted, 3 packets received, 0% packet loss" in answer
+
+
+def test_a_guest_leaves_the_address_of_the_bridge_alone(network: Lan, guest: Guest, tmp_path: Path) -> None:
+    """A bridge takes the lowest address of its members, and who knows it by the one before loses it for a while."""
+    ip("-n", network.server, "link", "set", CABLE, "address", "fa:ff:ff:ff:ff:ff")
+    busybox = require(BUSYBOX, "busybox-static")
+    with redis(network, tmp_path, guest):
+        with network.inside(network.server):
+            shown = subprocess.run(
+                [busybox, "ip", "link", "show", BRIDGE], capture_output=True, check=True, timeout=SECONDS
+            )
+        assert b"fa:ff:ff:ff:ff:ff" in shown.stdout, shown
 
 
 def test_a_router_with_a_smaller_mtu(network: Lan, guest: Guest, tmp_path: Path) -> None:
