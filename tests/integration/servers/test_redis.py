@@ -8,6 +8,7 @@ import re
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 from tests.integration.harness import ENVIRONMENT, require
 from tests.integration.servers.conftest import Both
@@ -70,6 +71,7 @@ def test_commands(both: Both) -> None:
         told = cli(endpoint, stdin=lines)
         assert "hello world!?" in told
         assert "WRONGTYPE" in told
+        print(told)
         return told
 
     both(redis, check, ready=ready)
@@ -187,5 +189,30 @@ def test_saving_in_the_background(both: Both) -> None:
             assert client.ask("CONFIG", "SET", "appendonly", "yes") == "OK"
             finish(client, "aof_rewrite_in_progress")
             return [saved, info(client, "aof_last_bgrewrite_status"), client.ask("GET", "key1999").decode()]
+
+    both(redis, check, ready=ready)
+
+
+def test_dumps_for_a_client(both: Both, tmp_path: Path) -> None:
+    """A child writes them to a file or into the socket, whole or with the functions alone."""
+    checker = require("/usr/bin/redis-check-rdb", "redis-tools")
+    library = "#!lua name=lib\nredis.register_function('f', function() return 1 end)"
+    keys = 2000
+
+    def check(endpoint: Endpoint) -> None:
+        with Redis(endpoint) as client:
+            assert client.ask("CONFIG", "SET", "repl-diskless-sync-delay", "0") == "OK"
+            for number in range(keys):
+                client.send("SET", f"key{number}", "x" * 1000)
+            assert all(client.read() == "OK" for _ in range(keys))
+            assert client.ask("FUNCTION", "LOAD", library) == b"lib"
+        for option, expected in (("--rdb", keys), ("--functions-rdb", 0)):
+            for diskless in ("no", "yes"):
+                cli(endpoint, "CONFIG", "SET", "repl-diskless-sync", diskless)
+                file = tmp_path / "dump.rdb"
+                cli(endpoint, option, str(file))
+                done = subprocess.run([checker, file], capture_output=True, text=True, check=True, timeout=60)
+                assert f"[info] {expected} keys read" in done.stdout
+                assert b"register_function" in file.read_bytes()
 
     both(redis, check, ready=ready)
