@@ -34,7 +34,8 @@ def widen(process: subprocess.Popen[bytes], ports: int) -> None:
         finally:
             os.close(pidfd)
     except OSError as error:
-        # It may also have ended meanwhile.
+        # It may also have ended meanwhile, and who waits for it is about to know.
+        time.sleep(PAUSE_SECONDS)
         if process.poll() is None:
             print(
                 f"compat: QEMU takes two new connections at a time, more may wait for minutes ({error.strerror})",
