@@ -33,7 +33,7 @@ def build_native(root: Path, destination: Path, *, parts: frozenset[str] = PARTS
     """Builds the parts of a source tree and puts them into `destination`. `profile` is the kernel's."""
     destination.mkdir(parents=True, exist_ok=True)
     target = Path(os.environ.get("CARGO_TARGET_DIR", root / "target"))
-    shutil.copyfile(root / TABLE, destination / TABLE.name)
+    _install(root / TABLE, destination / TABLE.name)
     write_constants(root, destination / "constants.json")
     if "monitor" in parts:
         _cargo(root, "monitor", *STATIC)
@@ -44,7 +44,7 @@ def build_native(root: Path, destination: Path, *, parts: frozenset[str] = PARTS
     if "kernel" in parts:
         _cargo(root, "kernel", profile=profile)
         _install_stripped(target / profile / ARCHIVE, destination / ARCHIVE)
-        shutil.copyfile(root / LINKER_SCRIPT, destination / LINKER_SCRIPT.name)
+        _install(root / LINKER_SCRIPT, destination / LINKER_SCRIPT.name)
         link_kernel(destination)
 
 
@@ -81,6 +81,13 @@ def _cargo(root: Path, package: str, *options: str, profile: str = "release") ->
     """One package at a time: together they would share features, and the kernel's crates must stay without std."""
     locked = ["--locked"] if (root / "Cargo.lock").exists() else []
     _run(["cargo", "build", "--profile", profile, *locked, "-p", package, *options], cwd=root)
+
+
+def _install(source: Path, target: Path) -> None:
+    """At once: somebody may be reading what it replaces."""
+    part = target.with_suffix(".part")
+    shutil.copyfile(source, part)
+    part.replace(target)
 
 
 def _install_stripped(source: Path, target: Path) -> None:

@@ -34,5 +34,7 @@ def read_constants(crate: Path) -> dict[str, int]:
 
 
 def write_constants(root: Path, destination: Path) -> None:
-    """`destination` gets a JSON object."""
-    destination.write_text(json.dumps(read_constants(find_crate(root)), sort_keys=True, indent=0) + "\n")
+    """`destination` gets a JSON object, at once."""
+    part = destination.with_suffix(".part")
+    part.write_text(json.dumps(read_constants(find_crate(root)), sort_keys=True, indent=0) + "\n")
+    part.replace(destination)

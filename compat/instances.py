@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,9 @@ class Instance:
     path: Path
 
 
-def instance_folder() -> Path:
+def instance_folder(environment: Mapping[str, str] = os.environ) -> Path:
     """Where the monitors make their sockets, `PID.sock`."""
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    runtime = environment.get("XDG_RUNTIME_DIR")
     return Path(runtime) / "compat" if runtime else Path(f"/tmp/compat-{os.getuid()}")  # noqa: S108 - checked below
 
 

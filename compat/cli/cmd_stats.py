@@ -23,11 +23,17 @@ Figures = dict[int, dict[str, Any]]
 @click.argument("instance", required=False, type=click.IntRange(min=1), metavar="[INSTANCE]")
 @click.option("--json", "as_json", is_flag=True, help="For programs; see compat/schema/stats.schema.json.")
 @click.option("--watch", is_flag=True, help="Again every second, with what happened a second, until Ctrl-C.")
-def command(instance: int | None, *, as_json: bool, watch: bool) -> None:
+@click.option("--threads", is_flag=True, help="Have INSTANCE say on its standard error what its threads do.")
+def command(instance: int | None, *, as_json: bool, watch: bool, threads: bool) -> None:
     """Ask the running instances of this user, or the one with process number INSTANCE, for their figures.
 
     Figures that are zero are left out; --json has them. With --json --watch each second gives one line.
     """
+    if threads:
+        if instance is None or as_json or watch:
+            raise click.UsageError("--threads needs an INSTANCE, and goes with no other option")
+        ask_for_threads(instance)
+        return
     figures = ask(instance)
     if watch:
         _watch(instance, figures, as_json=as_json)
@@ -48,6 +54,19 @@ def ask(pid: int | None) -> Figures:
     if pid is not None and not figures:
         raise CompatError(f"there is no instance {pid}", "compat stats alone shows all")
     return figures
+
+
+def ask_for_threads(pid: int) -> None:
+    """They are told of where the kernel tells of everything else: on the instance's standard error."""
+    from compat.errors import CompatError
+    from compat.instances import ask_instance, find_instances
+
+    chosen = [instance for instance in find_instances() if instance.pid == pid]
+    answer = ask_instance(chosen[0], "threads") if chosen else None
+    if answer is None:
+        raise CompatError(f"there is no instance {pid}", "compat stats alone shows all")
+    if "asked" not in answer:
+        raise CompatError(f"instance {pid} tells nothing of its threads: {answer.get('error')}")
 
 
 def document(figures: Figures) -> dict[str, object]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.harness import Guest, Same, cache_folder, npm_package
+from tests.integration.harness import Guest, Same, cache_folder, hear_signals, npm_package
 from tests.integration.sample_data import sample_folder
 
 # TCG runs ring-3 code some thirty times slower than the processor does.
@@ -19,6 +19,10 @@ def platform() -> str:
     """Where the guest runs in this session."""
     given = os.environ.get("COMPAT_TEST_PLATFORM")
     return given or ("kvm" if os.access("/dev/kvm", os.R_OK | os.W_OK) else "qemu")
+
+
+def pytest_configure() -> None:
+    hear_signals()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

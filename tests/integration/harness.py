@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -18,8 +19,11 @@ from pathlib import Path
 import pytest
 from compat.program import image_version
 
+from tests.integration import hung
+
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": "/tmp", "LANG": "C.UTF-8", "TZ": "UTC"}
-PASSED_ON = ("XDG_CACHE_HOME", "COMPAT_NATIVE_DIR")
+# The last one is where a running instance has its control socket.
+PASSED_ON = ("XDG_CACHE_HOME", "COMPAT_NATIVE_DIR", "XDG_RUNTIME_DIR")
 COMPARED_LINES = 30
 # For whoever looks at how the suite does on a machine with several.
 CPUS = int(os.environ.get("COMPAT_TEST_CPUS", "1"))
@@ -52,6 +56,16 @@ class TimeLimitError(AssertionError):
     """The command did not end in time."""
 
 
+def hear_signals() -> None:
+    """What a background job or nohup(1) ignores, its programs would ignore as well, natively and not in the guest.
+
+    A handler, even one that does nothing, is none any more in a program that is started.
+    """
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda _number, _frame: None)
+
+
 def run(
     argv: Sequence[str],
     *,
@@ -79,9 +93,10 @@ def run(
         try:
             stdout, stderr = process.communicate(stdin, timeout=timeout)
         except subprocess.TimeoutExpired:
+            told = hung.describe(process.pid, env)
             kill_group(process)
             stdout, stderr = process.communicate()
-            what = f"no end within {timeout:.0f} s: {' '.join(argv)}"
+            what = f"no end within {timeout:.0f} s: {shlex.join(argv)}\n{told}"
             raise TimeLimitError(f"{what}\nstdout: {tail(stdout)}\nstderr: {tail(stderr or b'')}") from None
     return Outcome(shell_status(process.returncode), stdout, stderr or b"")
 
@@ -94,6 +109,7 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
 
 def unwind_on_sigterm() -> None:
     """SIGTERM ends this program as Ctrl-C does: by way of everything that ends what it has started."""
+    hear_signals()
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
 
 

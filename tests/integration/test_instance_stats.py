@@ -12,6 +12,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from tests.integration import hung
 from tests.integration.harness import Command, Guest, kill_group, require
 
 SCHEMA = Path(__file__).parents[2] / "compat" / "schema" / "instance-stats.schema.json"
@@ -40,10 +41,12 @@ def test_the_guest_tells_its_part(guest: Guest, tmp_path: Path) -> None:
         env={**guest.environment(), "XDG_RUNTIME_DIR": str(tmp_path)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         start_new_session=True,
     ) as process:
         try:
             assert process.stdin is not None
+            assert process.stderr is not None
             assert process.stdout is not None
             process.stdin.write(b"hello\n")
             process.stdin.flush()
@@ -64,8 +67,14 @@ def test_the_guest_tells_its_part(guest: Guest, tmp_path: Path) -> None:
             published, datagrams = info["ports"]
             assert published == f"127.0.0.1:{port}:7/tcp"
             assert re.fullmatch(r"127\.0\.0\.1:[1-9]\d*:53/udp", datagrams)
+            told = hung.describe(process.pid, {"XDG_RUNTIME_DIR": str(tmp_path)})
+            assert "vcpu0" in told
+            assert '"guest": {' in told
             process.stdin.close()
             assert process.wait(timeout=20) == 0
             assert not path.exists()
+            said = process.stderr.read().decode()
+            assert re.search(r"compat: CPU 0: \w+, 0 in its queue", said)
+            assert re.search(r"compat: thread 1 \(busybox\) of process 1: sleeps, \d+ ms of .*, read\(0x0, ", said)
         finally:
             kill_group(process)

@@ -24,6 +24,8 @@ def main() -> int:
     parser.add_argument("--place", choices=["native", "guest"], default="guest", help="native: to try the scenarios")
     parser.add_argument("--scale", type=float, default=1.0, help="how much of each load, 1 by default")
     parser.add_argument("--minutes", type=float, default=20, help="how long the loops go on, 20 by default")
+    parser.add_argument("--jobs", type=int, default=2, help="how many programs run side by side, 2 by default")
+    parser.add_argument("--only", action="append", default=[], metavar="PROGRAM", help="of beside and lived; repeat it")
     parser.add_argument("--seed", type=int, default=1, help="of the faults")
     arguments = parser.parse_args()
     unwind_on_sigterm()
@@ -33,7 +35,15 @@ def main() -> int:
     failed = 0
     for name in arguments.scenarios or SCENARIOS:
         with tempfile.TemporaryDirectory(prefix="compat-soak-") as folder:
-            soak = Soak(Path(folder), arguments.place, arguments.scale, arguments.minutes, arguments.seed)
+            soak = Soak(
+                Path(folder),
+                arguments.place,
+                arguments.scale,
+                arguments.minutes,
+                arguments.seed,
+                arguments.jobs,
+                arguments.only,
+            )
             try:
                 report = SCENARIOS[name](soak)
             except (AssertionError, BenchError, LeakError) as error:

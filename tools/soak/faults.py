@@ -32,8 +32,10 @@ STATUS_INTERNAL = 70
 KERNEL_FAILED = (b"the kernel failed", b" in the kernel, error ", b"a kernel stack overflowed")
 OUT_OF_MEMORY = b"compat: out of memory"
 # They count whom a call woke, and futex(2) allows that somebody wakes by himself.
-COUNT_WAKERS = "threads-futexes"
+COUNT_WAKERS = ("threads-futexes", "threads-futex2")
 PROGRAM_SECONDS = 120.0
+# Verdicts that are told of at once, beside "BAD". The second is no word on the guest: the host disturbs the program.
+FOR_EVER, OTHERWISE = "waits for ever", "natively otherwise than ever"
 
 
 def shortage(dice: random.Random) -> str:
@@ -57,6 +59,8 @@ class Run:
 
     name: str
     command: Command
+    # What it gives natively, and under faults that nothing may come of.
+    status: int
     plan: str
     must_be_same: bool
 
@@ -81,7 +85,7 @@ def faults(soak: Soak) -> str:
         results[verdict] += 1
         if verdict == "BAD":
             bad.append(f"{run}: {details}")
-        if verdict in ("BAD", "waits for ever"):
+        if verdict in ("BAD", FOR_EVER, OTHERWISE):
             print(f"{verdict}: {run}: {details}", flush=True)
     told = ", ".join(f"{count} {name}" for name, count in results.most_common())
     if bad:
@@ -101,19 +105,19 @@ def checked_parts() -> Path:
 def runs(programs: Path, seed: int) -> Iterator[Run]:
     dice = random.Random(seed)
     cases = load_cases()
-    makers: list[Callable[[], tuple[str, Command]]] = [
+    makers: list[Callable[[], tuple[str, Command, int]]] = [
         lambda: a_case(dice.choice(cases), programs),
-        lambda: dice.choice(PROGRAMS),
+        lambda: (*dice.choice(PROGRAMS), 0),
     ]
     while True:
-        name, command = dice.choices(makers, (4, 1))[0]()
+        name, command, status = dice.choices(makers, (4, 1))[0]()
         short = dice.random() < 0.5 or name.startswith(COUNT_WAKERS)
         plan = f"{(shortage if short else disturbance)(dice)},seed={dice.randrange(1 << 32)}"
-        yield Run(name, replace(command, cpus=dice.choice((1, 2, 3))), plan, not short)
+        yield Run(name, replace(command, cpus=dice.choice((1, 2, 3))), status, plan, not short)
 
 
-def a_case(case: Case, programs: Path) -> tuple[str, Command]:
-    return case.name, case.command(build(case, programs))
+def a_case(case: Case, programs: Path) -> tuple[str, Command, int]:
+    return case.name, case.command(build(case, programs)), case.status
 
 
 THREADS = """
@@ -181,11 +185,16 @@ def judge(guest: Guest, run: Run) -> tuple[str, str]:
         ours = guest.run(run.command, ["--debug-faults", run.plan])
     except TimeLimitError as error:
         # Without memory a program may wait for a thread that it has not got.
-        return ("BAD" if run.must_be_same else "waits for ever"), str(error)
+        return ("BAD" if run.must_be_same else FOR_EVER), str(error)
     told = f"status {ours.status}\n{tail(ours.stdout)}\n{tail(ours.stderr)}"
     if ours.status == STATUS_INTERNAL or any(words in ours.stderr for words in KERNEL_FAILED):
         return "BAD", told
-    theirs = run_native(run.command)
+    try:
+        theirs = run_native(run.command)
+    except TimeLimitError as error:
+        return OTHERWISE, str(error)
+    if theirs.status != run.status:
+        return OTHERWISE, f"status {theirs.status}\n{tail(theirs.stdout)}\n{tail(theirs.stderr)}"
     if same(ours, theirs):
         return "as ever", ""
     if OUT_OF_MEMORY in ours.stderr and not run.must_be_same:

@@ -17,6 +17,7 @@ from tests.integration.servers.place import Endpoint, Place, Setup
 from tools.bench.network import WRK, nginx, redis, redis_time
 from tools.bench.programs import command
 from tools.soak.acceptance import acceptance
+from tools.soak.beside import beside
 from tools.soak.faults import faults
 from tools.soak.heavy import heavy
 from tools.soak.lived import lived
@@ -155,5 +156,5 @@ def answers_soon(endpoint: Endpoint) -> None:
 
 SCENARIOS: dict[str, Callable[[Soak], str]] = {
     run.__name__: run
-    for run in (requests, connections, killed, slow, unread, vanished, acceptance, lived, heavy, faults)
+    for run in (requests, connections, killed, slow, unread, vanished, acceptance, beside, lived, heavy, faults)
 }

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from tests.integration.harness import Guest
 from tests.integration.servers.place import GuestPlace, NativePlace, Place, Setup
@@ -19,6 +20,8 @@ SETTLE_SECONDS = 20
 # Caches that loads fill stay, and memory of a guest that was once touched; what every further load adds is a leak.
 LOADS = 8
 RESIDENT_KIB = 4096
+
+Case = TypeVar("Case")
 
 
 class LeakError(Exception):
@@ -34,6 +37,15 @@ class Soak:
     scale: float
     minutes: float = 20
     seed: int = 1
+    jobs: int = 1
+    only: Sequence[str] = ()
+
+    def chosen(self, cases: Mapping[str, Case]) -> dict[str, Case]:
+        """Those that --only names, or all."""
+        unknown = set(self.only) - cases.keys()
+        if unknown:
+            raise LeakError(f"there is no {', '.join(sorted(unknown))} among {', '.join(cases)}")
+        return {name: case for name, case in cases.items() if not self.only or name in self.only}
 
     def count(self, number: int) -> int:
         return max(1, int(number * self.scale))

@@ -69,6 +69,7 @@ fn run(line: &[u8]) -> Option<()> {
         // The number of bytes that standard input had, for monitors that cannot keep the two ports in order.
         ("eof", total, None) => port(Role::Stdio)?.end_at(total.map_or(Ok(0), str::parse).ok()?),
         (boot_abi::LINE_STATS, None, None) => tell_figures()?,
+        (boot_abi::LINE_THREADS, None, None) => crate::task::describe::tell(),
         (boot_abi::LINE_TRACE, Some(_), _) => {
             crate::trace::command(line.strip_prefix(boot_abi::LINE_TRACE)?.trim())?;
         }

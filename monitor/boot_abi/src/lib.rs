@@ -48,12 +48,14 @@ pub const PORT_STDIO: &str = "compat.stdio";
 pub const PORT_STDERR: &str = "compat.stderr";
 /// Lines of text. To the guest: `signal N`, `winsize ROWS COLS`, `eof [BYTES]` (stdin ended, after so many bytes if that
 /// is said: the line may overtake them), `hangup stdio` and `hangup stderr` (nobody takes that output any more; it is
-/// dropped), `trace off` and `trace` with the text of [`trace::Settings`], `stats`. From the guest, as the answer to that:
+/// dropped), `trace off` and `trace` with the text of [`trace::Settings`], `threads`, `stats`. From the guest, as the answer to that:
 /// `stats {JSON}` in one line of at most 16 KiB, see `compat/schema/instance-stats.schema.json`; last: `exit STATUS`
 /// (0..=255, 128+N if killed by signal N) or `panic`.
 pub const PORT_CONTROL: &str = "compat.control";
 /// The line that asks for the guest's figures, and the first word of the answer.
 pub const LINE_STATS: &str = "stats";
+/// The line that asks what each thread does, which the kernel says on the debug port.
+pub const LINE_THREADS: &str = "threads";
 /// The line that switches tracing on and off.
 pub const LINE_TRACE: &str = "trace";
 

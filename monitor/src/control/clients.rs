@@ -14,6 +14,8 @@ const MOST: usize = 16;
 pub enum Request {
     Stats,
     Info,
+    /// The guest is to say what its threads do.
+    Threads,
     /// The connection is to carry records of system calls from now on, by these settings.
     Trace(String),
 }
@@ -97,12 +99,16 @@ impl Clients {
             {
                 Some("stats") => return Ok(Some(Request::Stats)),
                 Some("info") => return Ok(Some(Request::Info)),
+                Some("threads") => return Ok(Some(Request::Threads)),
                 Some("trace") => {
                     let settings = asked.as_ref().and_then(|asked| asked.get("settings"));
                     let settings = settings.and_then(Value::as_str).unwrap_or_default();
                     return Ok(Some(Request::Trace(settings.to_owned())));
                 }
-                _ => self.answer(fd, &json!({"error": "not a command: stats, info, trace"}))?,
+                _ => self.answer(
+                    fd,
+                    &json!({"error": "not a command: stats, info, threads, trace"}),
+                )?,
             }
         }
     }

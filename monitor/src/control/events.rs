@@ -21,6 +21,7 @@ use crate::trace::Trace;
 
 /// How long the guest has for its part.
 const PATIENCE: Duration = Duration::from_millis(500);
+const NOT_LISTENING: &str = "the guest does not listen";
 
 pub struct ControlEvents {
     socket: Socket,
@@ -99,6 +100,10 @@ impl ControlEvents {
                     Some(why) => self.clients.answer(fd, &json!({ "error": why }))?,
                     None => return self.start_trace(fd, &settings),
                 },
+                Request::Threads => {
+                    let answer = self.ask_for_threads();
+                    self.clients.answer(fd, &answer)?;
+                }
                 Request::Stats if self.ask() => self.clients.wait(fd),
                 Request::Stats => self.clients.answer(fd, &self.sources.stats(None))?,
             }
@@ -114,7 +119,7 @@ impl ControlEvents {
             return Some("this instance is traced already");
         }
         let listens = self.console.with_device(|console| console.listening());
-        (!listens).then_some("the guest does not listen")
+        (!listens).then_some(NOT_LISTENING)
     }
 
     /// Answers, and gives the connection to the trace. `Err`: it is no client's any more.
@@ -130,6 +135,18 @@ impl ControlEvents {
             let _ = self.console.doorbell.write(1);
         }
         Err(())
+    }
+
+    /// The guest says it on standard error, if it still hears.
+    fn ask_for_threads(&self) -> Value {
+        if !self.console.with_device(|console| console.listening()) {
+            return json!({"error": NOT_LISTENING});
+        }
+        let line = boot_abi::LINE_THREADS.to_owned();
+        self.console.with_device(|console| console.tell(line));
+        // Overflow is out of reach; the console looks when it is rung.
+        let _ = self.console.doorbell.write(1);
+        json!({"schema_version": 1, "asked": boot_abi::LINE_THREADS})
     }
 
     /// Asks the guest, unless that is under way. `false`: it does not listen.

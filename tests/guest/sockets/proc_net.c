@@ -162,7 +162,7 @@ static void counters(void) {
     EXPECT(connect_to(datagram, name_of(listener)) == 0 && send(datagram, "x", 1, 0) == 1);
     EXPECT(counter(snmp, "Tcp:", "ActiveOpens") > active && counter(snmp, "Tcp:", "PassiveOpens") > passive);
     EXPECT(counter(snmp, "Tcp:", "CurrEstab") >= 2 && counter(snmp, "Udp:", "OutDatagrams") > sent);
-    EXPECT(counter(snmp, "Tcp:", "MaxConn") == -1 && counter(snmp, "UdpLite:", "InDatagrams") == 0);
+    EXPECT(counter(snmp, "Tcp:", "MaxConn") == -1 && counter(snmp, "UdpLite:", "InDatagrams") >= 0);
 
     int used, inuse, alloc, udp;
     EXPECT(sscanf(slurp("/proc/net/sockstat"),

@@ -15,12 +15,13 @@ import (
 
 func sieve(limit int) int {
 	source := make(chan int)
-	go func() {
+	// It has the first channel for good, while `source` becomes another with every prime.
+	go func(out chan int) {
 		for i := 2; i < limit; i++ {
-			source <- i
+			out <- i
 		}
-		close(source)
-	}()
+		close(out)
+	}(source)
 	count := 0
 	for {
 		prime, ok := <-source

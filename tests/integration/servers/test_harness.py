@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.harness import require
+from tests.integration.harness import TimeLimitError, hear_signals, require, run
 from tests.integration.servers.place import NativePlace, Setup
 from tests.integration.servers.server import running
 
@@ -94,3 +94,21 @@ def test_a_runner_that_is_told_to_end_leaves_no_process(tmp_path: Path) -> None:
     while runs(int(note.read_text())):
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_what_a_background_job_ignores_programs_do_not() -> None:
+    """Else they would live on natively where they end in the guest."""
+    code = "import os, signal; os.kill(os.getpid(), signal.SIGQUIT); print('lives on')"
+    before = signal.signal(signal.SIGQUIT, signal.SIG_IGN)
+    try:
+        hear_signals()
+        outcome = run([sys.executable, "-c", code], env={}, timeout=60)
+    finally:
+        signal.signal(signal.SIGQUIT, before)
+    assert (outcome.status, outcome.stdout) == (128 + signal.SIGQUIT, b"")
+
+
+def test_what_does_not_end_is_told_of() -> None:
+    told = r"no end within 1 s: sleep 60\nprocess \d+: sleep 60 \n  \d+ sleep \(\w+\) in "
+    with pytest.raises(TimeLimitError, match=told):
+        run(["sleep", "60"], env={"PATH": "/usr/bin:/bin"}, timeout=1)

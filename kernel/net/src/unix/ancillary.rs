@@ -37,6 +37,9 @@ pub(super) fn check(from: &Endpoint, control: &[Control], env: &dyn Env) -> Resu
             return Err(Errno::EINVAL);
         }
     }
+    if files > 0 {
+        from.names.collect_garbage_if_many();
+    }
     let in_flight = from.names.flights.count();
     if files > 0 && in_flight > MAX_IN_FLIGHT && !env.is_privileged() {
         return Err(Errno::ETOOMANYREFS);

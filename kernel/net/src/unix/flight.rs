@@ -8,6 +8,7 @@ use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::sync::atomic::{
     AtomicBool, AtomicUsize, Ordering::AcqRel, Ordering::Relaxed, Ordering::Release,
+    Ordering::SeqCst,
 };
 use spin::Mutex;
 use vfs::File;
@@ -30,7 +31,14 @@ pub(super) struct Flights {
     is_collecting: AtomicBool,
     /// How many sockets were closed since garbage was last looked for.
     closed: AtomicUsize,
+    /// So many sockets in flight are looked through before more are sent.
+    many: AtomicUsize,
+    /// How often files were received.
+    landed: AtomicUsize,
 }
+
+/// Fewer sockets than this may be in flight for as long as no socket is closed.
+const FEW: usize = 256;
 
 /// Held by who looks for unreachable sockets.
 pub(super) struct Collecting<'a>(&'a AtomicBool);
@@ -63,6 +71,8 @@ impl Flights {
             is_closing: AtomicBool::new(false),
             is_collecting: AtomicBool::new(false),
             closed: AtomicUsize::new(0),
+            many: AtomicUsize::new(FEW),
+            landed: AtomicUsize::new(0),
         }
     }
 
@@ -72,17 +82,41 @@ impl Flights {
 
     /// Called whenever a socket was closed. None: not now, as there is nothing in flight, or it would be too often for
     /// how many are, or somebody else does, or what was found is being closed.
-    pub fn begin_collecting(&self) -> Option<Collecting<'_>> {
+    pub fn begin_after_close(&self) -> Option<Collecting<'_>> {
         let sockets = self.sockets.lock().len();
         let closed = self.closed.fetch_add(1, Relaxed) + 1;
         if sockets == 0 || closed.saturating_mul(16) < sockets {
             return None;
         }
+        self.begin_collecting()
+    }
+
+    /// Called before files are sent. None: not now.
+    pub fn begin_if_many(&self) -> Option<Collecting<'_>> {
+        let sockets = self.sockets.lock().len();
+        if sockets < self.many.load(Relaxed) {
+            return None;
+        }
+        self.begin_collecting()
+    }
+
+    /// What is in flight now somebody may still receive: looking through it again has to be worth it.
+    pub fn many_are_twice_as_many(&self) {
+        let sockets = self.sockets.lock().len();
+        self.many.store(FEW.max(sockets * 2), Relaxed);
+    }
+
+    fn begin_collecting(&self) -> Option<Collecting<'_>> {
         if self.is_closing.load(Relaxed) || self.is_collecting.swap(true, AcqRel) {
             return None;
         }
         self.closed.store(0, Relaxed);
         Some(Collecting(&self.is_collecting))
+    }
+
+    /// Differs when files were received meanwhile.
+    pub fn landed(&self) -> usize {
+        self.landed.load(SeqCst)
     }
 
     fn begin(&self, files: &[Arc<File>]) {
@@ -152,8 +186,15 @@ impl Flight {
         &self.files
     }
 
+    /// They are received, and stay.
+    pub fn copy(&self) -> Vec<Arc<File>> {
+        self.names.flights.landed.fetch_add(1, SeqCst);
+        self.files.clone()
+    }
+
     /// The files are received.
     pub fn land(mut self) -> Vec<Arc<File>> {
+        self.names.flights.landed.fetch_add(1, SeqCst);
         let files = core::mem::take(&mut self.files);
         self.names.flights.end(&files);
         files

@@ -3,8 +3,11 @@
 //!
 //! A socket in flight that nothing but queues refers to is a candidate. It is reachable when a queue holds it that belongs
 //! to no candidate, or to a reachable one. The more sockets are in flight, the less often they are looked through.
+//!
+//! Others go on sending and receiving meanwhile. Only who receives a candidate can take anything out of its queue or put
+//! anything of it elsewhere, so where nothing was received between the first look and the last, what is found is so for good.
 use super::endpoint::Endpoint;
-use super::flight::{Flight, endpoint_of};
+use super::flight::{Collecting, Flight, endpoint_of};
 use super::names::Names;
 use super::packets::Packet;
 use super::stream::Stream;
@@ -12,10 +15,12 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-/// A candidate, and how many queues hold it that are no candidate's.
 struct Candidate {
     endpoint: Arc<Endpoint>,
+    /// How many queues hold it that are no candidate's.
     outside: usize,
+    /// The sockets in its queues.
+    held: Vec<u64>,
 }
 
 type Queues = (Stream, VecDeque<Packet>);
@@ -23,21 +28,36 @@ type Queues = (Stream, VecDeque<Packet>);
 impl Names {
     /// Called whenever a socket was closed.
     pub fn collect_garbage(&self) {
-        let Some(_alone) = self.flights.begin_collecting() else {
-            return;
-        };
+        if let Some(alone) = self.flights.begin_after_close() {
+            self.collect(&alone);
+        }
+    }
+
+    /// Called before files are sent, by programs that may never close a socket that is not in flight.
+    pub fn collect_garbage_if_many(&self) {
+        if let Some(alone) = self.flights.begin_if_many() {
+            self.collect(&alone);
+            self.flights.many_are_twice_as_many();
+        }
+    }
+
+    fn collect(&self, _alone: &Collecting<'_>) {
+        let landed = self.flights.landed();
         let mut candidates = self.candidates();
-        let held: Vec<u64> = candidates
-            .values()
-            .flat_map(|candidate| held_by(&candidate.endpoint))
-            .collect();
-        for id in held {
+        for candidate in candidates.values_mut() {
+            candidate.held = held_by(&candidate.endpoint);
+        }
+        let held = candidates.values().flat_map(|candidate| &candidate.held);
+        for id in held.copied().collect::<Vec<u64>>() {
             if let Some(candidate) = candidates.get_mut(&id) {
                 candidate.outside = candidate.outside.saturating_sub(1);
             }
         }
         let reachable = reachable(&candidates);
         candidates.retain(|id, _| !reachable.contains(id));
+        if self.flights.landed() != landed {
+            return;
+        }
         let garbage: Vec<Queues> = candidates
             .values()
             .flat_map(|candidate| empty(&candidate.endpoint))
@@ -49,25 +69,25 @@ impl Names {
     }
 
     fn candidates(&self) -> BTreeMap<u64, Candidate> {
-        let (files, counts): (Vec<_>, Vec<_>) = {
-            let sockets = self.flights.sockets.lock();
-            let known = sockets.values();
-            known
-                .filter_map(|flying| Some((flying.file.upgrade()?, flying.count)))
-                .unzip()
-        };
+        // Let go once the sockets are unlocked: that may be what closes them.
+        let mut files = Vec::new();
         let mut candidates = BTreeMap::new();
-        for (file, count) in files.iter().zip(counts) {
-            // The reference in `files` is one more.
-            if let Some(endpoint) = endpoint_of(file)
-                && Arc::strong_count(file) == count + 1
+        for flying in self.flights.sockets.lock().values() {
+            let Some(file) = flying.file.upgrade() else {
+                continue;
+            };
+            // The reference just made is one more.
+            if let Some(endpoint) = endpoint_of(&file)
+                && Arc::strong_count(&file) == flying.count + 1
             {
                 let candidate = Candidate {
                     endpoint: endpoint.clone(),
-                    outside: count,
+                    outside: flying.count,
+                    held: Vec::new(),
                 };
                 candidates.insert(endpoint.id, candidate);
             }
+            files.push(file);
         }
         candidates
     }
@@ -97,13 +117,13 @@ fn reachable(candidates: &BTreeMap<u64, Candidate>) -> BTreeSet<u64> {
     let roots = candidates
         .iter()
         .filter(|(_, candidate)| candidate.outside > 0);
-    let mut found: BTreeSet<u64> = roots.map(|(id, _)| *id).collect();
-    let mut work: Vec<u64> = found.iter().copied().collect();
-    while let Some(candidate) = work.pop().and_then(|id| candidates.get(&id)) {
-        for id in held_by(&candidate.endpoint) {
-            if candidates.contains_key(&id) && found.insert(id) {
-                work.push(id);
-            }
+    let mut work: Vec<u64> = roots.map(|(id, _)| *id).collect();
+    let mut found = BTreeSet::new();
+    while let Some(id) = work.pop() {
+        if let Some(candidate) = candidates.get(&id)
+            && found.insert(id)
+        {
+            work.extend(&candidate.held);
         }
     }
     found

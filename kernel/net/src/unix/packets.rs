@@ -218,8 +218,8 @@ impl Endpoint {
             && let Some(packet) = state.packets.front()
         {
             let mut received = packet.copy(sink)?;
-            let files = packet.flight.as_ref().map(Flight::files);
-            let files = files.unwrap_or(&[]).to_vec();
+            let files = packet.flight.as_ref().map(Flight::copy);
+            let files = files.unwrap_or_default();
             ancillary::deliver(self, &mut received, packet.credentials, files);
             return Ok(received);
         }

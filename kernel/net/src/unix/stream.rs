@@ -109,9 +109,7 @@ impl Stream {
         let end = self.position + count as u64;
         let reached = self.marks.iter().take_while(|mark| mark.start < end);
         let flights = reached.filter_map(|mark| mark.flight.as_ref());
-        flights
-            .flat_map(|flight| flight.files().iter().cloned())
-            .collect()
+        flights.flat_map(Flight::copy).collect()
     }
 
     /// `count` bytes have left: so do their marks.

@@ -173,6 +173,36 @@ pub(super) fn of(cpu: u32) -> &'static Cpu {
     &CPUS[cpu as usize % MAX_CPUS]
 }
 
+/// Says what each CPU does.
+pub fn tell() {
+    for number in 0..cpu_count() {
+        let (cpu, block) = (of(number), percpu::of(number));
+        let idle = block.is_some_and(|block| block.idle.load(Ordering::SeqCst));
+        let called = block.is_some_and(|block| block.called.load(Ordering::SeqCst));
+        say!(
+            "CPU {number}: {}, {} in its queue{}{}{}{}",
+            if idle { "idle" } else { "busy" },
+            cpu.queued.load(Ordering::SeqCst),
+            if cpu.choosing.load(Ordering::SeqCst) {
+                ", chooses"
+            } else {
+                ""
+            },
+            if cpu.halted.load(Ordering::SeqCst) {
+                ", halted"
+            } else {
+                ""
+            },
+            if cpu.resting.load(Ordering::SeqCst) {
+                ", rests in the monitor"
+            } else {
+                ""
+            },
+            if called { ", called" } else { "" }
+        );
+    }
+}
+
 /// All but the executing one, beginning with the next.
 pub(super) fn others() -> impl Iterator<Item = u32> {
     let (count, me) = (cpu_count(), number());

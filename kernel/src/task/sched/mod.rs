@@ -11,7 +11,7 @@ mod idle;
 
 #[cfg(debug_assertions)]
 pub use cpu::interrupt;
-pub use cpu::{cpu_count, online, set_cpu_count};
+pub use cpu::{cpu_count, online, set_cpu_count, tell};
 pub use idle::{stop_if_asked, stop_others};
 
 use super::frame;
