@@ -187,7 +187,7 @@ def test_killed_monitor_leaves_nothing(guest: Guest, tmp_path: Path) -> None:
     python = require(PYTHON, "python3.11")
     command = Command([python, "-c", HANDLER])
     guest.run(Command([python, "-c", ""]))
-    # A start is remembered before it is made (compat/repeat.py): that is no rest of it.
+    # A start is remembered before it is made (compat/remember.py): that is no rest of it.
     cached = [path for path in sorted(guest.cache.rglob("*")) if path.suffix != ".start"]
     with started(guest, command, env={**guest.environment(), "TMPDIR": str(tmp_path)}) as process:
         wait_for_line(process, b"ready", 60 * guest.slowdown)
