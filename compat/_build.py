@@ -17,7 +17,9 @@ from compat._constants import write_constants
 TABLE = Path("syscall_shim/syscalls.toml")
 ARCHIVE = "libkernel.a"
 LINKER_SCRIPT = Path("kernel/kernel.ld")
-PARTS = frozenset({"kernel", "monitor", "reach"})
+# Static programs: the package in the workspace, and the file.
+PROGRAMS = {"monitor": "compat-monitor", "launcher": "compat-launcher", "reach": "compat-reach"}
+PARTS = frozenset({"kernel", *PROGRAMS})
 # The profile of a kernel with checks, and the folder that it goes to.
 CHECKED = "checked"
 TARGET = "x86_64-unknown-linux-gnu"
@@ -35,12 +37,10 @@ def build_native(root: Path, destination: Path, *, parts: frozenset[str] = PARTS
     target = Path(os.environ.get("CARGO_TARGET_DIR", root / "target"))
     _install(root / TABLE, destination / TABLE.name)
     write_constants(root, destination / "constants.json")
-    if "monitor" in parts:
-        _cargo(root, "monitor", *STATIC)
-        _install_stripped(target / TARGET / "release" / "compat-monitor", destination / "compat-monitor")
-    if "reach" in parts:
-        _cargo(root, "reach", *STATIC)
-        _install_stripped(target / TARGET / "release" / "compat-reach", destination / "compat-reach")
+    for package, name in PROGRAMS.items():
+        if package in parts:
+            _cargo(root, package, *STATIC)
+            _install_stripped(target / TARGET / "release" / name, destination / name)
     if "kernel" in parts:
         _cargo(root, "kernel", profile=profile)
         _install_stripped(target / profile / ARCHIVE, destination / ARCHIVE)

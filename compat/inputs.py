@@ -1,6 +1,7 @@
 """Files that something was made of, and whether they are still what they were.
 
-They are looked at before every start, thousands where the program is an interpreter: so no module is needed but `os`.
+They are looked at before every start, thousands where the program is an interpreter. The launcher
+(monitor/launcher/src/files.rs) reads the same lists, and compares them as it is done here.
 """
 
 from __future__ import annotations
@@ -32,15 +33,24 @@ def identities(paths: Iterable[str | bytes], status: Callable[[str | bytes], os.
 
 def tool_identity(kernel: str) -> str:
     """Of the tool's own modules, and of the kernel."""
-    package = os.path.dirname(__file__)
+    return as_text(identities(tool_files(kernel)))
+
+
+def tool_files(kernel: str) -> list[str]:
     files = [kernel]
-    for folder in PACKAGES:
+    for folder in tool_folders():
         try:
-            with os.scandir(os.path.join(package, folder)) as entries:
+            with os.scandir(folder) as entries:
                 files += sorted(entry.path for entry in entries if entry.name.endswith((".py", ".toml")))
         except OSError:
             continue
-    return as_text(identities(files))
+    return files
+
+
+def tool_folders() -> list[str]:
+    """Where the modules are: a folder changes when one is added to it."""
+    package = os.path.dirname(__file__)
+    return [os.path.join(package, name) for name in PACKAGES]
 
 
 def as_text(numbers: Iterable[int]) -> str:

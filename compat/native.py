@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from compat.errors import InternalError
-
-# Not from `typing`: it takes longer to load than all else that a start needs which is known (compat/repeat.py).
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from pathlib import Path
 
 MONITOR = "compat-monitor"
 KERNEL = "kernel.elf"
@@ -29,8 +25,6 @@ def native_path(name: str) -> str:
 
 
 def native_dir() -> Path:
-    from pathlib import Path
-
     return Path(native_path(""))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from compat.errors import CompatError
 from compat.launch import MEMORY_MAX, MEMORY_MIN, RunRequest, launch, monitor_arguments
 from compat.network import parse_network
 from compat.program import ABI_VERSION, Kind, Program, find_program, image_version, looked_at
-from compat.repeat import remember
+from compat.remember import remember
 from compat.units import parse_size
 from compat.wrap_request import Addition, WrapRequest
 
@@ -67,7 +66,7 @@ def command(**options: Any) -> None:
     request = prepare(**options)
     if request.looked_at is not None and request.platform != "qemu":
         argv = [native.MONITOR, *monitor_arguments(request)]
-        remember(sys.argv[1:], argv, request.args or (), str(request.image), request.looked_at)
+        remember(argv, request.args or (), str(request.image), request.looked_at)
     launch(request)
 
 

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::sync::{Arc, Barrier};
+use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use boot_abi::{
@@ -127,9 +128,16 @@ impl Machine {
         let (from, image) = open_image(options)?;
         let sizes = RamSizes::new(options.memory, &image)?;
         let blob = config::build(options, &streams, opened.record.as_deref())?;
-        let vm = Vm::new()?;
-        let memory = Arc::new(memory::load(&image, &from, sizes)?);
-        vm.set_up(&memory)?;
+        let memory = Arc::new(memory::reserve(&image, sizes, &from)?);
+        // Copying the kernel takes as long as making the machine.
+        let vm = thread::scope(|scope| {
+            let copying = scope.spawn(|| memory::copy(&memory, &image, &from));
+            let vm = Vm::new().and_then(|vm| vm.set_up(&memory).map(|()| vm));
+            let copied = copying
+                .join()
+                .unwrap_or(Err(Error::ReadImage(std::io::ErrorKind::Other.into())));
+            vm.and_then(|vm| copied.map(|()| vm))
+        })?;
         let image_end = image.segments.iter().map(Segment::end).max().unwrap_or(0);
         boot::write_tables(&memory, sizes, image_end, &blob)?;
 

@@ -61,11 +61,11 @@ impl RamSizes {
     }
 }
 
-/// Reserves RAM and puts the image into it.
-pub fn load(image: &Image, from: &ImageFile, sizes: RamSizes) -> Result<GuestMemory> {
+/// Reserves RAM, with what the image maps from its file.
+pub fn reserve(image: &Image, sizes: RamSizes, from: &ImageFile) -> Result<GuestMemory> {
     let mut regions = Vec::new();
     for (start, len) in sizes.ranges() {
-        let region = reserve(len)?;
+        let region = reserve_range(len)?;
         if start == 0 {
             for segment in image.segments.iter().filter(|s| s.mappable()) {
                 map_segment(&region, segment, &from.file)?;
@@ -77,15 +77,17 @@ pub fn load(image: &Image, from: &ImageFile, sizes: RamSizes) -> Result<GuestMem
         })?;
         regions.push(region);
     }
-    let memory = GuestMemory::from_regions(regions)?;
-    for segment in image.segments.iter().filter(|s| !s.mappable()) {
-        copy_segment(&memory, segment, &from.file)?;
-    }
-    Ok(memory)
+    Ok(GuestMemory::from_regions(regions)?)
+}
+
+/// Brings the rest of the image into RAM.
+pub fn copy(memory: &GuestMemory, image: &Image, from: &ImageFile) -> Result<()> {
+    let mut rest = image.segments.iter().filter(|s| !s.mappable());
+    rest.try_for_each(|segment| copy_segment(memory, segment, &from.file))
 }
 
 /// Anonymous memory, aligned so that a huge page of the guest can be one of the host.
-fn reserve(len: u64) -> Result<MmapRegion<()>> {
+fn reserve_range(len: u64) -> Result<MmapRegion<()>> {
     let failed = |source| Error::Reserve { size: len, source };
     let size = usize::try_from(len)
         .ok()

@@ -196,8 +196,8 @@ def cache_folder() -> Path:
 
 
 def compat_command() -> list[str]:
-    """`compat` of the interpreter that runs the tests."""
-    return [sys.executable, "-m", "compat"]
+    """`compat` as it is installed for the interpreter that runs the tests."""
+    return [str(Path(sys.executable).with_name("compat"))]
 
 
 def run_native(command: Command) -> Outcome:

@@ -192,7 +192,7 @@ def test_killed_monitor_leaves_nothing(guest: Guest, tmp_path: Path) -> None:
     # Others that run tests meanwhile fill the common cache.
     guest = replace(guest, cache=tmp_path / "cache")
     guest.run(Command([busybox, "true"]))
-    # A start is remembered before it is made (compat/repeat.py): that is no rest of it.
+    # A start is remembered before it is made (compat/remember.py): that is no rest of it.
     cached = [path for path in sorted(guest.cache.rglob("*")) if path.suffix != ".start"]
     env = {**guest.environment(), "TMPDIR": str(temporary)}
     with started(guest, command, env=env, stdin=subprocess.PIPE) as process:

@@ -10,7 +10,7 @@ use super::tlb;
 use crate::gate;
 use core::ops::Range;
 use linux_abi::{Errno, Prot};
-use vfs::{AROUND, Inode, PageRef};
+use vfs::{AROUND, AROUND_IN_PLACE, Inode, PageRef};
 
 const AROUND_ORDER: u8 = AROUND.trailing_zeros() as u8;
 
@@ -140,6 +140,20 @@ impl Inner {
             .map_err(|_| Denied::OutOfMemory)
     }
 
+    /// A piece of anonymous memory has become writable. Allocators take what they have reserved so, a page or two at a time, and
+    /// write there at once: if the piece is small and comes after memory that is in use, it spares the fault of each page.
+    pub fn fill_added(&mut self, area: &Area) {
+        let before = self.table.get(area.start - PAGE);
+        if area.prot.contains(Prot::PROT_WRITE)
+            && matches!(area.backing, Backing::Anonymous)
+            && area.len() <= AROUND * PAGE
+            && before.is_some_and(|(entry, _)| entry.is_writable())
+        {
+            // Without memory for it the fault will tell.
+            let _ = Filler::new(self, area).fill(area.range(), true);
+        }
+    }
+
     /// Makes a page of a private mapping the space's own, so that the kernel may change it.
     pub fn make_own(&mut self, area: &Area, page: u64) -> Result<(), Denied> {
         match self.table.get(page) {
@@ -211,7 +225,12 @@ impl<'a> Filler<'a> {
         if self.try_huge(page)? {
             return Ok(());
         }
-        let wanted = self.inner.ahead.touch(page / PAGE);
+        let around = if !write && self.lies_in_image(page) {
+            AROUND_IN_PLACE
+        } else {
+            AROUND
+        };
+        let wanted = self.inner.ahead.touch(page / PAGE, around);
         let around =
             (wanted.start * PAGE).max(self.area.start)..(wanted.end * PAGE).min(self.area.end);
         match self.fill(around, write) {
@@ -219,6 +238,14 @@ impl<'a> Filler<'a> {
             Err(_) if self.inner.table.get(page).is_some() => Ok(()),
             other => other,
         }
+    }
+
+    fn lies_in_image(&self, page: u64) -> bool {
+        let Backing::File { file, offset } = &self.area.backing else {
+            return false;
+        };
+        let index = (offset + (page - self.area.start)) / PAGE;
+        matches!(file.inode.map_page(index, false), Ok(PageRef::Image(_)))
     }
 
     /// All pages of `range` that have no entry yet.

@@ -438,6 +438,7 @@ impl Inner {
                 new
             })?;
         lost.flush();
+        self.fill_added(&area);
         if prot.contains(Prot::PROT_EXEC) && !was_executable {
             self.apply_patches(&area)?;
         }

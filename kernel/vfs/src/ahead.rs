@@ -6,6 +6,8 @@ use core::ops::Range;
 
 /// Pages around one that is touched.
 pub const AROUND: u64 = 16;
+/// The same where a page is mapped where it lies and takes no memory.
+pub const AROUND_IN_PLACE: u64 = 64;
 /// The most pages at once.
 const MOST: u64 = 256;
 /// As many runs are followed at a time.
@@ -29,22 +31,22 @@ pub struct Ahead {
 }
 
 impl Ahead {
-    /// Page `number` is touched and not present: which ones to make present with it.
-    pub fn touch(&mut self, number: u64) -> Range<u64> {
-        let start = number & !(AROUND - 1);
+    /// Page `number` is touched and not present: which ones to make present with it, `around` of them (a power of two) at least.
+    pub fn touch(&mut self, number: u64, around: u64) -> Range<u64> {
+        let start = number & !(around - 1);
         let known = self
             .runs
             .iter_mut()
-            .find(|run| (run.next..run.next + AROUND).contains(&number));
+            .find(|run| (run.next..run.next + around).contains(&number));
         let run = match known {
             Some(run) => {
-                run.pages = (2 * run.pages).clamp(AROUND, MOST);
+                run.pages = (2 * run.pages).clamp(around, MOST);
                 run
             }
             None => {
                 self.oldest = (self.oldest + 1) % RUNS;
                 let run = &mut self.runs[self.oldest];
-                run.pages = AROUND;
+                run.pages = around;
                 run
             }
         };
@@ -59,7 +61,8 @@ mod tests {
 
     #[test]
     fn a_page_brings_those_around_it() {
-        assert_eq!(Ahead::default().touch(1000), 992..1008);
+        assert_eq!(Ahead::default().touch(1000, AROUND), 992..1008);
+        assert_eq!(Ahead::default().touch(1000, AROUND_IN_PLACE), 960..1024);
     }
 
     #[test]
@@ -67,7 +70,7 @@ mod tests {
         let mut ahead = Ahead::default();
         let mut next = 160;
         let lengths = [(); 7].map(|()| {
-            let range = ahead.touch(next);
+            let range = ahead.touch(next, AROUND);
             next = range.end;
             range.end - range.start
         });
@@ -77,11 +80,11 @@ mod tests {
     #[test]
     fn a_run_may_leave_out_a_few_pages() {
         let mut ahead = Ahead::default();
-        ahead.touch(160);
-        assert_eq!(ahead.touch(183), 176..208);
+        ahead.touch(160, AROUND);
+        assert_eq!(ahead.touch(183, AROUND), 176..208);
         // Too far, and backwards.
-        assert_eq!(ahead.touch(230), 224..240);
-        assert_eq!(ahead.touch(100), 96..112);
+        assert_eq!(ahead.touch(230, AROUND), 224..240);
+        assert_eq!(ahead.touch(100, AROUND), 96..112);
     }
 
     #[test]
@@ -90,7 +93,7 @@ mod tests {
         for i in 0..3 {
             for begin in [1000, 10_000, 100_000] {
                 let page = begin / 16 * 16 + 16 * ((1 << i) - 1);
-                assert_eq!(ahead.touch(page), page..page + (16 << i));
+                assert_eq!(ahead.touch(page, AROUND), page..page + (16 << i));
             }
         }
     }
@@ -99,7 +102,7 @@ mod tests {
     fn the_last_pages_are_no_trouble() {
         let mut ahead = Ahead::default();
         let last = (1 << 52) - 1;
-        ahead.touch(last);
-        assert_eq!(ahead.touch(last + 1).end, last + 1 + 2 * AROUND);
+        ahead.touch(last, AROUND);
+        assert_eq!(ahead.touch(last + 1, AROUND).end, last + 1 + 2 * AROUND);
     }
 }

@@ -49,7 +49,7 @@ mod wait;
 mod walk;
 mod xattr;
 
-pub use ahead::{AROUND, Ahead};
+pub use ahead::{AROUND, AROUND_IN_PLACE, Ahead};
 pub use at::{At, OpenHow};
 pub use backoff::Backoff;
 pub use bytes::ByteQueue;
