@@ -131,6 +131,20 @@ fn take(rank: u8, may_be_same: bool) {
     held.store(before + (1 << (u32::from(rank) * BITS)), Ordering::Relaxed);
 }
 
+/// What follows may take long, or leave the virtual machine, and who needs a lock of this rank next is not to wait for it.
+pub fn expect_free(rank: u8) {
+    if !cfg!(debug_assertions) {
+        return;
+    }
+    let Some(held) = held() else { return };
+    let is_free = held.load(Ordering::Relaxed) >> (u32::from(rank) * BITS) & MOST == 0;
+    if !is_free {
+        READY.store(false, Ordering::Relaxed);
+    }
+    let name = NAMES.get(usize::from(rank)).copied().unwrap_or("?");
+    assert!(is_free, "another CPU is called while {name} is held");
+}
+
 fn give_back(rank: u8) {
     let Some(held) = held() else { return };
     let now = held.load(Ordering::Relaxed);

@@ -23,7 +23,6 @@ JAVA_FILES = (str(JVM), "/etc/java-17-openjdk")
 OCTANE = "benchmark-octane@1.0.1"
 # A start under `compat run`, and a whole run of what collects garbage or compiles, take at most so much of native.
 START, RUN = 1.5, 1.10
-MEMORY = "1G"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +91,14 @@ def loads(bench: Bench) -> Iterable[Row]:
 def load(bench: Bench, program: Program, unit: str = "s") -> Row:
     bench.progress(program.name)
     image = program.image(bench.folder)
-    machine = [str(MONITOR), "--cpus", "2", "--mem", MEMORY, "--net", "none", str(image), "--", *program.argv[1:]]
+    machine = [str(MONITOR), "--cpus", "2", "--mem", memory(), "--net", "none", str(image), "--", *program.argv[1:]]
     native, guest = bench.alternately(lambda argv: figure(command(argv)), list(program.argv), machine)
     return medians(program.name, unit, native, guest, ratio_at_most=RUN)
+
+
+def memory() -> str:
+    """As much as the host has: runtimes size their heaps by it, and collect several times as often in a small one."""
+    return f"{os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') >> 20}M"
 
 
 def figure(output: str) -> float:

@@ -42,6 +42,38 @@ struct Waiter {
     /// Another one after a requeue.
     key: Mutex<Key>,
     woken: AtomicBool,
+    /// The one after it in a [`Leaving`].
+    next: Mutex<Option<Arc<Waiter>>>,
+}
+
+/// Waiters that were taken out of their queue, in their order. They are woken when this is dropped, which is to be after the queue
+/// is unlocked: so make it before the queue is locked. Calling another CPU leaves the virtual machine on some hosts, and the thread
+/// that comes to run there often wants the same queue at once; a host may even run it in the place of the one that has the lock.
+#[derive(Default)]
+struct Leaving {
+    first: Option<Arc<Waiter>>,
+    last: Option<Arc<Waiter>>,
+}
+
+impl Leaving {
+    /// With the queue locked. From here on the waiter counts as woken.
+    fn add(&mut self, waiter: Arc<Waiter>) {
+        waiter.woken.store(true, Ordering::SeqCst);
+        match self.last.replace(waiter.clone()) {
+            Some(before) => *before.next.lock() = Some(waiter),
+            None => self.first = Some(waiter),
+        }
+    }
+}
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        let mut first = self.first.take();
+        while let Some(waiter) = first {
+            waiter.thread.wake_up();
+            first = waiter.next.lock().take();
+        }
+    }
 }
 
 struct Bucket {
@@ -120,6 +152,7 @@ impl Waiter {
             mutex,
             key: Mutex::new(key),
             woken: AtomicBool::new(false),
+            next: Mutex::new(None),
         })
     }
 
@@ -135,11 +168,6 @@ impl Waiter {
 
     fn is_woken(&self) -> bool {
         self.woken.load(Ordering::SeqCst)
-    }
-
-    fn release(&self) {
-        self.woken.store(true, Ordering::SeqCst);
-        self.thread.wake_up();
     }
 }
 
@@ -242,8 +270,14 @@ fn withdraw(waiter: &Arc<Waiter>) -> bool {
     }
 }
 
-/// Wakes up to `count` waiters of `key`, the longest waiting first. EINVAL if one of them waits for a priority-inheriting mutex.
-fn wake_in(waiters: &mut Queue<'_>, key: Key, count: usize, bitset: u32) -> Result<usize, Errno> {
+/// Takes up to `count` waiters of `key` out, the longest waiting first. EINVAL if one of them waits for a priority-inheriting mutex.
+fn take_out(
+    waiters: &mut Queue<'_>,
+    leaving: &mut Leaving,
+    key: Key,
+    count: usize,
+    bitset: u32,
+) -> Result<usize, Errno> {
     let (mut woken, mut inherits) = (0, false);
     waiters.retain(|waiter| {
         if woken >= count || inherits || *waiter.key.lock() != key {
@@ -253,7 +287,7 @@ fn wake_in(waiters: &mut Queue<'_>, key: Key, count: usize, bitset: u32) -> Resu
         let takes = !inherits && waiter.bitset.load(Ordering::Relaxed) & bitset != 0;
         if takes {
             woken += 1;
-            waiter.release();
+            leaving.add(waiter.clone());
         }
         !takes
     });
@@ -270,8 +304,9 @@ pub fn wake(futex: FutexWord, count: usize, bitset: u32) -> Result<usize, Errno>
     }
     let key = Key::of(futex);
     let bucket = &table()[key.bucket()];
+    let mut leaving = Leaving::default();
     let mut waiters = bucket.waiters.lock();
-    let woken = wake_in(&mut waiters, key, count, bitset);
+    let woken = take_out(&mut waiters, &mut leaving, key, count, bitset);
     bucket.set_count(&waiters);
     woken
 }
@@ -302,6 +337,7 @@ pub fn requeue(
     }
     let (from_key, to_key) = (Key::of(from), Key::of(to));
     let (source, target) = (from_key.bucket(), to_key.bucket());
+    let mut leaving = Leaving::default();
     let (mut waiters, mut others) = lock_two(source, target);
     if let Some(others) = &others {
         table()[target].announce(others);
@@ -312,7 +348,7 @@ pub fn requeue(
         }
         return Err(Errno::EAGAIN);
     }
-    let woken = wake_in(&mut waiters, from_key, wake, ANY);
+    let woken = take_out(&mut waiters, &mut leaving, from_key, wake, ANY);
     let mut moved = Vec::new();
     waiters.retain(|waiter| {
         let moves = woken.is_ok()

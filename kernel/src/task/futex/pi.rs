@@ -2,7 +2,8 @@
 //! owner. All threads have one priority, so there is nothing to inherit; what is left is the order of arrival.
 
 use super::{
-    Bucket, FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAITERS, Key, Queue, Waiter, table, withdraw,
+    Bucket, FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAITERS, Key, Leaving, Queue, Waiter, table,
+    withdraw,
 };
 use crate::mm::user;
 use crate::percpu;
@@ -107,6 +108,7 @@ pub fn hand_over(address: u64, flags: u32) -> Result<(), Errno> {
 
 fn give(mutex: u64, key: Key, flags: u32) -> Result<(), Errno> {
     let bucket: &Bucket = &table()[key.bucket()];
+    let mut leaving = Leaving::default();
     let mut waiters = bucket.waiters.lock();
     let next = waiters.iter().position(|waiter| is_waiting(waiter, key));
     let next = next.map(|at| waiters.remove(at));
@@ -116,7 +118,7 @@ fn give(mutex: u64, key: Key, flags: u32) -> Result<(), Errno> {
     });
     let stored = store(mutex, new);
     if let Some(next) = next {
-        next.release();
+        leaving.add(next);
     }
     bucket.set_count(&waiters);
     stored

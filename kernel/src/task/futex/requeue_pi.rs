@@ -3,8 +3,8 @@
 
 use super::pi::{replace, waiting_flag};
 use super::{
-    ANY, FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAITERS, Key, Queue, Waiter, lock_two, queue_up,
-    table, withdraw,
+    ANY, FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAITERS, Key, Leaving, Queue, Waiter, lock_two,
+    queue_up, table, withdraw,
 };
 use crate::mm::user;
 use crate::task::thread::Thread;
@@ -53,6 +53,7 @@ pub fn requeue_pi(
         return Err(Errno::EINVAL);
     }
     let (source, target) = (from.bucket(), to.bucket());
+    let mut leaving = Leaving::default();
     let (mut waiters, mut others) = lock_two(source, target);
     if user::load(condition.addr)? != expected {
         return Err(Errno::EAGAIN);
@@ -66,7 +67,7 @@ pub fn requeue_pi(
     waiters.retain(|waiter| !chosen.iter().any(|one| Arc::ptr_eq(one, waiter)));
     let mut rest = chosen.iter();
     if owns && let Some(first) = rest.next() {
-        first.release();
+        leaving.add(first.clone());
     }
     let moved = rest.cloned().inspect(|waiter| {
         waiter.bitset.store(0, Ordering::Relaxed);

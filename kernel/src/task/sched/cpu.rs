@@ -250,6 +250,7 @@ pub(super) fn wake(cpu: u32) {
 
 /// Interrupts another CPU: it looks at its queue and at its thread's signals.
 pub(super) fn call(cpu: u32) {
+    rank::expect_free(rank::FUTEX);
     let Some(block) = percpu::of(cpu) else {
         return;
     };
