@@ -79,6 +79,7 @@ pub use procfs::{
     ProcSource, ProcessInfo, Residence, SystemMemory, Uname, procfs,
 };
 pub use ringmem::{RingMemory, RingWindow};
+pub use pseudo::process_of;
 pub use sysfs::sysfs;
 pub use timerfd::{TimerFd, TimerSpec, timerfd};
 pub use types::{
