@@ -28,7 +28,8 @@ class Tag(IntEnum):
     UMASK = 10
     CLEAR_ENV = 11
     NET = 12
-    # The monitor adds it.
+    # The monitor adds them.
+    STDIN_FILE = 13
     TRACE = 16
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 from compat import native
 from compat.cache import cache_dir
 from compat.image import Kernel, parse_kernel, read_kernel
+from compat.reach.model import Reach
+from compat.select import terminals
 from compat.select.choose import Analyse, choose
 from compat.select.linker import LINKER, has_linker, link, read_parts
 from compat.select.model import Selection, SelectRequest, Uplinks
@@ -33,12 +35,22 @@ def select_kernel(request: SelectRequest, analyse: Analyse) -> tuple[Kernel, Sel
     table = read_table(native.native_file(native.TABLE))
     handlers = frozenset(call.name for call in table if call.has_handler)
     lack = _lack()
+    seen: list[Reach] = []
+
+    def analyse_and_keep(rows: Sequence[Call]) -> Sequence[Reach]:
+        seen.extend(analyse(rows))
+        return seen
+
     if lack is None:
-        method, calls, notes = choose(request, table, analyse)
+        method, calls, notes = choose(request, table, analyse_and_keep)
     else:
         told = [] if request == SelectRequest(everything=True) else [f"every call is kept, since {lack}"]
         method, calls, notes = "all", handlers, told
     without = _WITHOUT[request.uplinks] if lack is None else _WITHOUT[Uplinks.ALL]
+    # Where every call is kept the kernel is whole.
+    reaches_none = method == "analysis" and not any(terminals.uses_ptys(reach, table) for reach in seen)
+    if method != "all" and (terminals.IOCTL not in calls or reaches_none):
+        without |= {terminals.PART}
     if calls == handlers and not without:
         kernel = read_kernel(native.native_file(native.KERNEL))
     else:

@@ -16,6 +16,7 @@ mod notice;
 mod parts;
 mod percpu;
 mod proc_source;
+mod pty;
 mod rank;
 mod symbols;
 mod sys;

@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 use linux_abi::{Errno, SysResult};
 use net::{Env, NetConfig};
 use syscall_shim::kernel::CloneRequest;
-use vfs::{FsContext, NetFile, NetInterface, UserMemory};
+use vfs::{FileOps, FsContext, InodeRef, NetFile, NetInterface, UserMemory};
 
 use crate::boot::Config;
 use crate::task::Process;
@@ -48,6 +48,16 @@ pub struct Processes {
     pub ended: fn(&Arc<Process>, Exit),
 }
 
+/// Pseudo-terminals.
+pub struct Pseudoterminals {
+    /// What /dev/pts is.
+    pub root: fn() -> Option<InodeRef>,
+    pub master: fn() -> vfs::Result<Arc<dyn FileOps>>,
+    /// The caller's controlling terminal, if it is one of these.
+    pub controlling: fn() -> vfs::Result<Arc<dyn FileOps>>,
+    pub session_ended: fn(i32),
+}
+
 /// A way out of the guest, with its device.
 pub struct Uplink {
     /// Sets it up; what is learnt goes into the configuration.
@@ -80,6 +90,7 @@ macro_rules! slot {
 }
 
 slot!(processes: Processes, "compat.slot.processes");
+slot!(ptys: Pseudoterminals, "compat.slot.ptys");
 slot!(network: Network, "compat.slot.network");
 slot!(
     /// The monitor's sockets.

@@ -9,6 +9,7 @@ use boot_abi::{
 
 use crate::devices::hostnet::Turns;
 use crate::devices::virtio::Registers;
+use crate::input_file::InputFile;
 use crate::outcome::Outcome;
 use crate::stats::Stats;
 use crate::terminal;
@@ -26,6 +27,8 @@ pub struct Bus {
     pub windows: Vec<Window>,
     pub stats: Arc<Stats>,
     pub trace: Arc<Trace>,
+    /// stdin, if it is a file.
+    pub input: Option<InputFile>,
     /// What an idle CPU does.
     pub idle: Option<Arc<Turns>>,
     /// Where the CPUs after the first wait to be started.
@@ -54,6 +57,13 @@ impl Bus {
             }
             CPU_PORT => {
                 self.start_cpu(number(data));
+                None
+            }
+            boot_abi::input::PORT => {
+                match &self.input {
+                    Some(input) => input.port_write(number(data)),
+                    None => self.stats.exits.unclaimed.add(1),
+                }
                 None
             }
             boot_abi::trace::PORT => {

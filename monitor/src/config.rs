@@ -32,8 +32,13 @@ impl Blob {
     }
 }
 
-/// `network`: the text of the `NET` record, if the machine has one.
-pub fn build(options: &Options, streams: &Streams, network: Option<&str>) -> Result<Vec<u8>> {
+/// `stdin`: where it begins, if it is a file that the guest may read at any offset. `network`: the text of the `NET` record, if the machine has one.
+pub fn build(
+    options: &Options,
+    streams: &Streams,
+    stdin: Option<u64>,
+    network: Option<&str>,
+) -> Result<Vec<u8>> {
     let mut blob = Blob::new();
     if let Some(path) = &options.config {
         copy_records(&mut blob, path)?;
@@ -57,6 +62,9 @@ pub fn build(options: &Options, streams: &Streams, network: Option<&str>) -> Res
         blob.push(abi::HOSTNAME, &name)?;
     }
     blob.push(abi::STREAMS, &stream_record(streams))?;
+    if let Some(position) = stdin {
+        blob.push(abi::STDIN_FILE, &position.to_le_bytes())?;
+    }
     if let Some(text) = network {
         blob.push(abi::NET, text.as_bytes())?;
     }

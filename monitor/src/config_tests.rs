@@ -12,7 +12,7 @@ const STREAMS: Streams = Streams {
 };
 
 fn records(options: &Options) -> Vec<(u32, Vec<u8>)> {
-    let blob = build(options, &STREAMS, Some("mode=card mtu=1500")).unwrap();
+    let blob = build(options, &STREAMS, Some(258), Some("mode=card mtu=1500")).unwrap();
     assert!(blob.len().is_multiple_of(8));
     Records::new(&blob)
         .map(|(tag, data)| (tag, data.to_vec()))
@@ -57,6 +57,7 @@ fn everything_given_reaches_the_blob() {
             0
         ]]
     );
+    assert_eq!(find(&records, abi::STDIN_FILE), [[2, 1, 0, 0, 0, 0, 0, 0]]);
     assert_eq!(find(&records, abi::SEED)[0].len(), SEED_LEN);
     let position = |tag| records.iter().position(|(t, _)| *t == tag);
     assert!(position(abi::CLEAR_ENV) < position(abi::ENV));
@@ -82,6 +83,7 @@ fn extra_records_come_first_and_must_be_whole() {
                 ..Options::default()
             },
             &STREAMS,
+            None,
             None,
         )
     };

@@ -25,6 +25,7 @@ use crate::devices::virtio::{Bell, Device, Registers, Transport};
 use crate::error::{Error, Result, host};
 use crate::host::Streams;
 use crate::image::{Image, ImageFile, Segment};
+use crate::input_file::{self, InputFile};
 use crate::layout::{START_INFO, VIRTIO_FIRST_IRQ, VIRTIO_MMIO, VIRTIO_MMIO_SIZE};
 use crate::memory::{self, GuestMemory, RamSizes};
 use crate::network::{Network, Opened};
@@ -36,6 +37,7 @@ use crate::vcpu::{StartLine, Vcpu};
 use crate::vm::Vm;
 use crate::{boot, config, cpuid, seccomp, source, terminal};
 
+const STREAMS_FAIL: &str = "cannot use the standard streams";
 const CLOCK_TRIES: usize = 4;
 
 /// Everything that exists before the guest runs.
@@ -127,7 +129,8 @@ impl Machine {
         let info = control::describe(options, &opened);
         let (from, image) = open_image(options)?;
         let sizes = RamSizes::new(options.memory, &image)?;
-        let blob = config::build(options, &streams, opened.record.as_deref())?;
+        let stdin_position = input_file::position(&streams);
+        let blob = config::build(options, &streams, stdin_position, opened.record.as_deref())?;
         let memory = Arc::new(memory::reserve(&image, sizes, &from)?);
         // Copying the kernel takes as long as making the machine.
         let vm = thread::scope(|scope| {
@@ -151,10 +154,16 @@ impl Machine {
         if let Some(file) = create_trace_file(options)? {
             trace.attach(file.into());
         }
+        let input = stdin_position
+            .map(|_| std::io::stdin().as_fd().try_clone_to_owned())
+            .transpose()
+            .map_err(host(STREAMS_FAIL))?
+            .map(|fd| InputFile::new(fd, &memory, Arc::clone(&stats.stdin_bytes)));
         let bus = Bus {
             windows: Vec::new(),
             stats: Arc::clone(stats),
             trace: Arc::clone(&trace),
+            input,
             idle: None,
             starts: Vec::new(),
         };
@@ -284,7 +293,8 @@ impl Machine {
                 .join(" ");
             boot::write_command_line(&self.memory, &line)?;
         }
-        let filter = Arc::new(seccomp::vcpu_filter(self.bus.idle.is_some())?);
+        let input = self.bus.input.as_ref().map(InputFile::fd);
+        let filter = Arc::new(seccomp::vcpu_filter(self.bus.idle.is_some(), input)?);
         let bus = Arc::new(self.bus);
         let lines: Vec<Option<Arc<StartLine>>> = std::iter::once(None)
             .chain(bus.starts.iter().cloned().map(Some))
@@ -321,7 +331,7 @@ pub fn confine(filter: Arc<BpfProgram>, gate: Arc<Barrier>) -> impl FnOnce() -> 
 fn build_console(streams: &Streams, stats: &Stats) -> Result<Console> {
     let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
     let [in_kind, out_kind, err_kind] = streams.kinds;
-    let failed = host("cannot use the standard streams");
+    let failed = host(STREAMS_FAIL);
     let fd = stdin.as_fd().try_clone_to_owned().map_err(failed)?;
     let input = Input::new(
         fd,
@@ -329,7 +339,7 @@ fn build_console(streams: &Streams, stats: &Stats) -> Result<Console> {
         console::queues(console::STDIO).0,
         Arc::clone(&stats.stdin_bytes),
     );
-    let sink = |fd, kind| Sink::new(fd, kind).map_err(host("cannot use the standard streams"));
+    let sink = |fd, kind| Sink::new(fd, kind).map_err(host(STREAMS_FAIL));
     let out = Output::new(
         sink(stdout.as_fd(), out_kind)?,
         console::queues(console::STDIO).1,

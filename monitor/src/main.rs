@@ -11,6 +11,7 @@ mod dump;
 mod error;
 mod host;
 mod image;
+mod input_file;
 mod layout;
 mod machine;
 mod memory;

@@ -61,6 +61,16 @@ pub fn read(fd: BorrowedFd<'_>, slices: &[VolatileSlice<'_>]) -> io::Result<usiz
     usize::try_from(got).map_err(|_| io::Error::last_os_error())
 }
 
+/// pread(2): the position of the descriptor stays where it is.
+pub fn read_at(fd: BorrowedFd<'_>, slices: &[VolatileSlice<'_>], offset: u64) -> io::Result<usize> {
+    let offset = libc::off_t::try_from(offset).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let list = pieces(slices);
+    let count = list.len() as libc::c_int;
+    // SAFETY: as in `read`.
+    let got = unsafe { libc::preadv(fd.as_raw_fd(), list.as_ptr(), count, offset) };
+    usize::try_from(got).map_err(|_| io::Error::last_os_error())
+}
+
 /// Drops the first `bytes` of what the slices cover.
 pub fn skip(slices: &mut Vec<VolatileSlice<'_>>, mut bytes: usize) {
     while let Some(first) = slices.first_mut() {

@@ -2,6 +2,7 @@
 //! [`crate::terminal::catch_fatal_signals`], which names the call).
 
 use std::collections::BTreeMap;
+use std::os::fd::RawFd;
 
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen as Len, SeccompCmpOp as Op,
@@ -107,15 +108,28 @@ const TERMINAL_IOCTLS: &[u32] = &[
 const CARD_IOCTLS: &[u32] = &[libc::TUNSETOFFLOAD as u32];
 const KVM_IOCTLS: &[u32] = &[KVM_RUN, KVM_GET_REGS, KVM_SET_REGS, KVM_GET_SREGS];
 
-/// `serves`: while it has nothing to run, the CPU serves the socket device.
-pub fn vcpu_filter(serves: bool) -> Result<BpfProgram> {
+/// What reads stdin where it is a file. Which of the two calls asks for its size depends on the C library.
+const INPUT_FILE: &[i64] = &[
+    libc::SYS_preadv,
+    libc::SYS_lseek,
+    libc::SYS_fstat,
+    libc::SYS_newfstatat,
+];
+
+/// `serves`: while it has nothing to run, the CPU serves the socket device. `input`: stdin, a file that it reads.
+pub fn vcpu_filter(serves: bool, input: Option<RawFd>) -> Result<BpfProgram> {
     let ioctls = &[TERMINAL_IOCTLS, KVM_IOCTLS];
-    let rules = if serves {
-        socket_rules(ioctls)
+    let mut rules = if serves {
+        socket_rules(ioctls)?
     } else {
-        rules(&[COMMON], ioctls)
+        rules(&[COMMON], ioctls)?
     };
-    program(rules?)
+    if let Some(fd) = input.and_then(|fd| u64::try_from(fd).ok()) {
+        for call in INPUT_FILE {
+            rules.insert(*call, vec![rule(0, Op::Eq, fd)?]);
+        }
+    }
+    program(rules)
 }
 
 pub fn device_filter() -> Result<BpfProgram> {

@@ -129,9 +129,8 @@ def test_cpython(module: str, guest: Guest) -> None:
     if not (PYTHON_TESTS / f"{module}.py").exists():
         require(str(PYTHON_TESTS), "libpython3.11-testsuite")
     runner = str(PROGRAMS / "unittest_verdicts.py")
-    helper = str(PROGRAMS / "child_guests.py")
     wanted = [word for name in PYTHON_UNITS[module] for word in ("--only", name)]
-    add = [runner, helper, str(PYTHON_TESTS)]
+    add = [runner, str(PYTHON_TESTS)]
     command = Command([python, runner, *wanted, module], add=add, memory="1G", timeout=180)
     native, ours = run_native(command), guest.run(command)
     expected, found = verdicts(native.stdout), verdicts(ours.stdout)

@@ -45,11 +45,11 @@ class Difference:
 
 
 def differences(native: Report, guest: Report, reasons: Mapping[str, re.Pattern[str]]) -> Iterator[Difference]:
-    """What the guest lacks. `reasons` explains failures by what they say."""
+    """What the guest lacks. `reasons` explains failures by their names and what they say."""
     skipped = {name: f"skipped: {details}" for name, details in guest.skipped.items() if name in native.passed}
     for name, details in {**guest.failed, **skipped}.items():
         if name not in native.failed:
-            found = next((reason for reason, pattern in reasons.items() if pattern.search(details)), None)
+            found = next((reason for reason, pattern in reasons.items() if pattern.search(f"{name}: {details}")), None)
             yield Difference(name, details, found)
     missing: Counter[str] = Counter()
     for name, times in (native.passed - guest.passed).items():

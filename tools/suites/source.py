@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import subprocess
+import tarfile
 from pathlib import Path
 
-from tests.integration.harness import cache_folder
+from tests.integration.harness import cache_folder, kept
 
 
 class SuiteError(Exception):
@@ -18,6 +19,29 @@ def fetch(package: str) -> Path:
     found = sorted(path for path in folder.glob(f"{package}-*") if path.is_dir())
     if found:
         return found[-1]
+    apt_get_source(folder, package)
+    return fetch(package)
+
+
+def fetch_original(package: str) -> Path:
+    """What the package's authors released, without Debian's patches: of updates the archive keeps nothing else long."""
+    folder = cache_folder() / "sources"
+    archive = f"{package}_*.orig.tar.?z"
+    if not any(folder.glob(archive)):
+        apt_get_source(folder, "--tar-only", package)
+    packed = max(folder.glob(archive))
+    unpacked = folder / packed.name.removesuffix(packed.suffix).removesuffix(".tar")
+
+    def unpack(target: Path) -> None:
+        target.mkdir()
+        with tarfile.open(packed) as content:
+            content.extractall(target, filter="data")
+
+    kept(unpacked, unpack)
+    return next(path for path in unpacked.iterdir() if path.is_dir())
+
+
+def apt_get_source(folder: Path, *words: str) -> None:
     lists = folder / "lists"
     lists.mkdir(parents=True, exist_ok=True)
     sources = folder / "sources.list"
@@ -25,14 +49,13 @@ def fetch(package: str) -> Path:
     # A list of sources of its own: the machine's configuration is neither needed nor changed.
     options = [f"Dir::Etc::sourcelist={sources}", "Dir::Etc::sourceparts=/nonexistent", f"Dir::State::lists={lists}"]
     options += ["Dir::Cache::pkgcache=", "Dir::Cache::srcpkgcache=", "APT::Sandbox::User="]
-    words = [word for option in options for word in ("-o", option)]
-    for action in (["update"], ["source", package]):
+    given = [word for option in options for word in ("-o", option)]
+    for action in (["update"], ["source", *words]):
         done = subprocess.run(
-            ["apt-get", "-q", *words, *action], cwd=folder, capture_output=True, text=True, check=False
+            ["apt-get", "-q", *given, *action], cwd=folder, capture_output=True, text=True, check=False
         )
         if done.returncode != 0:
             raise SuiteError(f"apt-get {' '.join(action)}: {done.stderr.strip()}")
-    return fetch(package)
 
 
 def archives() -> list[str]:

@@ -50,7 +50,6 @@ REASONS = {
     "no process shares its parent's signal handlers": re.compile(r"shares its parent's signal handlers"),
     "sizes of caches are not told below /sys": re.compile(r"\((l1cache|llc-affinity)\) aborted early"),
     "no dnotify": re.compile(r"/proc/sys/fs/dir-notify-enable"),
-    "a folder of /proc is no pidfd": re.compile(r"pidfd_send_signal failed: errno=9 "),
 }
 
 NO_RESOURCE, NOT_IMPLEMENTED = 3, 4

@@ -18,6 +18,8 @@ pub struct Config {
     /// Kinds of stdin, stdout, stderr.
     pub streams: [u8; 3],
     pub stream_flags: u8,
+    /// Where standard input begins, if it is a file that can be read at any offset.
+    pub stdin_position: Option<u64>,
     pub rows: u16,
     pub columns: u16,
     pub seed: Vec<u8>,
@@ -81,6 +83,9 @@ impl Config {
             config::NET => self.net = Some(data.to_vec()),
             config::TRACE => self.trace = Some(data.to_vec()),
             config::SEED => self.seed.extend_from_slice(data),
+            config::STDIN_FILE => {
+                self.stdin_position = data.try_into().ok().map(u64::from_le_bytes);
+            }
             config::STREAMS => {
                 self.streams
                     .iter_mut()

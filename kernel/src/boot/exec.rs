@@ -8,6 +8,7 @@ use crate::task::process::{Parts, Process};
 use crate::task::shared::Shared;
 use crate::task::thread::{self, State, Thread};
 use crate::task::{entry, family, sched};
+use crate::tty;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -37,6 +38,9 @@ pub fn start_first(
         let Some(ops) = ops else { continue };
         let kind = config.streams.get(fd as usize).copied().unwrap_or_default();
         let file = std_file(&fs, ops, fd, kind);
+        if let (0, Some(position)) = (fd, config.stdin_position) {
+            tty::keep_position(&file, position);
+        }
         files
             .replace(fd, file, false)
             .map_err(|errno| format!("standard streams: {errno:?}"))?;

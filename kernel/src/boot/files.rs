@@ -2,8 +2,8 @@
 
 use super::{Config, image};
 use crate::mm::frame;
-use crate::proc_source;
 use crate::time::HostClock;
+use crate::{parts, proc_source, pty, tty};
 use alloc::string::String;
 use alloc::sync::Arc;
 use linux_abi::Errno;
@@ -67,7 +67,7 @@ pub fn mount(config: &Config) -> Result<Arc<FsContext>, Errno> {
         4,
         b"/dev",
         spec(
-            vfs::devfs(DEV_DEV, host.clone(), crate::tty::console())?,
+            vfs::devfs(DEV_DEV, host.clone(), terminals())?,
             "devtmpfs",
             "rw,nosuid,mode=755",
         ),
@@ -78,6 +78,10 @@ pub fn mount(config: &Config) -> Result<Arc<FsContext>, Errno> {
         b"/dev/shm",
         spec(tmpfs(SHM_DEV, 0o1777), "tmpfs", "rw,nosuid,nodev"),
     )?;
+    if let Some(root) = parts::ptys().and_then(|part| (part.root)()) {
+        let options = "rw,nosuid,noexec,relatime,gid=5,mode=620,ptmxmode=000";
+        attach(&context, 9, b"/dev/pts", spec(root, "devpts", options))?;
+    }
     attach_if_empty(
         &context,
         6,
@@ -109,6 +113,14 @@ pub fn mount(config: &Config) -> Result<Arc<FsContext>, Errno> {
         ),
     }
     Ok(Arc::new(context))
+}
+
+fn terminals() -> vfs::Terminals {
+    vfs::Terminals {
+        console: tty::console(),
+        controlling: pty::open_controlling,
+        master: pty::open_master,
+    }
 }
 
 /// The working directory, made if it is not there.

@@ -66,6 +66,7 @@ fn start(start_info: u64) -> Result<(), String> {
     let streams = tty::Streams {
         kinds: config.streams,
         flags: config.stream_flags,
+        stdin_position: config.stdin_position,
         rows: config.rows,
         columns: config.columns,
     };

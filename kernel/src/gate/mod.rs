@@ -123,6 +123,7 @@ impl Tss {
             boot_abi::IDLE_PORT,
             boot_abi::CPU_PORT,
             boot_abi::trace::PORT,
+            boot_abi::input::PORT,
         ];
         for port in wide
             .into_iter()

@@ -8,7 +8,7 @@ use super::thread::{State, Thread, new_id};
 use super::{pidfd, sched, thread_like, wait};
 use crate::mm::layout::PAGE;
 use crate::mm::user;
-use crate::percpu;
+use crate::{parts, percpu};
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
 use linux_abi::{CloneFlags, Errno, SsFlags, StackT};
@@ -164,6 +164,11 @@ pub fn ended(process: &Arc<Process>, exit: Exit) {
     vfs::sysv::shm_segments().left(process.pid, now as i64);
     vfs::sysv::sem_sets().left(process.pid);
     give_back(process);
+    if process.state.sid.load(Ordering::Relaxed) == process.pid
+        && let Some(ptys) = parts::ptys()
+    {
+        (ptys.session_ended)(process.pid);
+    }
     family::ended(process, exit);
 }
 

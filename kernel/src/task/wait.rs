@@ -5,7 +5,7 @@ use super::process::Process;
 use super::thread::Thread;
 use super::{futex, sched, signal};
 use crate::mm::user;
-use crate::{drivers, parts, percpu, time, trace};
+use crate::{drivers, parts, percpu, time, trace, tty};
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
 use linux_abi::Errno;
@@ -72,6 +72,7 @@ pub fn end_process(exit: Exit) -> ! {
 fn end_machine(status: u8) -> ! {
     sched::stop_others();
     trace::process_ended(status);
+    tty::leave_position();
     drivers::shutdown(status)
 }
 

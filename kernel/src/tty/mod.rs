@@ -2,6 +2,7 @@
 
 mod control;
 mod figures;
+mod host_file;
 mod ioctl;
 mod stdio;
 mod stream;
@@ -11,6 +12,7 @@ use alloc::sync::Arc;
 use vfs::FileOps;
 
 pub use control::start as start_control;
+pub use host_file::{keep_position, leave_position};
 pub use stdio::{Streams, open_std_files};
 pub use terminal::resize;
 

@@ -1,4 +1,5 @@
 //! Standard input, output and error, as the configuration says that they are.
+use super::host_file::HostFile;
 use super::stream::{Kind, Null, Stream};
 use super::terminal::Terminal;
 use crate::drivers::virtio::console::{Role, port};
@@ -14,6 +15,8 @@ pub struct Streams {
     /// `STREAM_*` of stdin, stdout, stderr.
     pub kinds: [u8; 3],
     pub flags: u8,
+    /// Standard input is a [`HostFile`].
+    pub stdin_position: Option<u64>,
     pub rows: u16,
     pub columns: u16,
 }
@@ -60,6 +63,9 @@ fn open(
         STREAM_CLOSED => return None,
         STREAM_TTY => return terminal.map(|terminal| terminal.clone() as Arc<dyn FileOps>),
         STREAM_NULL => return Some(Arc::new(Null)),
+        STREAM_FILE if fd == 0 && streams.stdin_position.is_some() => {
+            return HostFile::new().map(|file| Arc::new(file) as Arc<dyn FileOps>);
+        }
         STREAM_FILE => Kind::File,
         STREAM_SOCKET => Kind::Socket,
         _ => Kind::Pipe,

@@ -100,7 +100,7 @@ fn signal_foreground(signal: Signal) {
 /// The window has another size.
 pub fn resize(rows: u16, columns: u16) {
     if let Some(terminal) = TERMINAL.get() {
-        terminal.set_size(Winsize {
+        terminal.resize(Winsize {
             row: rows,
             col: columns,
             ..Winsize::default()
@@ -174,7 +174,7 @@ impl Terminal {
         terminal.clone()
     }
 
-    pub(super) fn set_size(&self, size: Winsize) {
+    pub(super) fn resize(&self, size: Winsize) {
         let old = core::mem::replace(&mut self.state.lock().size, size);
         if old != size {
             signal_foreground(Signal::SIGWINCH);
@@ -230,12 +230,8 @@ impl Terminal {
         state.backlog.is_empty() && !state.discipline.is_stopped()
     }
 
-    pub(super) fn unsent(&self) -> usize {
+    pub(super) fn held_back(&self) -> usize {
         self.state.lock().backlog.len() + self.output.map_or(0, Port::unsent)
-    }
-
-    pub(super) fn input_available(&self) -> usize {
-        self.state.lock().discipline.available()
     }
 
     /// Whether the time limit of a read is over; starts one if there is none.
@@ -364,7 +360,7 @@ impl FileOps for Terminal {
     }
 
     fn ioctl(&self, command: u32, argument: u64, memory: &dyn UserMemory) -> Result<usize> {
-        ioctl::run(self, command, argument, memory)
+        vfs::tty::run(self, command, argument, memory)
     }
 
     fn kind(&self) -> Option<FileType> {

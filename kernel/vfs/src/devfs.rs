@@ -21,6 +21,7 @@ const RANDOM: u64 = device(1, 8);
 const URANDOM: u64 = device(1, 9);
 const TTY: u64 = device(5, 0);
 const CONSOLE: u64 = device(5, 1);
+const PTMX: u64 = device(5, 2);
 /// Data that files in /dev may hold, in pages; there should be none.
 const LIMIT_PAGES: u64 = 1024;
 /// `RNDGETENTCNT` of random(4)
@@ -32,17 +33,38 @@ pub(crate) struct Devices {
     zero: Arc<dyn FileOps>,
     full: Arc<dyn FileOps>,
     random: Arc<dyn FileOps>,
-    console: Option<Arc<dyn FileOps>>,
+    terminals: Terminals,
 }
 
-/// Makes /dev; answers its root. `console` is what /dev/console and /dev/tty open; without one they fail with `ENXIO`.
-pub fn devfs(dev: u64, host: Arc<dyn Host>, console: Option<Arc<dyn FileOps>>) -> Result<InodeRef> {
+/// What the terminals in /dev open.
+pub struct Terminals {
+    /// /dev/console; without one it fails with `ENXIO`.
+    pub console: Option<Arc<dyn FileOps>>,
+    /// /dev/tty: the controlling terminal of the caller.
+    pub controlling: fn() -> Result<Arc<dyn FileOps>>,
+    /// /dev/ptmx: the master of a new pseudo-terminal.
+    pub master: fn() -> Result<Arc<dyn FileOps>>,
+}
+
+impl Default for Terminals {
+    /// There are none.
+    fn default() -> Self {
+        Self {
+            console: None,
+            controlling: || Err(Errno::ENXIO),
+            master: || Err(Errno::ENODEV),
+        }
+    }
+}
+
+/// Makes /dev; answers its root.
+pub fn devfs(dev: u64, host: Arc<dyn Host>, terminals: Terminals) -> Result<InodeRef> {
     let devices = Devices {
         null: Arc::new(Null),
         zero: Arc::new(Zero),
         full: Arc::new(Full),
         random: Arc::new(Random(host.clone())),
-        console,
+        terminals,
     };
     let root = MemFs::with_devices(dev, host, LIMIT_PAGES, devices);
     let nodes = [
@@ -52,6 +74,7 @@ pub fn devfs(dev: u64, host: Arc<dyn Host>, console: Option<Arc<dyn FileOps>>) -
         ("random", RANDOM),
         ("urandom", URANDOM),
         ("tty", TTY),
+        ("ptmx", PTMX),
     ];
     for (name, number) in nodes {
         root.create(name.as_bytes(), NewNode::CharDevice(number), 0o666, 0, 0)?;
@@ -73,6 +96,7 @@ pub fn devfs(dev: u64, host: Arc<dyn Host>, console: Option<Arc<dyn FileOps>>) -
         )?;
     }
     root.create(b"shm", NewNode::Directory, 0o1777, 0, 0)?;
+    root.create(b"pts", NewNode::Directory, 0o755, 0, 0)?;
     Ok(root)
 }
 
@@ -87,7 +111,9 @@ impl Devices {
             ZERO => Ok(self.zero.clone()),
             FULL => Ok(self.full.clone()),
             RANDOM | URANDOM => Ok(self.random.clone()),
-            TTY | CONSOLE => self.console.clone().ok_or(Errno::ENXIO),
+            TTY => (self.terminals.controlling)(),
+            CONSOLE => self.terminals.console.clone().ok_or(Errno::ENXIO),
+            PTMX => (self.terminals.master)(),
             _ => Err(Errno::ENXIO),
         }
     }

@@ -281,6 +281,12 @@ impl File {
         *self.position.lock()
     }
 
+    /// The file position, unless somebody is using it.
+    #[must_use]
+    pub fn try_position(&self) -> Option<u64> {
+        self.position.try_lock().map(|position| *position)
+    }
+
     /// lseek(2).
     pub fn seek(&self, offset: i64, whence: u32) -> Result<u64> {
         if self.is_path() {
@@ -396,8 +402,8 @@ impl File {
             return Err(Errno::EBADF);
         }
         match &self.ops {
-            Some(ops) => ops.ioctl(command, argument, memory),
-            None => self.regular_ioctl(command, argument, memory),
+            Some(ops) if self.seek != SeekKind::Position => ops.ioctl(command, argument, memory),
+            _ => self.regular_ioctl(command, argument, memory),
         }
     }
 

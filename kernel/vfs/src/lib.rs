@@ -38,6 +38,7 @@ mod page;
 mod pipe;
 mod procfs;
 mod pseudo;
+pub mod pty;
 mod ringmem;
 mod signal_io;
 mod sysfs;
@@ -55,7 +56,7 @@ pub use backoff::Backoff;
 pub use bytes::ByteQueue;
 pub use cgroupfs::cgroupfs;
 pub use context::{Credentials, FsContext};
-pub use devfs::devfs;
+pub use devfs::{Terminals, devfs};
 pub use epoll::{Epoll, EpollEvent, epoll};
 pub use erofs::ErofsError;
 pub use eventfd::{EventFd, eventfd};
@@ -78,6 +79,7 @@ pub use procfs::{
     CpuInfo, Limit, MAX_MAP_COUNT, MapEntry, MemoryUse, NetFile, NetInterface, ProcPlace,
     ProcSource, ProcessInfo, Residence, SystemMemory, Uname, procfs,
 };
+pub use pseudo::process_of;
 pub use ringmem::{RingMemory, RingWindow};
 pub use sysfs::sysfs;
 pub use timerfd::{TimerFd, TimerSpec, timerfd};

@@ -5,8 +5,8 @@ use common::*;
 use std::sync::Arc;
 use vfs::{
     At, CpuInfo, Errno, FdTable, FsContext, Limit, LookupFlags, MapEntry, MemFs, Mount, NetFile,
-    NetInterface, Place, ProcPlace, ProcSource, ProcessInfo, SystemMemory, Uname, devfs, procfs,
-    sysfs,
+    NetInterface, Place, ProcPlace, ProcSource, ProcessInfo, SystemMemory, Terminals, Uname, devfs,
+    procfs, sysfs,
 };
 
 struct Machine {
@@ -158,7 +158,12 @@ fn machine() -> (Process, Arc<FdTable>) {
     let mount = |at: &str, id, root, fs_type| {
         Mount::attach(&process.find(at).unwrap(), id, mount_spec(root, fs_type))
     };
-    mount("/dev", 2, devfs(2, host(), None).unwrap(), "devtmpfs");
+    mount(
+        "/dev",
+        2,
+        devfs(2, host(), Terminals::default()).unwrap(),
+        "devtmpfs",
+    );
     mount("/proc", 3, procfs(3, host(), source.clone()), "proc");
     mount("/sys", 4, sysfs(4, host(), source), "sysfs");
     mount("/tmp", 5, MemFs::tmpfs(5, host(), 100, 0o1777), "tmpfs");

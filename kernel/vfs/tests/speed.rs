@@ -5,7 +5,7 @@ use common::*;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
-use vfs::{FdTable, LookupFlags, MemFs, Mount, SliceSink, SliceSource, devfs};
+use vfs::{FdTable, LookupFlags, MemFs, Mount, SliceSink, SliceSource, Terminals, devfs};
 
 /// Uses a value, so that the compiler cannot leave its making out.
 fn done<T>(value: T) {
@@ -46,7 +46,10 @@ fn hot_operations() {
     Mount::attach(
         &process.find("/dev").unwrap(),
         2,
-        mount_spec(devfs(2, host.clone(), None).unwrap(), "devtmpfs"),
+        mount_spec(
+            devfs(2, host.clone(), Terminals::default()).unwrap(),
+            "devtmpfs",
+        ),
     );
     Mount::attach(
         &process.find("/tmp").unwrap(),

@@ -3,7 +3,8 @@
 mod common;
 use common::*;
 use vfs::{
-    At, Credentials, Errno, FdTable, File, LookupFlags, NewNode, OpenHow, SeekKind, access, devfs,
+    At, Credentials, Errno, FdTable, File, LookupFlags, NewNode, OpenHow, SeekKind, Terminals,
+    access, devfs,
 };
 
 #[test]
@@ -233,7 +234,7 @@ fn listings_go_on_after_changes() {
 
 #[test]
 fn devices_do_what_they_should() {
-    let process = Process::over(devfs(5, host(), None).unwrap());
+    let process = Process::over(devfs(5, host(), Terminals::default()).unwrap());
     assert_eq!(process.read_file("/null").unwrap(), b"");
     let open = |path: &str| process.open(path, O_RDWR).unwrap();
     assert_eq!(read(&open("/zero"), 3).unwrap(), [0; 3]);

@@ -30,6 +30,8 @@ pub const UMASK: u32 = 10;
 pub const CLEAR_ENV: u32 = 11;
 /// Text: how the network is set up, see [`crate::netconf`]. Absent: `lo` only.
 pub const NET: u32 = 12;
+/// u64 file position. Standard input is a file that can be read at any offset, see [`crate::input`]. Absent: bytes come as through a pipe.
+pub const STDIN_FILE: u32 = 13;
 /// Text of [`crate::trace::Settings`]: trace from the first call on.
 pub const TRACE: u32 = 16;
 

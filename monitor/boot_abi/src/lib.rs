@@ -8,6 +8,7 @@
 pub mod config;
 pub mod faults;
 pub mod hostnet;
+pub mod input;
 pub mod netconf;
 pub mod trace;
 

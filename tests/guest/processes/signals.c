@@ -1,6 +1,7 @@
 // Signals between processes: SIGCHLD, groups and sessions, orphans, the death of a parent, pidfds.
 #include "check.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -141,6 +142,20 @@ static void pidfds(void) {
     FAILS(syscall(SYS_pidfd_open, 0, 0), EINVAL);
     FAILS(syscall(SYS_pidfd_send_signal, 0, SIGTERM, NULL, 0), EBADF);
     close(fd);
+    // A process's folder in /proc is one for this call, and nothing else there.
+    char folder[32];
+    pid = sleeper();
+    snprintf(folder, sizeof folder, "/proc/%d", pid);
+    fd = open(folder, O_RDONLY | O_DIRECTORY);
+    EXPECT(syscall(SYS_pidfd_send_signal, fd, SIGTERM, NULL, 0) == 0);
+    EXPECT(waitpid(pid, &info.si_status, 0) == pid && WTERMSIG(info.si_status) == SIGTERM);
+    FAILS(syscall(SYS_pidfd_send_signal, fd, 0, NULL, 0), ESRCH);
+    close(fd);
+    for (const char *other = "/proc/self/fd\0/proc\0/proc/self/stat\0"; *other != 0; other += strlen(other) + 1) {
+        fd = open(other, O_RDONLY);
+        FAILS(syscall(SYS_pidfd_send_signal, fd, 0, NULL, 0), EBADF);
+        close(fd);
+    }
     part("pidfds");
 }
 

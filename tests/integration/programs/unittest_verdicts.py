@@ -1,7 +1,7 @@
 """Runs a module of CPython's own tests and tells the verdict on each test as a line of JSON on standard output.
 
-`unittest_verdicts.py [--after TEST] [--only TEST]... [--seconds N] [--children HOST:PORT] MODULE`. What the tests themselves print goes to
-standard error, so that a line on standard output is always whole. A line is
+`unittest_verdicts.py [--after TEST] [--only TEST]... [--seconds N] [--more FOLDER] MODULE`. What the tests themselves
+print goes to standard error, so that a line on standard output is always whole. A line is
 `{"test": ..., "verdict": "started" | "passed" | "failed" | "skipped", "details": ...}`; the last is `{"finished": true}`.
 A test that does not come to its end within N seconds ends the process.
 """
@@ -13,12 +13,11 @@ import faulthandler
 import importlib
 import json
 import os
+import pkgutil
 import signal
 import sys
 import tempfile
 import unittest
-
-import child_guests
 
 
 class Verdicts(unittest.TestResult):
@@ -75,6 +74,14 @@ def flat(suite):
             yield test
 
 
+def loaded(module, more):
+    """The tests of a module. A package finds its own where the library is, unless it comes from elsewhere."""
+    if more and hasattr(module, "__path__"):
+        names = [name for _, name, _ in pkgutil.iter_modules(module.__path__) if name.startswith("test_")]
+        return unittest.defaultTestLoader.loadTestsFromNames(f"{module.__name__}.{name}" for name in names)
+    return unittest.defaultTestLoader.loadTestsFromModule(module)
+
+
 def chosen(tests, after, only):
     """The tests after the one named, and of these those that have one of `only` in their name, between dots."""
     names = [test.id() for test in tests]
@@ -87,20 +94,19 @@ def main():
     parser.add_argument("--after")
     parser.add_argument("--only", action="append", default=[])
     parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--children", help="HOST:PORT of a server that starts interpreters")
+    parser.add_argument("--more", metavar="FOLDER", help="has modules that the installed tests lack")
     parser.add_argument("module")
     arguments = parser.parse_args()
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     # A shell's background jobs ignore it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    if arguments.children:
-        child_guests.install(arguments.children)
+    if arguments.more:
+        importlib.import_module("test").__path__.append(arguments.more)
     # As the tests' own driver does: a new folder to work in.
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
-        module = importlib.import_module(f"test.{arguments.module}")
-        tests = list(flat(unittest.defaultTestLoader.loadTestsFromModule(module)))
+        tests = list(flat(loaded(importlib.import_module(f"test.{arguments.module}"), arguments.more)))
         suite = unittest.TestSuite(chosen(tests, arguments.after, arguments.only))
         suite.run(Verdicts(out, arguments.seconds))
         os.chdir("/")

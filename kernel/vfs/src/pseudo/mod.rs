@@ -5,6 +5,8 @@
 mod file;
 mod inode;
 
+pub use inode::process_of;
+
 use crate::Result;
 use crate::host::Host;
 use crate::inode::{InodeRef, Link};

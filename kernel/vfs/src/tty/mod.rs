@@ -4,6 +4,7 @@
 mod discipline;
 mod edit;
 mod input;
+mod ioctl;
 mod output;
 mod settings;
 #[cfg(test)]
@@ -11,3 +12,4 @@ mod tests;
 
 pub use discipline::{Flush, LineDiscipline, ReadState};
 pub use input::{Effects, TtySignal};
+pub use ioctl::{Line, load, run, store};
