@@ -277,7 +277,7 @@ impl Thread {
                 BLOCKED => {
                     let woken = self.change_state(BLOCKED, RUNNABLE);
                     if woken && let Some(thread) = self.arc() {
-                        sched::enqueue(thread);
+                        sched::enqueue_woken(thread);
                     }
                     woken
                 }
