@@ -15,6 +15,7 @@ use syscall_shim::kernel::CloneRequest;
 use vfs::{FsContext, NetFile, NetInterface, UserMemory};
 
 use crate::boot::Config;
+use crate::sys::Caller;
 use crate::task::Process;
 use crate::task::family::Exit;
 use crate::task::frame::Frame;
@@ -46,6 +47,12 @@ pub struct Processes {
     pub clone: fn(&CloneRequest, &Frame, &[u128; 16]) -> Result<i32, Errno>,
     /// The last thread of one has ended.
     pub ended: fn(&Arc<Process>, Exit),
+}
+
+/// Filters of system calls.
+pub struct Seccomp {
+    /// An operation of seccomp(2) without flags.
+    pub change: fn(&Caller<'_>, u32, u64) -> SysResult,
 }
 
 /// A way out of the guest, with its device.
@@ -80,6 +87,7 @@ macro_rules! slot {
 }
 
 slot!(processes: Processes, "compat.slot.processes");
+slot!(seccomp: Seccomp, "compat.slot.seccomp");
 slot!(network: Network, "compat.slot.network");
 slot!(
     /// The monitor's sockets.

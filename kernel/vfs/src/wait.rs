@@ -145,3 +145,41 @@ impl Waiter {
             .and_then(|_| self.wake.upgrade())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+    #[derive(Default)]
+    struct Counter(AtomicU32);
+
+    impl Wake for Counter {
+        fn wake(&self, _events: u32) {
+            self.0.fetch_add(1, Relaxed);
+        }
+    }
+
+    #[test]
+    fn of_exclusive_waiters_one_is_told_of_what_it_wants() {
+        let list = WaitList::new();
+        let counters: [Arc<Counter>; 4] = Default::default();
+        let wakers = counters.clone().map(|counter| -> Arc<dyn Wake> { counter });
+        let [writer, reader, other, ordinary] = &wakers;
+        list.add_exclusive_for(writer, poll::OUT);
+        list.add_exclusive_for(reader, poll::IN);
+        list.add_exclusive_for(other, poll::IN);
+        list.add(ordinary);
+        let counts = || counters.each_ref().map(|counter| counter.0.load(Relaxed));
+        list.notify(poll::IN);
+        assert_eq!(counts(), [0, 1, 0, 1]);
+        list.notify(poll::OUT);
+        assert_eq!(counts(), [1, 1, 0, 2]);
+        // The end concerns all.
+        list.notify(poll::HUP | poll::IN | poll::OUT);
+        assert_eq!(counts(), [2, 2, 1, 3]);
+        list.remove(reader);
+        list.notify(poll::IN);
+        assert_eq!(counts(), [2, 2, 2, 4]);
+    }
+}

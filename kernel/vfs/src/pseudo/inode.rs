@@ -200,6 +200,11 @@ impl Inode for PseudoInode {
         }
     }
 
+    fn process(&self) -> Option<(u32, u64)> {
+        let directory = self.directory().ok()?;
+        crate::procfs::is_process(directory).then_some((self.context.pid, self.context.since))
+    }
+
     fn readlink(&self) -> Result<Vec<u8>> {
         let Kind::Link(show, _) = self.entry.kind else {
             return Err(Errno::EINVAL);

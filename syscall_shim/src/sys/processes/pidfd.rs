@@ -28,7 +28,7 @@ pub fn pidfd_send_signal<K: Kernel>(
     if flags != 0 {
         return Err(Errno::EINVAL);
     }
-    let pid = k.pidfd_target(&*k.files().get(pidfd)?)?;
+    let pid = k.signal_target(&*k.files().get(pidfd)?)?;
     let signal = signal_or_probe(sig)?;
     let info = match info.read_if(k)? {
         Some(info) if info.signo != sig as i32 => return Err(Errno::EINVAL),
