@@ -15,6 +15,7 @@ use syscall_shim::kernel::CloneRequest;
 use vfs::{FileOps, FsContext, InodeRef, NetFile, NetInterface, UserMemory};
 
 use crate::boot::Config;
+use crate::sys::Caller;
 use crate::task::Process;
 use crate::task::family::Exit;
 use crate::task::frame::Frame;
@@ -58,6 +59,12 @@ pub struct Pseudoterminals {
     pub session_ended: fn(i32),
 }
 
+/// Filters of system calls.
+pub struct Seccomp {
+    /// An operation of seccomp(2) without flags.
+    pub change: fn(&Caller<'_>, u32, u64) -> SysResult,
+}
+
 /// A way out of the guest, with its device.
 pub struct Uplink {
     /// Sets it up; what is learnt goes into the configuration.
@@ -91,6 +98,7 @@ macro_rules! slot {
 
 slot!(processes: Processes, "compat.slot.processes");
 slot!(ptys: Pseudoterminals, "compat.slot.ptys");
+slot!(seccomp: Seccomp, "compat.slot.seccomp");
 slot!(network: Network, "compat.slot.network");
 slot!(
     /// The monitor's sockets.

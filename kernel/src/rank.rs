@@ -11,19 +11,21 @@ pub const FUTEX: u8 = 0;
 pub const THREAD_SIGNALS: u8 = 1;
 pub const PROCESS_SIGNALS: u8 = 2;
 pub const SPACE: u8 = 3;
-pub const TIMERS: u8 = 4;
-pub const CPU_QUEUE: u8 = 5;
-pub const KERNEL_STACKS: u8 = 6;
-pub const KERNEL_TABLE: u8 = 7;
-pub const HEAP: u8 = 8;
-pub const FRAMES: u8 = 9;
+pub const PATCHED: u8 = 4;
+pub const TIMERS: u8 = 5;
+pub const CPU_QUEUE: u8 = 6;
+pub const KERNEL_STACKS: u8 = 7;
+pub const KERNEL_TABLE: u8 = 8;
+pub const HEAP: u8 = 9;
+pub const FRAMES: u8 = 10;
 
 /// By rank.
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 11] = [
     "a futex queue",
     "signals of a thread",
     "signals of a process",
     "an address space",
+    "kept patched code",
     "timers",
     "a CPU's queue",
     "kernel stacks",

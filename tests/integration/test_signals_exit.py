@@ -99,6 +99,42 @@ def test_signal_without_a_handler_ends_the_program(name: str, guest: Guest) -> N
     assert shell_status(process.returncode) == 128 + getattr(signal, name)
 
 
+# Linux, too, does nothing else then; the signal comes all the same.
+STORM = r"""
+#include <signal.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+static void on_timer(int sig) { (void)sig; }
+static void on_term(int sig) { _exit(write(1, "told\n", 5) == 5 ? 40 + sig : 1); }
+int main(void) {
+    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGALRM};
+    struct itimerspec often = {{0, 1}, {0, 1}};
+    timer_t timer;
+    signal(SIGALRM, on_timer);
+    signal(SIGTERM, on_term);
+    puts("ready");
+    fflush(stdout);
+    for (int i = 0; i < 1000; i++) {
+        if (timer_create(CLOCK_MONOTONIC, &event, &timer) || timer_settime(timer, 0, &often, NULL)) return 1;
+    }
+    for (;;) {}
+}
+"""
+
+
+def test_more_timers_than_can_be_served_do_not_keep_a_signal_away(guest: Guest, tmp_path: Path) -> None:
+    source, program = tmp_path / "storm.c", tmp_path / "storm"
+    source.write_text(STORM)
+    subprocess.run(["gcc", source, "-o", program], check=True)
+    with started(guest, Command([str(program)])) as process:
+        wait_for_line(process, b"ready\n", 60)
+        time.sleep(1)
+        process.send_signal(signal.SIGTERM)
+        out, _ = process.communicate(timeout=60)
+    assert (process.returncode, out) == (40 + signal.SIGTERM, b"told\n")
+
+
 @pytest.mark.parametrize("status", [0, 1, 77, 125, 126, 127, 255])
 def test_exit_status(status: int, same: Same) -> None:
     busybox = require("/bin/busybox", "busybox-static")

@@ -45,9 +45,8 @@ UNPRIVILEGED = (PERL, "-e", "$) = '65534 65534'; $( = $< = $> = 65534; exec @ARG
 NOT_AS_ROOT = ("exec", "spawn")
 REASONS = {
     "needs a call that is not implemented": re.compile(
-        r"the program called (seccomp|remap_file_pages|memfd_secret|ptrace)\(2\), which is not implemented"
+        r"the program called (memfd_secret|ptrace)\(2\), which is not implemented"
     ),
-    "no process shares its parent's signal handlers": re.compile(r"shares its parent's signal handlers"),
     "sizes of caches are not told below /sys": re.compile(r"\((l1cache|llc-affinity)\) aborted early"),
     "no dnotify": re.compile(r"/proc/sys/fs/dir-notify-enable"),
 }

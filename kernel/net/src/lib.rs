@@ -12,6 +12,7 @@ extern crate alloc;
 extern crate std;
 
 mod address;
+pub mod bpf;
 mod env;
 pub mod forward;
 mod inet;

@@ -457,6 +457,10 @@ impl AddressSpace {
             self.fault_unless_writable(at)?;
             let inner = self.lock();
             let (entry, huge) = inner.table.get(at).ok_or(Errno::EFAULT)?;
+            // The space's own threads may have changed it meanwhile.
+            if !entry.is_present() || !entry.is_writable() {
+                continue;
+            }
             let mask = if huge { HUGE_PAGE - 1 } else { PAGE - 1 };
             let place = super::layout::phys_to_virt((entry.phys() & !mask) + (at & mask));
             super::user::write_direct(place, bytes.get(done..done + here).ok_or(Errno::EFAULT)?);

@@ -11,6 +11,7 @@ pub mod lock;
 pub mod map;
 pub mod paging;
 pub mod patch;
+mod patched;
 mod remap;
 mod seal;
 pub mod space;

@@ -1,17 +1,19 @@
 //! Patched code: applying the image's plans to executable mappings, and translating program counters.
 
-use super::frame::{self, For};
+use super::frame::{self, For, Pfn};
 use super::gaps::Wanted;
 use super::layout::{PAGE, USER_START, is_user_range, page_down, phys_to_virt};
 use super::map::{Area, Backing, OnFork};
 use super::paging::{Entry, FRAME, PRESENT, PRIVATE};
-use super::space::Inner;
+use super::patched::{self, Key, Patched};
+use super::space::{Inner, page_permissions};
 use super::user;
 use alloc::vec::Vec;
 use core::ops::Range;
 use core::sync::atomic::{AtomicU32, Ordering};
 use linux_abi::{Errno, Prot};
-use loader::patch::{self, CodeMemory, Mapping, MemoryFault, PatchMap};
+use loader::patch::{self, CodeMemory, Counts, Mapping, MemoryFault, PatchMap};
+use vfs::Inode;
 
 /// How far a trampoline may be from the code: a `jmp rel32` reaches 2 GiB, less some room for the sizes themselves.
 const REACH: u64 = (2 << 30) - (64 << 20);
@@ -146,20 +148,90 @@ impl Inner {
         if file.inode.metadata().dev != crate::boot::ROOT_DEV {
             return Ok(());
         }
-        let nid = file.inode.ino();
-        let Some(sites) = crate::boot::image().plans().map(|plans| plans.sites(nid)) else {
+        let inode = file.inode.clone();
+        let key = Key {
+            nid: inode.ino(),
+            offset: *offset,
+            len: area.len(),
+        };
+        if let Some(patched) = patched::find(key)
+            && self.use_patched(area, &*inode, &patched)?
+        {
+            return Ok(());
+        }
+        self.patch_anew(area, &*inode, key)
+    }
+
+    /// Maps code that was patched before. Answers false where it does not fit.
+    fn use_patched(
+        &mut self,
+        area: &Area,
+        inode: &dyn Inode,
+        patched: &Patched,
+    ) -> Result<bool, Errno> {
+        let Some(at) = self.find_trampolines(area, patched.trampolines_len()) else {
+            return Ok(false);
+        };
+        // What the space has of its own already may differ from the file.
+        let untouched = patched
+            .code(area.start)
+            .all(|(page, _)| self.table.get(page).is_none());
+        if !untouched || !patched.fits(area, at, inode) {
+            return Ok(false);
+        }
+        let map = patched.map_at(area.start)?;
+        let bits = FRAME | PRIVATE | page_permissions(area, false);
+        let mut pages = Vec::new();
+        for (page, pfn) in patched.code(area.start) {
+            self.share_frame(page, pfn, bits)?;
+            pages.push(page);
+        }
+        let places = (at..).step_by(PAGE as usize);
+        for (page, pfn) in places.zip(patched.trampolines()) {
+            self.share_frame(page, *pfn, FRAME | PRIVATE | PRESENT)?;
+        }
+        let trampolines = at..at + patched.trampolines_len();
+        self.insert_trampolines(trampolines.clone());
+        self.note_module(area, trampolines, (map, patched.counts), pages);
+        Ok(true)
+    }
+
+    fn share_frame(&mut self, page: u64, pfn: Pfn, bits: u64) -> Result<(), Errno> {
+        self.table.set(page, Entry::new(pfn.phys(), bits))?;
+        frame::get(pfn);
+        self.resident += 1;
+        Ok(())
+    }
+
+    fn patch_anew(&mut self, area: &Area, inode: &dyn Inode, key: Key) -> Result<(), Errno> {
+        let Some(sites) = crate::boot::image()
+            .plans()
+            .map(|plans| plans.sites(key.nid))
+        else {
             return Ok(());
         };
         let mapping = Mapping {
             vaddr: area.start,
-            file_offset: *offset,
-            len: area.len(),
+            file_offset: key.offset,
+            len: key.len,
         };
         let sites = sites.within(&mapping.file_range());
         if sites.is_empty() {
             return Ok(());
         }
         let pages = patch::pages_touched(&sites, &mapping).map_err(|_| Errno::ENOMEM)?;
+        // Of what the space has changed already nothing is kept.
+        let sources: Option<Vec<u64>> = pages
+            .iter()
+            .map(|&page| {
+                let is_own = self
+                    .table
+                    .get(page)
+                    .is_some_and(|(entry, _)| entry.is_frame());
+                let index = (key.offset + (page - area.start)) / PAGE;
+                patched::image_page(inode, index).filter(|_| !is_own)
+            })
+            .collect();
         for &page in &pages {
             self.make_own(area, page).map_err(|_| Errno::ENOMEM)?;
         }
@@ -174,20 +246,65 @@ impl Inner {
         };
         let applied =
             patch::apply(&sites, &mapping, &room, &mut Code(self)).map_err(|_| Errno::ENOMEM)?;
-        PATCHED.fetch_add(applied.counts.total_patched(), Ordering::Relaxed);
-        SKIPPED.fetch_add(applied.counts.total_skipped(), Ordering::Relaxed);
-        self.patches.modules.push(Module {
-            code: area.range(),
-            trampolines,
-            map: applied.map,
-            pages,
-        });
+        if let Some(sources) = sources {
+            self.keep_patched(
+                area,
+                (&pages, &sources),
+                trampolines.clone(),
+                (key, &applied),
+            )?;
+        }
+        self.note_module(area, trampolines, (applied.map, applied.counts), pages);
         Ok(())
     }
 
-    /// Executable memory within reach of `area`; none if there is no room.
-    fn map_trampolines(&mut self, area: &Area, len: u64) -> Result<Option<Range<u64>>, Errno> {
-        let len = super::layout::page_up(len);
+    /// For the next program.
+    fn keep_patched(
+        &self,
+        area: &Area,
+        (pages, sources): (&[u64], &[u64]),
+        trampolines: Range<u64>,
+        (key, applied): (Key, &patch::Applied),
+    ) -> Result<(), Errno> {
+        let frame_of = |page| {
+            let (entry, huge) = self.table.get(page)?;
+            (entry.is_frame() && entry.is_private() && !huge).then(|| entry.pfn())
+        };
+        let places = trampolines.clone().step_by(PAGE as usize);
+        let Some(frames) = places.map(frame_of).collect::<Option<Vec<Pfn>>>() else {
+            return Ok(());
+        };
+        let map = applied.map.at(area.start).map_err(|_| Errno::ENOMEM)?;
+        let patched = Patched::new(
+            key,
+            (area, pages, sources),
+            (trampolines.start, frames),
+            (map, applied.counts),
+            frame_of,
+        );
+        patched.into_iter().for_each(patched::keep);
+        Ok(())
+    }
+
+    fn note_module(
+        &mut self,
+        area: &Area,
+        trampolines: Range<u64>,
+        (map, counts): (PatchMap, Counts),
+        pages: Vec<u64>,
+    ) {
+        PATCHED.fetch_add(counts.total_patched(), Ordering::Relaxed);
+        SKIPPED.fetch_add(counts.total_skipped(), Ordering::Relaxed);
+        self.patches.modules.push(Module {
+            code: area.range(),
+            trampolines,
+            map,
+            pages,
+        });
+    }
+
+    /// Where trampolines within reach of `area` can be.
+    fn find_trampolines(&mut self, area: &Area, len: u64) -> Option<u64> {
         let below = self
             .areas
             .find_gap_below(page_down(area.start), Wanted::pages(len))
@@ -196,7 +313,13 @@ impl Inner {
             let reachable = area.end..(area.start + REACH).min(super::layout::USER_END);
             self.areas.find_gap_above(reachable, len)
         });
-        let Some(start) = place.filter(|&at| at >= USER_START && is_user_range(at, len)) else {
+        place.filter(|&at| at >= USER_START && is_user_range(at, len))
+    }
+
+    /// Executable memory within reach of `area`; none if there is no room.
+    fn map_trampolines(&mut self, area: &Area, len: u64) -> Result<Option<Range<u64>>, Errno> {
+        let len = super::layout::page_up(len);
+        let Some(start) = self.find_trampolines(area, len) else {
             return Ok(None);
         };
         for page in (start..start + len).step_by(PAGE as usize) {
@@ -205,17 +328,20 @@ impl Inner {
                 .set(page, Entry::new(pfn.phys(), FRAME | PRIVATE | PRESENT))?;
             self.resident += 1;
         }
-        let prot = Prot::PROT_READ | Prot::PROT_EXEC;
+        self.insert_trampolines(start..start + len);
+        Ok(Some(start..start + len))
+    }
+
+    fn insert_trampolines(&mut self, range: Range<u64>) {
         self.areas.insert(Area {
-            start,
-            end: start + len,
-            prot,
+            start: range.start,
+            end: range.end,
+            prot: Prot::PROT_READ | Prot::PROT_EXEC,
             backing: Backing::Named("[compat]"),
             stack: false,
             on_fork: OnFork::Keep,
             locked: false,
             sealed: false,
         });
-        Ok(Some(start..start + len))
     }
 }

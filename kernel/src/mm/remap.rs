@@ -5,6 +5,7 @@ use super::map::{Area, Backing};
 use super::paging::{Entry, HUGE};
 use super::space::{AddressSpace, At, Inner};
 use super::tlb::Dropped;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
 use linux_abi::Errno;
@@ -54,6 +55,38 @@ impl AddressSpace {
             return Err(Errno::ENOMEM);
         }
         inner.relocate(&source, new_len, to, keep_old)
+    }
+}
+
+impl AddressSpace {
+    /// remap_file_pages(2): the range, which shared mappings of one file cover, shows the file from `offset` on.
+    pub fn remap_file(&self, range: Range<u64>, offset: u64) -> Result<(), Errno> {
+        let mut inner = self.lock();
+        let first = inner.areas.find(range.start).ok_or(Errno::EINVAL)?.clone();
+        let file = match first.backing.file() {
+            Some((file, _)) if file.shared => file.clone(),
+            _ => return Err(Errno::EINVAL),
+        };
+        let alike = |area: &Area| {
+            area.prot == first.prot
+                && area.backing.file().is_some_and(|(other, _)| {
+                    Arc::ptr_eq(&other.inode, &file.inode) && other.shared
+                })
+        };
+        if !inner.areas.covers(range.clone()) || !inner.areas.overlapping(range.clone()).all(alike)
+        {
+            return Err(Errno::EINVAL);
+        }
+        inner.unmap(range.clone())?;
+        let area = Area {
+            start: range.start,
+            end: range.end,
+            backing: Backing::File { file, offset },
+            ..first
+        };
+        inner.areas.insert(area.clone());
+        inner.populate(&area, true);
+        Ok(())
     }
 }
 

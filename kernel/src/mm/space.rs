@@ -471,7 +471,7 @@ impl Inner {
     }
 
     /// Makes pages present that are about to be used. Running out of memory is no error here: a fault will meet it again.
-    fn populate(&mut self, area: &Area, everything: bool) {
+    pub(super) fn populate(&mut self, area: &Area, everything: bool) {
         let pages = area.len() / PAGE;
         let limit = match &area.backing {
             Backing::Anonymous => FILL_AT_ONCE,

@@ -81,6 +81,7 @@ pub fn info(process: &Process, tid: u32) -> Option<ProcessInfo> {
         affinity: shown.affinity.load(Ordering::Relaxed),
         voluntary_switches: process.switches.load(Ordering::Relaxed),
         start_time: process.start_time,
+        seccomp: crate::task::seccomp::figures(shown),
         no_new_privs: process.state.prctl.no_new_privs.load(Ordering::Relaxed) != 0,
         ..ProcessInfo::default()
     })

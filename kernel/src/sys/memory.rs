@@ -160,6 +160,10 @@ impl Memory for Caller<'_> {
         )
     }
 
+    fn remap_file(&self, addr: u64, len: u64, offset: u64) -> Result<(), Errno> {
+        space().remap_file(range(addr, len), offset)
+    }
+
     fn madvise(&self, addr: u64, len: u64, advice: Advice) -> Result<(), Errno> {
         let range = range(addr, len);
         if !is_user_range(addr, len) {

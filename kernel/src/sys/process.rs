@@ -1,13 +1,13 @@
 //! The calling thread's process, and others.
 
 use super::Caller;
+use crate::mm::layout::is_user_range;
 use crate::task::{Process as Task, Thread, exec, family, pidfd, start};
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
-use linux_abi::{CloneFlags, Errno, SysResult, WaitFlags};
-use syscall_shim::Kernel;
+use linux_abi::{Errno, SysResult, WaitFlags};
 use syscall_shim::kernel::{
-    CloneRequest, ExecRequest, Process, Usage, UsageOf, WaitTarget, Waited,
+    CloneRequest, ExecRequest, ObjectKind, Process, Usage, UsageOf, WaitTarget, Waited,
 };
 use syscall_shim::state::{ProcessState, Resource};
 use vfs::File;
@@ -21,15 +21,6 @@ impl Caller<'_> {
         }
         // One that has ended has a number, but no threads.
         family::find(pid).or_else(|| Thread::find(pid).map(|thread| thread.process.clone()))
-    }
-
-    /// RLIMIT_NPROC, and what a child process cannot be made with.
-    pub(super) fn check_process(&self, flags: CloneFlags) -> Result<(), Errno> {
-        if flags.contains(CloneFlags::CLONE_SIGHAND) {
-            self.unsupported_part("clone: a process that shares its parent's signal handlers");
-            return Err(Errno::EINVAL);
-        }
-        self.check_thread_limit()
     }
 
     /// Whether the caller may do to the process what kill(2) does.
@@ -46,6 +37,33 @@ impl Caller<'_> {
                     .any(|uid| [real, effective].contains(uid))
         });
         if may { Ok(()) } else { Err(Errno::EPERM) }
+    }
+}
+
+impl Caller<'_> {
+    /// Whether the caller may look into the process, and change it: more than kill(2) asks for.
+    fn check_access(&self, other: &Task) -> Result<(), Errno> {
+        let own = &self.thread().process;
+        if own.pid == other.pid {
+            return Ok(());
+        }
+        let (uid, gid, privileged) = own
+            .state
+            .with_identity(|id| (id.ruid, id.rgid, id.is_privileged()));
+        let same = other.state.with_identity(|id| {
+            [id.ruid, id.euid, id.suid] == [uid; 3] && [id.rgid, id.egid, id.sgid] == [gid; 3]
+        });
+        let dumpable = other.state.prctl.dumpable.load(Ordering::Relaxed) == 1;
+        if privileged || (same && dumpable) {
+            Ok(())
+        } else {
+            Err(Errno::EPERM)
+        }
+    }
+
+    /// The process of a thread, which may have ended as long as it was not waited for.
+    fn process_of(&self, tid: i32) -> Result<Arc<Task>, Errno> {
+        self.find_process(tid).ok_or(Errno::ESRCH)
     }
 }
 
@@ -100,7 +118,7 @@ impl Process for Caller<'_> {
     }
 
     fn start_process(&self, request: &CloneRequest) -> Result<i32, Errno> {
-        self.check_process(request.flags)?;
+        self.check_thread_limit()?;
         let (registers, xmm) = self.with_frame(|frame| (*frame, *frame.xmm()));
         start(request, &registers, &xmm)
     }
@@ -127,18 +145,69 @@ impl Process for Caller<'_> {
         }
     }
 
+    fn signal_target(&self, file: &File) -> Result<i32, Errno> {
+        if file.is_path() {
+            return Err(Errno::EBADF);
+        }
+        let Some((pid, since)) = file.inode().process() else {
+            return self.pidfd_target(file);
+        };
+        let pid = i32::try_from(pid).map_err(|_| Errno::ESRCH)?;
+        match family::find(pid) {
+            Some(process) if process.start_time == since => Ok(pid),
+            _ => Err(Errno::ESRCH),
+        }
+    }
+
+    fn may_inspect(&self, pid: i32) -> Result<(), Errno> {
+        self.check_access(&*self.process_of(pid)?)
+    }
+
+    fn read_of(&self, pid: i32, addr: u64, into: &mut [u8]) -> Result<(), Errno> {
+        let space = self.process_of(pid)?.space();
+        if is_user_range(addr, into.len() as u64) && space.read_range(addr, into) == into.len() {
+            Ok(())
+        } else {
+            Err(Errno::EFAULT)
+        }
+    }
+
+    fn write_of(&self, pid: i32, addr: u64, from: &[u8]) -> Result<(), Errno> {
+        if !is_user_range(addr, from.len() as u64) {
+            return Err(Errno::EFAULT);
+        }
+        let space = self.process_of(pid)?.space();
+        space.copy_in(addr, from).map_err(|_| Errno::EFAULT)
+    }
+
+    fn object_of(&self, tid: i32, kind: ObjectKind) -> Result<usize, Errno> {
+        let process = self.process_of(tid)?;
+        Ok(match kind {
+            ObjectKind::Memory => Arc::as_ptr(&process.space()).addr(),
+            ObjectKind::Files => Arc::as_ptr(&process.files()).addr(),
+            ObjectKind::Directories => Arc::as_ptr(&process.fs()).addr(),
+            ObjectKind::SignalActions => process.signals.lock().actions_address(),
+            ObjectKind::SemaphoreUndo if vfs::sysv::sem_sets().has_undo(process.pid) => {
+                Arc::as_ptr(&process).addr()
+            }
+            ObjectKind::SemaphoreUndo => 0,
+        })
+    }
+
     fn file_of(&self, pid: i32, fd: i32) -> Result<Arc<File>, Errno> {
         let process = family::find(pid).ok_or(Errno::ESRCH)?;
-        self.check_control(&process)?;
+        self.check_access(&process)?;
         process.files().get(fd)
     }
 
-    fn limits_changed(&self) {
-        let process = &self.thread().process;
+    fn limits_changed(&self, pid: i32) {
+        let Some(process) = self.find_process(pid) else {
+            return;
+        };
         let files = process.state.limits.lock().current(Resource::NOFILE);
-        self.thread()
-            .files
+        process
+            .files()
             .set_limit(usize::try_from(files).unwrap_or(usize::MAX));
-        process.timers.watch_cpu_limit(process);
+        process.timers.watch_cpu_limit(&process);
     }
 }

@@ -5,7 +5,7 @@ use crate::mm::layout::is_user_range;
 use crate::mm::{tlb, user};
 use crate::task::family::Exit;
 use crate::task::thread::{State, new_id};
-use crate::task::{self, Thread, futex, rseq, sched, wait};
+use crate::task::{self, Thread, futex, rseq, sched, seccomp, wait};
 use crate::task::{frame, thread_like};
 use crate::{notice, parts, percpu};
 use alloc::string::String;
@@ -13,7 +13,9 @@ use alloc::sync::Arc;
 use core::sync::atomic::{Ordering, fence};
 use linux_abi::{CloneFlags, Errno, SysResult};
 use syscall_shim::Kernel;
-use syscall_shim::kernel::{CloneRequest, FutexWord, MembarrierCommand, Threads, WakeOp};
+use syscall_shim::kernel::{
+    CloneRequest, FutexWord, MembarrierCommand, SeccompChange, Threads, WakeOp,
+};
 use syscall_shim::state::Resource;
 
 /// What makes a new thread of the calling process, and nothing else.
@@ -52,7 +54,7 @@ impl Caller<'_> {
             ));
             return Err(Errno::ENOSYS);
         };
-        self.check_process(request.flags)?;
+        self.check_thread_limit()?;
         let (registers, xmm) = self.with_frame(|frame| (*frame, *frame.xmm()));
         (processes.clone)(request, &registers, &xmm)
     }
@@ -260,6 +262,18 @@ impl Threads for Caller<'_> {
         fence(Ordering::SeqCst);
         tlb::synchronize(task::current_space().root());
         Ok(())
+    }
+
+    fn seccomp(&self, change: SeccompChange) -> SysResult {
+        seccomp::change(change)
+    }
+
+    fn seccomp_if_there(&self, op: u32, args: u64) -> SysResult {
+        seccomp::change_if_there(self, op, args)
+    }
+
+    fn seccomp_mode(&self) -> u32 {
+        seccomp::figures(self.thread()).0
     }
 
     fn fs_base(&self) -> u64 {

@@ -15,6 +15,10 @@ impl vfs::UserMemory for Caller<'_> {
     fn write(&self, addr: u64, from: &[u8]) -> Result<(), Errno> {
         user::write(addr, from)
     }
+
+    fn zero(&self, addr: u64, len: usize) -> Result<(), Errno> {
+        user::zero(addr, len)
+    }
 }
 
 impl UserMemory for Caller<'_> {
@@ -32,10 +36,6 @@ impl UserMemory for Caller<'_> {
             Some(part) if user::write(addr, part).is_ok() => usable,
             _ => 0,
         }
-    }
-
-    fn zero(&self, addr: u64, len: usize) -> Result<(), Errno> {
-        user::zero(addr, len)
     }
 
     fn read_cstr<'a>(&self, addr: u64, into: &'a mut [u8]) -> Result<&'a [u8], Errno> {

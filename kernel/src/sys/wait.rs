@@ -17,6 +17,16 @@ impl Wait for Caller<'_> {
         wait::wait(lists, deadline, ready)
     }
 
+    fn wait_exclusive(
+        &self,
+        list: &WaitList,
+        events: u32,
+        poll: &dyn Fn() -> u32,
+        ready: &mut dyn FnMut() -> bool,
+    ) -> Result<Woken, Errno> {
+        wait::wait_exclusive(list, events, poll, ready)
+    }
+
     fn keep_deadline(&self, deadline: u64) {
         *self.thread().interrupted.lock() = Some((self.number(), deadline));
     }

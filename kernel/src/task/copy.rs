@@ -29,6 +29,7 @@ pub fn thread_like(
         frame::read_fs_base()
     };
     let thread = Thread::new(tid, process, &registers, xmm, vector, fs_base)?;
+    super::seccomp::inherit(parent, &thread);
     let mask = parent.signals.lock().mask;
     thread.signals.lock().mask = mask;
     *thread.name.lock() = *parent.name.lock();

@@ -5,8 +5,9 @@ use super::frame::Frame;
 use super::process::Process;
 use super::{sched, signal, wait};
 use crate::sys::{Caller, dispatch};
-use crate::{drivers, faults, gate, percpu, time};
+use crate::{drivers, faults, gate, percpu, time, trace};
 use alloc::sync::Arc;
+use core::sync::atomic::{AtomicPtr, Ordering};
 use linux_abi::{Errno, SaFlags, SigAction};
 use spin::Once;
 use syscall_shim::Regs;
@@ -22,7 +23,25 @@ pub fn set_init_process(process: Arc<Process>) {
     INIT.call_once(|| process);
 }
 
-/// A system call, while nobody traces. The result goes to the frame.
+type Handler = extern "C" fn(&mut Frame);
+
+/// What carries a system call out, traced or not: the plain handler, until a thread's calls are filtered.
+static HANDLER: AtomicPtr<()> = AtomicPtr::new(syscall_from_ring3 as *mut ());
+
+/// All system calls go to `handler` from now on.
+pub fn handle_by(handler: Handler) {
+    HANDLER.store(handler as *mut (), Ordering::Release);
+    trace::handler_changed();
+}
+
+/// See [`HANDLER`].
+#[must_use]
+pub fn handler() -> Handler {
+    // SAFETY: nothing but a `Handler` is ever stored there.
+    unsafe { core::mem::transmute::<*mut (), Handler>(HANDLER.load(Ordering::Acquire)) }
+}
+
+/// A system call without filters. The result goes to the frame.
 pub extern "C" fn syscall_from_ring3(frame: &mut Frame) {
     let regs = Regs::new([
         frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9,

@@ -93,10 +93,10 @@ fn new_process(
         }
     };
     let child = Process::new(new_id(), parts, own.state.duplicate());
-    child.signals.lock().inherit(
-        &own.signals.lock_another(),
-        flags.contains(CloneFlags::CLONE_CLEAR_SIGHAND),
-    );
+    child
+        .signals
+        .lock()
+        .inherit(&own.signals.lock_another(), flags);
     *child.exec.lock() = own.exec.lock().clone();
     if !flags.contains(CloneFlags::CLONE_VM) {
         vfs::sysv::shm_segments().inherited(own.pid, child.pid);

@@ -14,6 +14,7 @@ pub mod pidfd;
 pub mod process;
 pub mod rseq;
 pub mod sched;
+pub mod seccomp;
 pub mod shared;
 pub mod sigframe;
 pub mod signal;

@@ -9,8 +9,10 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 use linux_abi::{
-    Errno, SI_TIMER, SIG_DFL, SIG_IGN, SaFlags, SigAction, SigSet, Siginfo, Signal, SsFlags, StackT,
+    CloneFlags, Errno, SI_TIMER, SIG_DFL, SIG_IGN, SaFlags, SigAction, SigSet, Siginfo, Signal,
+    SsFlags, StackT,
 };
+use spin::Mutex;
 use syscall_shim::state::Resource;
 use vfs::WaitList;
 
@@ -96,8 +98,12 @@ pub struct ThreadSignals {
     pub fault: super::fault::Last,
 }
 
+/// What a process does about each signal.
+type Actions = [SigAction; Signal::MAX as usize];
+
 pub struct ProcessSignals {
-    actions: [SigAction; Signal::MAX as usize],
+    /// Shared with other processes after `CLONE_SIGHAND`. No other lock is taken while it is held.
+    actions: Arc<Mutex<Actions>>,
     pending: Queue,
     /// For signalfd and sigtimedwait.
     pub arrivals: Arc<WaitList>,
@@ -106,7 +112,7 @@ pub struct ProcessSignals {
 impl Default for ProcessSignals {
     fn default() -> Self {
         Self {
-            actions: [SigAction::default(); Signal::MAX as usize],
+            actions: Arc::new(Mutex::new([SigAction::default(); Signal::MAX as usize])),
             pending: Queue::default(),
             arrivals: Arc::new(WaitList::new()),
         }
@@ -116,17 +122,22 @@ impl Default for ProcessSignals {
 impl ProcessSignals {
     /// Actions are inherited, pending signals are not. A signalfd is told of the arrivals at whoever reads it, so all that
     /// may have inherited one share the list.
-    pub fn inherit(&mut self, parent: &ProcessSignals, clear_handlers: bool) {
-        self.actions = parent.actions;
+    pub fn inherit(&mut self, parent: &ProcessSignals, flags: CloneFlags) {
         self.arrivals = parent.arrivals.clone();
-        if clear_handlers {
+        if flags.contains(CloneFlags::CLONE_SIGHAND) {
+            self.actions = parent.actions.clone();
+            return;
+        }
+        *self.actions.lock() = *parent.actions.lock();
+        if flags.contains(CloneFlags::CLONE_CLEAR_SIGHAND) {
             self.reset_handlers();
         }
     }
 
-    /// What execve(2) does: only what is ignored stays so.
+    /// What execve(2) does: only what is ignored stays so. From then on the actions are the process's own.
     pub fn reset_handlers(&mut self) {
-        for action in &mut self.actions {
+        let mut actions = *self.actions.lock();
+        for action in &mut actions {
             let handler = if action.handler == SIG_IGN {
                 SIG_IGN
             } else {
@@ -136,6 +147,10 @@ impl ProcessSignals {
                 handler,
                 ..SigAction::default()
             };
+        }
+        match Arc::get_mut(&mut self.actions) {
+            Some(own) => *own.get_mut() = actions,
+            None => self.actions = Arc::new(Mutex::new(actions)),
         }
     }
 }
@@ -151,13 +166,24 @@ impl ThreadSignals {
 impl ProcessSignals {
     pub fn action(&self, signal: Signal) -> SigAction {
         self.actions
+            .lock()
             .get(usize::from(signal.number()) - 1)
             .copied()
             .unwrap_or_default()
     }
 
+    /// Tells apart whose actions are shared.
+    #[must_use]
+    pub fn actions_address(&self) -> usize {
+        Arc::as_ptr(&self.actions).addr()
+    }
+
     fn set_action(&mut self, signal: Signal, action: SigAction) {
-        if let Some(slot) = self.actions.get_mut(usize::from(signal.number()) - 1) {
+        if let Some(slot) = self
+            .actions
+            .lock()
+            .get_mut(usize::from(signal.number()) - 1)
+        {
             *slot = action;
         }
     }

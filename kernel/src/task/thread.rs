@@ -3,6 +3,7 @@
 
 use super::frame::{FRAME_SIZE, Frame, Vector, XMM_SIZE};
 use super::process::Process;
+use super::seccomp::Rules;
 use super::signal::ThreadSignals;
 use super::{family, sched};
 use crate::mm::kernel_space::KernelStack;
@@ -91,6 +92,8 @@ pub struct Thread {
     /// Only remembered: all that can be set are scheduled alike.
     pub policy: AtomicU32,
     pub backoff: Backoff,
+    /// What it may call, if not everything (seccomp(2)).
+    pub seccomp: Mutex<Option<Rules>>,
 }
 
 // SAFETY: `context` is only touched by the scheduler of the CPU that runs or switches to the thread.
@@ -194,6 +197,7 @@ impl Thread {
             affinity: AtomicU64::new(u64::MAX),
             policy: AtomicU32::new(0),
             backoff: Backoff::default(),
+            seccomp: Mutex::new(None),
         }))
     }
 
@@ -277,7 +281,7 @@ impl Thread {
                 BLOCKED => {
                     let woken = self.change_state(BLOCKED, RUNNABLE);
                     if woken && let Some(thread) = self.arc() {
-                        sched::enqueue(thread);
+                        sched::enqueue_woken(thread);
                     }
                     woken
                 }

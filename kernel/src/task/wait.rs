@@ -22,6 +22,36 @@ pub fn wait(
     // A running thread is held by the scheduler.
     let waker: Arc<dyn Wake> = thread.arc().ok_or(Errno::ESRCH)?;
     lists.iter().for_each(|list| list.add(&waker));
+    let outcome = sleep_until(thread, deadline, ready);
+    lists.iter().for_each(|list| list.remove(&waker));
+    outcome
+}
+
+/// The same as one of several of which it is enough to wake one; see `syscall_shim::kernel::Wait`.
+pub fn wait_exclusive(
+    list: &WaitList,
+    events: u32,
+    poll: &dyn Fn() -> u32,
+    ready: &mut dyn FnMut() -> bool,
+) -> Result<Woken, Errno> {
+    let thread = percpu::current();
+    let waker: Arc<dyn Wake> = thread.arc().ok_or(Errno::ESRCH)?;
+    list.add_exclusive_for(&waker, events);
+    let outcome = sleep_until(thread, None, ready);
+    list.remove(&waker);
+    // The wake-up may have come for more than was taken, or to a thread that a signal woke as well.
+    let left = poll() & events;
+    if left != 0 {
+        list.notify(left);
+    }
+    outcome
+}
+
+fn sleep_until(
+    thread: &Thread,
+    deadline: Option<u64>,
+    ready: &mut dyn FnMut() -> bool,
+) -> Result<Woken, Errno> {
     let mut alarm = None;
     let outcome = loop {
         if ready() {
@@ -39,7 +69,6 @@ pub fn wait(
         drivers::poll();
         sched::sleep();
     };
-    lists.iter().for_each(|list| list.remove(&waker));
     if let Some(alarm) = alarm {
         time::cancel(alarm);
     }

@@ -12,6 +12,9 @@ use vfs::Wake;
 
 /// The timer is not running.
 const IDLE: u64 = u64::MAX;
+const NOT_SERVING: u64 = 0;
+/// The longest that the program is left alone because timers take all the time there is.
+const LONGEST_REST_NS: u64 = 1_000_000;
 /// The longest that the hardware timer runs at once; what is farther away is armed in steps.
 const LONGEST_NS: u64 = u32::MAX as u64;
 /// Entries beyond which a queue is looked through for wakers that are gone.
@@ -29,6 +32,10 @@ struct Cpu {
     queue: Ranked<Queue, { rank::TIMERS }>,
     /// When the hardware timer will interrupt, or `IDLE`.
     armed: AtomicU64,
+    /// It is not to interrupt earlier than this: the program has its time as well.
+    not_before: AtomicU64,
+    /// While an interrupt is served, the earliest time that was asked for; else `NOT_SERVING`.
+    asked: AtomicU64,
 }
 
 static CPUS: [Cpu; MAX_CPUS] = [const {
@@ -39,6 +46,8 @@ static CPUS: [Cpu; MAX_CPUS] = [const {
             cleaned_len: 0,
         }),
         armed: AtomicU64::new(IDLE),
+        not_before: AtomicU64::new(0),
+        asked: AtomicU64::new(NOT_SERVING),
     }
 }; MAX_CPUS];
 
@@ -118,15 +127,28 @@ pub fn run_timers() {
 
 /// The hardware timer has interrupted.
 pub fn timer_interrupt() {
-    this().armed.store(IDLE, Ordering::Relaxed);
+    let cpu = this();
+    let due = cpu.armed.swap(IDLE, Ordering::Relaxed);
+    cpu.asked.store(IDLE, Ordering::Relaxed);
     run_timers();
-    sched::tick(monotonic());
-    arm_for_idle();
+    let now = monotonic();
+    sched::tick(now);
+    let asked = cpu.asked.swap(NOT_SERVING, Ordering::Relaxed);
+    // As long as this one took, on its way here and to be served, the next one waits: timers that fire faster than they can be
+    // served leave half of the time to the program, which else would never run again.
+    let took = now.saturating_sub(due).min(LONGEST_REST_NS);
+    cpu.not_before.store(now + took, Ordering::Relaxed);
+    arm_next(asked);
 }
 
 /// Has the hardware timer interrupt at `deadline` or before. Costs nothing if it will do so earlier anyway.
 pub fn arm(deadline: u64) {
     let cpu = this();
+    if cpu.asked.load(Ordering::Relaxed) != NOT_SERVING {
+        cpu.asked.fetch_min(deadline, Ordering::Relaxed);
+        return;
+    }
+    let deadline = deadline.max(cpu.not_before.load(Ordering::Relaxed));
     if cpu.armed.load(Ordering::Relaxed) <= deadline {
         return;
     }
@@ -146,10 +168,17 @@ pub fn idle_us() -> u32 {
     })
 }
 
-/// Has the hardware timer interrupt for the earliest timer of this CPU.
+/// Has the hardware timer interrupt for the earliest timer of this CPU, which does nothing else.
 pub fn arm_for_idle() {
-    let next = this().queue.lock().next_deadline();
-    if let Some(deadline) = next {
+    this().not_before.store(0, Ordering::Relaxed);
+    arm_next(IDLE);
+}
+
+/// Has the hardware timer interrupt at `asked`, or for the earliest timer of this CPU.
+fn arm_next(asked: u64) {
+    let next = this().queue.lock().next_deadline().unwrap_or(IDLE);
+    let deadline = next.min(asked);
+    if deadline != IDLE {
         arm(deadline);
     }
 }

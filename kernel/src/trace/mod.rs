@@ -7,7 +7,7 @@ mod record;
 mod ring;
 
 use crate::percpu;
-use crate::task::entry::syscall_from_ring3;
+use crate::task::entry::{self, syscall_from_ring3};
 use crate::task::frame::Frame;
 use crate::time;
 use alloc::collections::BTreeSet;
@@ -63,8 +63,16 @@ fn start(settings: Settings) {
 }
 
 fn stop() {
-    SYSCALL_HANDLER.store(syscall_from_ring3 as *mut (), Ordering::Release);
     *SETTINGS.lock() = None;
+    handler_changed();
+}
+
+/// What carries calls out has changed.
+pub fn handler_changed() {
+    let settings = SETTINGS.lock();
+    if settings.is_none() {
+        SYSCALL_HANDLER.store(entry::handler() as *mut (), Ordering::Release);
+    }
 }
 
 fn settings() -> Option<Settings> {
@@ -103,7 +111,7 @@ extern "C" fn traced_syscall(frame: &mut Frame) {
     }
     let nr = frame.orig_rax;
     let Some(settings) = settings().filter(|settings| settings.wants(nr)) else {
-        return syscall_from_ring3(frame);
+        return entry::handler()(frame);
     };
     let regs = Regs::new([
         frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9,
@@ -118,7 +126,7 @@ extern "C" fn traced_syscall(frame: &mut Frame) {
     before(&mut record, nr, &regs, settings.string);
     record.write();
     let begin = time::monotonic();
-    syscall_from_ring3(frame);
+    entry::handler()(frame);
     let took = time::monotonic().saturating_sub(begin);
     if !is_on() {
         return;

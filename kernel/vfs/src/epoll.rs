@@ -210,6 +210,14 @@ impl Epoll {
         Ok(())
     }
 
+    /// The address of the file that was added by descriptor `fd`; of several (a number may have been used again) the `nth`.
+    #[must_use]
+    pub fn target(&self, fd: i32, nth: usize) -> Option<usize> {
+        let state = self.state.lock();
+        let of_fd = state.items.range((fd, 0)..=(fd, usize::MAX));
+        of_fd.map(|((_, file), _)| *file).nth(nth)
+    }
+
     fn remove(&self, key: Key) -> Option<Arc<Item>> {
         let mut state = self.state.lock();
         let item = state.items.remove(&key)?;

@@ -204,6 +204,11 @@ pub trait Inode: Any + Send + Sync {
     // Symbolic links.
 
     /// The text of the link.
+    /// Of a directory of /proc that stands for a process: its number, and when it began.
+    fn process(&self) -> Option<(u32, u64)> {
+        None
+    }
+
     fn readlink(&self) -> Result<Vec<u8>> {
         Err(Errno::EINVAL)
     }

@@ -52,6 +52,19 @@ pub trait UserMemory {
     fn read(&self, addr: u64, into: &mut [u8]) -> Result<()>;
     /// Copies out; `EFAULT` if any byte is not writable.
     fn write(&self, addr: u64, from: &[u8]) -> Result<()>;
+
+    /// Zeroes a range; `EFAULT` if any byte is not writable.
+    fn zero(&self, addr: u64, len: usize) -> Result<()> {
+        const ZEROS: [u8; 512] = [0; 512];
+        let mut done = 0;
+        while done < len {
+            let here = (len - done).min(ZEROS.len());
+            let zeros = ZEROS.get(..here).unwrap_or(&ZEROS);
+            self.write(addr.wrapping_add(done as u64), zeros)?;
+            done += here;
+        }
+        Ok(())
+    }
 }
 
 /// A sink over memory of the kernel's own.

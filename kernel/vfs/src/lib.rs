@@ -79,7 +79,6 @@ pub use procfs::{
     CpuInfo, Limit, MAX_MAP_COUNT, MapEntry, MemoryUse, NetFile, NetInterface, ProcPlace,
     ProcSource, ProcessInfo, Residence, SystemMemory, Uname, procfs,
 };
-pub use pseudo::process_of;
 pub use ringmem::{RingMemory, RingWindow};
 pub use sysfs::sysfs;
 pub use timerfd::{TimerFd, TimerSpec, timerfd};

@@ -42,6 +42,12 @@ pub trait FileOps: Any + Send + Sync {
         None
     }
 
+    /// Whether what one reader takes, or the room that one writer fills, is gone for the others: of those that wait in read(2) or
+    /// write(2) one is woken at a time.
+    fn wakes_one(&self) -> bool {
+        false
+    }
+
     /// Whether the open(2) that made this may return: a FIFO waits for its other end, on `wait_list`.
     fn is_open(&self) -> bool {
         true

@@ -3,6 +3,7 @@
 //! Nothing in this crate blocks. An operation that cannot go on answers `EAGAIN`; the kernel then registers the
 //! thread with the object's [`WaitList`], looks again, and sleeps. So a wake-up between the look and the sleep is
 //! never lost.
+use crate::types::poll;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use spin::Mutex;
@@ -26,7 +27,8 @@ pub trait Wake: Send + Sync {
 
 struct Waiter {
     wake: Weak<dyn Wake>,
-    exclusive: bool,
+    /// Of an exclusive one the events of which it is told; none: it is not exclusive, and told of all.
+    exclusive: Option<u32>,
 }
 
 /// The set of parties waiting on one object.
@@ -45,15 +47,20 @@ impl WaitList {
 
     /// Adds a waiter. It stays until `remove`d or dropped.
     pub fn add(&self, waiter: &Arc<dyn Wake>) {
-        self.put(waiter, false);
+        self.put(waiter, None);
     }
 
     /// Adds a waiter of which only so many are told as it takes for one to look.
     pub fn add_exclusive(&self, waiter: &Arc<dyn Wake>) {
-        self.put(waiter, true);
+        self.put(waiter, Some(u32::MAX));
     }
 
-    fn put(&self, waiter: &Arc<dyn Wake>, exclusive: bool) {
+    /// The same for one to whom only some of the events matter: who reads a pipe does not look where there is room.
+    pub fn add_exclusive_for(&self, waiter: &Arc<dyn Wake>, events: u32) {
+        self.put(waiter, Some(events));
+    }
+
+    fn put(&self, waiter: &Arc<dyn Wake>, exclusive: Option<u32>) {
         let mut waiters = self.waiters.lock();
         if waiters.len() == waiters.capacity() {
             // Rather than grow, forget who has gone without saying so.
@@ -91,33 +98,88 @@ impl WaitList {
         self.waiters.lock().is_empty()
     }
 
-    /// Tells everyone, of those that are exclusive until one looks. The list is copied first, so that a waiter may add or
-    /// remove itself meanwhile.
+    /// Tells everyone, of those that are exclusive until one looks; a hang-up concerns all of them. The list is copied first, so
+    /// that a waiter may add or remove itself meanwhile.
     pub fn notify(&self, events: u32) {
         let (first, others, exclusive) = {
             let mut waiters = self.waiters.lock();
             waiters.retain(|waiter| waiter.wake.strong_count() > 0);
-            let alive = |exclusive| {
-                let of_kind = waiters
-                    .iter()
-                    .filter(move |waiter| waiter.exclusive == exclusive);
-                of_kind.filter_map(|waiter| waiter.wake.upgrade())
-            };
             // One waiter is the common case, and needs no allocation.
-            let mut ordinary = alive(false);
-            (
-                ordinary.next(),
-                ordinary.collect::<Vec<_>>(),
-                alive(true).collect::<Vec<_>>(),
-            )
+            let mut ordinary = waiters
+                .iter()
+                .filter(|waiter| waiter.exclusive.is_none())
+                .filter_map(|waiter| waiter.wake.upgrade());
+            let exclusive = waiters.iter().find_map(|waiter| waiter.upgrade_for(events));
+            (ordinary.next(), ordinary.collect::<Vec<_>>(), exclusive)
         };
         for waiter in first.into_iter().chain(others) {
             waiter.wake(events);
         }
-        for waiter in exclusive {
-            if waiter.wake_exclusive(events) {
-                break;
+        let Some(exclusive) = exclusive else { return };
+        let to_all = events & (poll::HUP | poll::ERR) != 0;
+        if exclusive.wake_exclusive(events) && !to_all {
+            return;
+        }
+        let rest: Vec<_> = {
+            let waiters = self.waiters.lock();
+            let wanting = waiters
+                .iter()
+                .filter_map(|waiter| waiter.upgrade_for(events));
+            wanting
+                .filter(|waiter| !Arc::ptr_eq(waiter, &exclusive))
+                .collect()
+        };
+        for waiter in rest {
+            if waiter.wake_exclusive(events) && !to_all {
+                return;
             }
         }
+    }
+}
+
+impl Waiter {
+    /// An exclusive one that is to hear of the events.
+    fn upgrade_for(&self, events: u32) -> Option<Arc<dyn Wake>> {
+        self.exclusive
+            .filter(|wants| events == 0 || wants & events != 0)
+            .and_then(|_| self.wake.upgrade())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+    #[derive(Default)]
+    struct Counter(AtomicU32);
+
+    impl Wake for Counter {
+        fn wake(&self, _events: u32) {
+            self.0.fetch_add(1, Relaxed);
+        }
+    }
+
+    #[test]
+    fn of_exclusive_waiters_one_is_told_of_what_it_wants() {
+        let list = WaitList::new();
+        let counters: [Arc<Counter>; 4] = Default::default();
+        let wakers = counters.clone().map(|counter| -> Arc<dyn Wake> { counter });
+        let [writer, reader, other, ordinary] = &wakers;
+        list.add_exclusive_for(writer, poll::OUT);
+        list.add_exclusive_for(reader, poll::IN);
+        list.add_exclusive_for(other, poll::IN);
+        list.add(ordinary);
+        let counts = || counters.each_ref().map(|counter| counter.0.load(Relaxed));
+        list.notify(poll::IN);
+        assert_eq!(counts(), [0, 1, 0, 1]);
+        list.notify(poll::OUT);
+        assert_eq!(counts(), [1, 1, 0, 2]);
+        // The end concerns all.
+        list.notify(poll::HUP | poll::IN | poll::OUT);
+        assert_eq!(counts(), [2, 2, 1, 3]);
+        list.remove(reader);
+        list.notify(poll::IN);
+        assert_eq!(counts(), [2, 2, 2, 4]);
     }
 }

@@ -43,6 +43,19 @@ impl PatchMap {
         })
     }
 
+    /// The same for a module that lies at another address, with its trampolines at the same distance.
+    pub fn at(&self, module: u64) -> Result<Self, TryReserveError> {
+        let mut entries = Vec::new();
+        entries.try_reserve_exact(self.entries.len())?;
+        entries.extend_from_slice(&self.entries);
+        let moved = |address: u64| address.wrapping_sub(self.module).wrapping_add(module);
+        Ok(PatchMap {
+            module,
+            area: moved(self.area.start)..moved(self.area.end),
+            entries,
+        })
+    }
+
     /// Whether the offsets fit; `push` needs it.
     pub(super) fn fits(&self, site: u64, trampoline: u64) -> bool {
         u32::try_from(site.wrapping_sub(self.module)).is_ok()

@@ -48,6 +48,9 @@ pub trait Memory {
     /// EFAULT if the old range is not one mapping, ENOMEM if it cannot grow in place and may not move.
     fn mremap(&self, remap: &Remap) -> Result<u64, Errno>;
 
+    /// Has a range that shared mappings of one file cover show the file from `offset` on. EINVAL if it is none such.
+    fn remap_file(&self, addr: u64, len: u64, offset: u64) -> Result<(), Errno>;
+
     /// ENOMEM if the range has a hole (the rest is still advised), EINVAL where the advice does not fit the mapping.
     fn madvise(&self, addr: u64, len: u64, advice: Advice) -> Result<(), Errno>;
 

@@ -17,10 +17,12 @@ mod wait;
 pub use files::Files;
 pub use memory::{Memory, MmapRequest, Remap};
 pub use net::Net;
-pub use process::{ExecRequest, Process, Usage, UsageOf, WaitTarget, Waited};
+pub use process::{ExecRequest, ObjectKind, Process, Usage, UsageOf, WaitTarget, Waited};
 pub use signals::{KillTarget, Signals};
 pub use system::{MemoryFigures, System};
-pub use threads::{CloneRequest, FutexOp, FutexWord, MembarrierCommand, Threads, WakeOp};
+pub use threads::{
+    CloneRequest, FutexOp, FutexWord, MembarrierCommand, SeccompChange, Threads, WakeOp,
+};
 pub use time::{Clock, Interval, ItimerKind, Time, TimerNotify};
 pub use user::UserMemory;
 pub use wait::{Wait, Woken};

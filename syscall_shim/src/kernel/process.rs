@@ -34,6 +34,17 @@ pub enum WaitTarget {
     Group(i32),
 }
 
+/// kcmp(2): what processes may have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ObjectKind {
+    Memory,
+    Files,
+    Directories,
+    SignalActions,
+    /// What semop(2) is to undo, as far as there is anything.
+    SemaphoreUndo,
+}
+
 /// A child that changed state.
 #[derive(Clone, Copy, Debug)]
 pub struct Waited {
@@ -88,6 +99,21 @@ pub trait Process {
     /// The process of such a file; EBADF if it is none.
     fn pidfd_target(&self, file: &File) -> Result<i32, Errno>;
 
+    /// The process that pidfd_send_signal(2) means by a file: besides those files a directory of /proc. EBADF, ESRCH.
+    fn signal_target(&self, file: &File) -> Result<i32, Errno>;
+
+    /// Whether the caller may look into another process (`PTRACE_MODE_ATTACH`), named by any of its threads. ESRCH, EPERM.
+    fn may_inspect(&self, pid: i32) -> Result<(), Errno>;
+
+    /// Copies from another process's memory, which the caller may look into. ESRCH, EFAULT.
+    fn read_of(&self, pid: i32, addr: u64, into: &mut [u8]) -> Result<(), Errno>;
+
+    /// Copies into it.
+    fn write_of(&self, pid: i32, addr: u64, from: &[u8]) -> Result<(), Errno>;
+
+    /// What tells the object apart that the process of a thread has of a kind; equal where two have one in common. ESRCH.
+    fn object_of(&self, tid: i32, kind: ObjectKind) -> Result<usize, Errno>;
+
     /// A descriptor of another process. ESRCH, EBADF, EPERM.
     fn file_of(&self, pid: i32, fd: i32) -> Result<Arc<File>, Errno>;
 
@@ -96,6 +122,7 @@ pub trait Process {
     /// Sleeps (unless `WNOHANG`: none then) until a child of the target has changed state. ECHILD: there is no such child.
     fn wait_child(&self, target: WaitTarget, flags: WaitFlags) -> Result<Option<Waited>, Errno>;
 
-    /// The limits have changed: what the kernel keeps a copy of (the descriptor table's size) is to follow.
-    fn limits_changed(&self);
+    /// A process's limits have changed (0: the caller's): what the kernel keeps a copy of (the descriptor table's size) is to
+    /// follow.
+    fn limits_changed(&self, pid: i32);
 }

@@ -1,4 +1,5 @@
-use linux_abi::{CloneFlags, Errno, Signal, SysResult};
+use linux_abi::{CloneFlags, Errno, SeccompFlags, Signal, SysResult};
+use net::bpf::Program;
 
 /// clone(2) and clone3(2), checked: the flags are consistent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,6 +17,15 @@ pub struct CloneRequest {
     pub tls: u64,
     /// Where `CLONE_PIDFD` stores.
     pub pidfd: u64,
+}
+
+/// What seccomp(2) does to the calling thread.
+pub enum SeccompChange {
+    Strict,
+    Filter {
+        program: Program,
+        flags: SeccompFlags,
+    },
 }
 
 /// A futex: its address, and whether the program said that no other process uses it.
@@ -216,6 +226,17 @@ pub trait Threads {
     fn set_thread_name(&self, name: [u8; 16]);
 
     fn membarrier(&self, command: MembarrierCommand) -> Result<(), Errno>;
+
+    /// seccomp(2): from now on the calling thread's calls are filtered. EINVAL: it is in the other mode. ENOMEM: the filters
+    /// together are too long. With `TSYNC` those of all threads of the process; the answer is the number of one that has
+    /// filters of its own, or ESRCH.
+    fn seccomp(&self, change: SeccompChange) -> SysResult;
+
+    /// seccomp(2) for prctl(2), by itself no reason to have it in an image.
+    fn seccomp_if_there(&self, op: u32, args: u64) -> SysResult;
+
+    /// `PR_GET_SECCOMP`
+    fn seccomp_mode(&self) -> u32;
 
     fn fs_base(&self) -> u64;
 

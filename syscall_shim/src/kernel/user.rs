@@ -11,9 +11,6 @@ pub trait UserMemory: vfs::UserMemory + Sized {
     /// Copies out as much as can be written from `addr` on.
     fn write_some(&self, addr: u64, from: &[u8]) -> usize;
 
-    /// Zeroes a range.
-    fn zero(&self, addr: u64, len: usize) -> Result<(), Errno>;
-
     /// Copies a NUL-terminated string in and answers it without the NUL. ENAMETOOLONG if no NUL is among the first
     /// `into.len()` bytes.
     fn read_cstr<'a>(&self, addr: u64, into: &'a mut [u8]) -> Result<&'a [u8], Errno>;

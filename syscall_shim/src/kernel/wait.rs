@@ -22,6 +22,17 @@ pub trait Wait {
         ready: &mut dyn FnMut() -> bool,
     ) -> Result<Woken, Errno>;
 
+    /// The same on one list, by a caller that takes what it waits for, so that of several it is enough to wake one
+    /// ([`WaitList::add_exclusive_for`]). `poll` tells what is there when the wait ends, however it ends: another caller is woken
+    /// for what this one has left.
+    fn wait_exclusive(
+        &self,
+        list: &WaitList,
+        events: u32,
+        poll: &dyn Fn() -> u32,
+        ready: &mut dyn FnMut() -> bool,
+    ) -> Result<Woken, Errno>;
+
     /// An interrupted wait was to end then, and its length was given as a duration: should the call be made again because no
     /// handler ran, `take_deadline` answers it.
     fn keep_deadline(&self, deadline: u64);

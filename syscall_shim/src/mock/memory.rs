@@ -44,6 +44,11 @@ impl Memory for Mock {
         Ok(remap.old_addr)
     }
 
+    fn remap_file(&self, addr: u64, len: u64, offset: u64) -> Result<(), Errno> {
+        self.note(format!("remap_file {addr:#x} {len:#x} {offset:#x}"));
+        Ok(())
+    }
+
     fn madvise(&self, addr: u64, len: u64, advice: Advice) -> Result<(), Errno> {
         self.note(format!("madvise {addr:#x} {len:#x} {advice:?}"));
         Ok(())

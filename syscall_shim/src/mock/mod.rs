@@ -186,11 +186,6 @@ impl UserMemory for Mock {
         vfs::UserMemory::write(self, addr, &from[..len]).map_or(0, |()| len)
     }
 
-    fn zero(&self, addr: u64, len: usize) -> Result<(), Errno> {
-        self.memory.lock()[range(addr, len)?].fill(0);
-        Ok(())
-    }
-
     fn read_cstr<'a>(&self, addr: u64, into: &'a mut [u8]) -> Result<&'a [u8], Errno> {
         for at in 0..into.len() {
             vfs::UserMemory::read(self, addr.wrapping_add(at as u64), &mut into[at..=at])?;
@@ -230,6 +225,16 @@ impl Wait for Mock {
                 (None, None) => panic!("would sleep for ever"),
             }
         }
+    }
+
+    fn wait_exclusive(
+        &self,
+        list: &WaitList,
+        _events: u32,
+        _poll: &dyn Fn() -> u32,
+        ready: &mut dyn FnMut() -> bool,
+    ) -> Result<Woken, Errno> {
+        self.wait(&[list], None, ready)
     }
 
     fn keep_deadline(&self, deadline: u64) {

@@ -1,6 +1,8 @@
 use super::threads::CHILD;
 use super::{Mock, PID};
-use crate::kernel::{CloneRequest, ExecRequest, Process, Usage, UsageOf, WaitTarget, Waited};
+use crate::kernel::{
+    CloneRequest, ExecRequest, ObjectKind, Process, Usage, UsageOf, WaitTarget, Waited,
+};
 use crate::state::ProcessState;
 use alloc::format;
 use alloc::string::String;
@@ -8,6 +10,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use linux_abi::{Errno, SysResult, WaitFlags};
 use vfs::{EventFd, File, eventfd};
+
+/// Somebody else's process.
+pub const STRANGER: i32 = 66;
 
 impl Process for Mock {
     fn getpid(&self) -> i32 {
@@ -74,6 +79,35 @@ impl Process for Mock {
         file.ops_as::<EventFd>().map(|_| PID).ok_or(Errno::EBADF)
     }
 
+    fn signal_target(&self, file: &File) -> Result<i32, Errno> {
+        self.pidfd_target(file)
+    }
+
+    fn may_inspect(&self, pid: i32) -> Result<(), Errno> {
+        match pid {
+            PID | CHILD => Ok(()),
+            STRANGER => Err(Errno::EPERM),
+            _ => Err(Errno::ESRCH),
+        }
+    }
+
+    /// All have the same memory.
+    fn read_of(&self, _pid: i32, addr: u64, into: &mut [u8]) -> Result<(), Errno> {
+        vfs::UserMemory::read(self, addr, into)
+    }
+
+    fn write_of(&self, _pid: i32, addr: u64, from: &[u8]) -> Result<(), Errno> {
+        vfs::UserMemory::write(self, addr, from)
+    }
+
+    /// Nothing but the memory is common.
+    fn object_of(&self, tid: i32, kind: ObjectKind) -> Result<usize, Errno> {
+        match kind {
+            ObjectKind::Memory | ObjectKind::SemaphoreUndo => Ok(0),
+            _ => Ok(tid as usize),
+        }
+    }
+
     fn file_of(&self, _pid: i32, fd: i32) -> Result<Arc<File>, Errno> {
         crate::kernel::Files::files(self).get(fd)
     }
@@ -94,7 +128,7 @@ impl Process for Mock {
         Err(Errno::ECHILD)
     }
 
-    fn limits_changed(&self) {
-        self.note("limits_changed");
+    fn limits_changed(&self, pid: i32) {
+        self.note(format!("limits_changed {pid}"));
     }
 }

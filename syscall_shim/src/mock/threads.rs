@@ -1,5 +1,7 @@
 use super::{Mock, PID};
-use crate::kernel::{CloneRequest, FutexWord, MembarrierCommand, Threads, UserMemory, WakeOp};
+use crate::kernel::{
+    CloneRequest, FutexWord, MembarrierCommand, SeccompChange, Threads, UserMemory, WakeOp,
+};
 use alloc::format;
 use alloc::string::String;
 use core::sync::atomic::Ordering::Relaxed;
@@ -204,6 +206,24 @@ impl Threads for Mock {
     fn membarrier(&self, command: MembarrierCommand) -> Result<(), Errno> {
         self.note(format!("membarrier {command:?}"));
         Ok(())
+    }
+
+    fn seccomp(&self, change: SeccompChange) -> SysResult {
+        self.note(match change {
+            SeccompChange::Strict => String::from("seccomp strict"),
+            SeccompChange::Filter { program, flags } => {
+                format!("seccomp filter {} {:#x}", program.length(), flags.bits())
+            }
+        });
+        Ok(0)
+    }
+
+    fn seccomp_if_there(&self, op: u32, args: u64) -> SysResult {
+        crate::sys::seccomp::seccomp(self, op, 0, args)
+    }
+
+    fn seccomp_mode(&self) -> u32 {
+        0
     }
 
     fn fs_base(&self) -> u64 {

@@ -10,6 +10,7 @@ pub mod io_uring;
 pub mod memory;
 pub mod mqueue;
 pub mod processes;
+pub mod seccomp;
 pub mod signals;
 pub mod sockets;
 mod sysv;

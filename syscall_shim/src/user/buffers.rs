@@ -73,7 +73,7 @@ impl<K> UserSink<'_, K> {
     }
 }
 
-impl<K: UserMemory> Sink for UserSink<'_, K> {
+impl<K: vfs::UserMemory> Sink for UserSink<'_, K> {
     fn remaining(&self) -> usize {
         self.cursor.total
     }
@@ -116,7 +116,7 @@ impl<K> UserSource<'_, K> {
     }
 }
 
-impl<K: UserMemory> Source for UserSource<'_, K> {
+impl<K: vfs::UserMemory> Source for UserSource<'_, K> {
     fn remaining(&self) -> usize {
         self.cursor.total
     }
@@ -222,7 +222,7 @@ impl IoBuffers {
     }
 
     #[must_use]
-    pub fn sink<'a, K: UserMemory>(&'a self, k: &'a K) -> UserSink<'a, K> {
+    pub fn sink<'a, K: vfs::UserMemory>(&'a self, k: &'a K) -> UserSink<'a, K> {
         UserSink {
             k,
             cursor: Cursor::new(self.first, &self.rest, self.total),
@@ -230,7 +230,7 @@ impl IoBuffers {
     }
 
     #[must_use]
-    pub fn source<'a, K: UserMemory>(&'a self, k: &'a K) -> UserSource<'a, K> {
+    pub fn source<'a, K: vfs::UserMemory>(&'a self, k: &'a K) -> UserSource<'a, K> {
         UserSource {
             k,
             cursor: Cursor::new(self.first, &self.rest, self.total),

@@ -14,6 +14,7 @@ pub(crate) use observers::Observers;
 
 use crate::Result;
 use crate::address::{Address, LinkAddress};
+use crate::bpf::Program;
 use crate::env::Env;
 use crate::message::{Control, Outgoing, Received};
 use crate::network::{Interface, Network};
@@ -24,7 +25,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::Any;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use filter::{Filter, View};
+use filter::View;
 use linux_abi::Errno;
 use linux_abi::raw::if_arp::{ETH_P_ALL, PACKET_OUTGOING, TP_STATUS_USER};
 use linux_abi::raw::ioctl::FIONREAD;
@@ -44,7 +45,7 @@ struct State {
     protocol: u16,
     /// 0: any.
     interface: u32,
-    filter: Option<Filter>,
+    filter: Option<Program>,
     queue: Queue,
     ring: Option<Ring>,
     options: Options,
@@ -154,7 +155,7 @@ impl PacketCore {
             hardware_type: seen.hardware_type,
             interface: seen.interface,
         };
-        let wanted = state.filter.as_ref().map_or(u32::MAX, |one| one.run(view));
+        let wanted = state.filter.as_ref().map_or(u32::MAX, |one| one.run(&view));
         if wanted == 0 {
             return;
         }

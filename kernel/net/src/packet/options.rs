@@ -1,8 +1,8 @@
 //! `SOL_PACKET`, and what packet sockets know of `SOL_SOCKET`.
-use super::filter::{EXTENSIONS, Filter};
 use super::ring::{HEADER, Ring};
 use super::{PacketCore, State};
 use crate::Result;
+use crate::bpf::{EXTENSIONS, Program};
 use crate::env::Env;
 use crate::inet::buffer_size;
 use alloc::vec::Vec;
@@ -145,7 +145,7 @@ impl State {
         match name {
             // The shim hands over the program itself.
             SO_ATTACH_FILTER | SO_DETACH_FILTER if options.locked => return Err(Errno::EPERM),
-            SO_ATTACH_FILTER => self.filter = Some(Filter::parse(value)?),
+            SO_ATTACH_FILTER => self.filter = Some(Program::parse(value)?),
             SO_DETACH_FILTER => {
                 self.filter.take().ok_or(Errno::ENOENT)?;
             }

@@ -1,5 +1,6 @@
-use super::filter::{EXTENSIONS, Filter, View};
+use super::filter::View;
 use super::made_up;
+use crate::bpf::{EXTENSIONS, Program};
 use crate::stack::{Tap, checksum, packet};
 use crate::tests::{Root, TestHost};
 use crate::{Address, LinkAddress, Network, Result, Socket, receive_vec};
@@ -37,7 +38,7 @@ fn view(frame: &[u8]) -> View<'_> {
 }
 
 fn run(instructions: &[(u16, u8, u8, u32)], frame: &[u8]) -> u32 {
-    Filter::parse(&program(instructions))
+    Program::parse(&program(instructions))
         .unwrap()
         .run(view(frame))
 }
@@ -148,11 +149,11 @@ fn unsound_programs_are_refused() {
         // Netlink attributes.
         &[(0x20, 0, 0, 0xffff_f00c), (6, 0, 0, 0)],
     ] {
-        let outcome = Filter::parse(&program(bad));
+        let outcome = Program::parse(&program(bad));
         assert!(matches!(outcome, Err(Errno::EINVAL)), "{bad:?}");
     }
-    assert!(Filter::parse(&[6; 7]).is_err());
-    assert!(Filter::parse(&program(&[(6, 0, 0, 0); 4097])).is_err());
+    assert!(Program::parse(&[6; 7]).is_err());
+    assert!(Program::parse(&program(&[(6, 0, 0, 0); 4097])).is_err());
 }
 
 #[test]
@@ -180,9 +181,9 @@ fn no_program_and_no_packet_does_harm() {
             })
             .collect();
         instructions.push((0x16, 0, 0, 0));
-        if let Ok(filter) = Filter::parse(&program(&instructions)) {
+        if let Ok(filter) = Program::parse(&program(&instructions)) {
             let frame = vec![random() as u8; random() as usize % 80];
-            filter.run(view(&frame));
+            filter.run(&view(&frame));
         }
     }
 }

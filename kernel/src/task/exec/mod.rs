@@ -100,6 +100,7 @@ fn first_thread(old: &Thread, loaded: &Loaded, path: &[u8]) -> Result<Arc<Thread
         (&[0; 16], Vector::initial(), 0),
     )?;
     *thread.name.lock() = comm(path);
+    super::seccomp::inherit(old, &thread);
     thread
         .affinity
         .store(old.affinity.load(Ordering::Relaxed), Ordering::Relaxed);

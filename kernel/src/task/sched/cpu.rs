@@ -14,6 +14,8 @@ use net::forward::SpinTime;
 use spin::Mutex;
 
 const SLICE_NS: u64 = 10_000_000;
+/// What a thread that slept waits at most for one that computes; as long as turns of Linux on two CPUs.
+const WOKEN_SLICE_NS: u64 = 1_500_000;
 
 pub(super) struct Cpu {
     /// Threads that can run, and are to run here unless another CPU has nothing else to do.
@@ -89,6 +91,19 @@ impl Cpu {
         } else {
             // It may have been armed for something earlier, and have fired when nobody waited.
             time::arm(end);
+        }
+    }
+
+    /// A thread that slept waits: the running one has not much time left, even if its turn has just begun.
+    pub(super) fn shorten_slice(&self) {
+        let now = time::monotonic();
+        let end = self.slice_end.load(Ordering::Relaxed);
+        let soon = now + WOKEN_SLICE_NS;
+        if (now..=soon).contains(&end) {
+            time::arm(end);
+        } else {
+            self.slice_end.store(soon, Ordering::Relaxed);
+            time::arm(soon);
         }
     }
 

@@ -43,12 +43,21 @@ fn may_run_here(thread: &Thread) -> bool {
 
 /// Puts a runnable thread into a queue.
 pub fn enqueue(thread: Arc<Thread>) {
+    put(thread, Cpu::begin_slice);
+}
+
+/// The same for one that has slept: who runs lets it have its turn soon.
+pub fn enqueue_woken(thread: Arc<Thread>) {
+    put(thread, Cpu::shorten_slice);
+}
+
+fn put(thread: Arc<Thread>, limit: impl FnOnce(&Cpu)) {
     let target = choose_cpu(&thread);
     cpu::of(target).push(thread);
     if target != cpu::number() {
         cpu::wake(target);
     } else if runs_a_thread() {
-        cpu::this().begin_slice();
+        limit(cpu::this());
     }
 }
 
@@ -121,7 +130,7 @@ pub fn tick(now: u64) {
 pub fn called() {
     percpu::this().called.store(false, Ordering::SeqCst);
     if cpu::this().has_queued() && runs_a_thread() {
-        cpu::this().begin_slice();
+        cpu::this().shorten_slice();
     }
 }
 

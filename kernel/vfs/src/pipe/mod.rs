@@ -302,6 +302,10 @@ impl FileOps for PipeEnd {
         Some(&self.pipe.waiters)
     }
 
+    fn wakes_one(&self) -> bool {
+        true
+    }
+
     fn is_open(&self) -> bool {
         if !self.waits {
             return true;

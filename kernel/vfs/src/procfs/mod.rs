@@ -115,6 +115,11 @@ static PROCESSES: Dynamic = Dynamic {
     kind: FileType::Directory,
 };
 
+/// Whether a directory is that of a process, and not of a thread.
+pub(crate) fn is_process(directory: &'static Directory) -> bool {
+    core::ptr::eq(directory, &process::PROCESS)
+}
+
 /// A number without a sign or leading zeros, as numbered entries are named.
 fn number(name: &[u8]) -> Option<u32> {
     if name.len() > 1 && name.first() == Some(&b'0') || !name.iter().all(u8::is_ascii_digit) {
@@ -125,12 +130,13 @@ fn number(name: &[u8]) -> Option<u32> {
 
 fn find_process(context: &Context, name: &[u8]) -> Option<(Entry, Context)> {
     let pid = number(name)?;
-    context.source.process(pid, pid)?;
+    let info = context.source.process(pid, pid)?;
     Some((
         dir("", &process::PROCESS),
         Context {
             pid,
             tid: pid,
+            since: info.start_time,
             ..context.clone()
         },
     ))

@@ -288,6 +288,8 @@ pub struct ProcessInfo {
     pub voluntary_switches: u64,
     pub involuntary_switches: u64,
     pub no_new_privs: bool,
+    /// The mode, and how many filters there are.
+    pub seccomp: (u32, u32),
     pub bytes_read: u64,
     pub bytes_written: u64,
     pub read_calls: u64,

@@ -216,8 +216,10 @@ fn signal_lines(p: &ProcessInfo, queue_limit: u64, out: &mut Text) {
 fn scheduling_lines(p: &ProcessInfo, all_cpus: u64, out: &mut Text) {
     put!(
         out,
-        "NoNewPrivs:\t{}\nSeccomp:\t0\nSeccomp_filters:\t0\n",
-        u8::from(p.no_new_privs)
+        "NoNewPrivs:\t{}\nSeccomp:\t{}\nSeccomp_filters:\t{}\n",
+        u8::from(p.no_new_privs),
+        p.seccomp.0,
+        p.seccomp.1
     );
     put!(
         out,

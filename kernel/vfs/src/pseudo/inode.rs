@@ -3,7 +3,6 @@
 use super::file::TextFile;
 use super::{Context, Directory, Entry, Kind, PseudoFs, Text};
 use crate::Result;
-use crate::file::File;
 use crate::inode::{Inode, InodeRef, Link, Position};
 use crate::ops::FileOps;
 use crate::types::{DirEntry, FileType, Metadata, SetAttr, StatFs};
@@ -80,17 +79,6 @@ impl PseudoInode {
             .process(self.context.pid, self.context.tid)
             .map_or((0, 0), |info| (info.uids[1], info.gids[1]))
     }
-}
-
-/// The process that an open folder `/proc/PID` is about; none for anything else.
-#[must_use]
-pub fn process_of(file: &File) -> Option<i32> {
-    let inode = file.inode().downcast::<PseudoInode>()?;
-    let (parent, name) = inode.position.as_ref()?;
-    let pid = inode.context.pid;
-    let is_its_folder =
-        pid != 0 && parent.position.is_none() && **name == *format!("{pid}").as_bytes();
-    (is_its_folder && !file.is_path()).then(|| i32::try_from(pid).ok())?
 }
 
 impl Inode for PseudoInode {
@@ -210,6 +198,11 @@ impl Inode for PseudoInode {
             Kind::Dir(_) => Err(Errno::EISDIR),
             _ => Err(Errno::EPERM),
         }
+    }
+
+    fn process(&self) -> Option<(u32, u64)> {
+        let directory = self.directory().ok()?;
+        crate::procfs::is_process(directory).then_some((self.context.pid, self.context.since))
     }
 
     fn readlink(&self) -> Result<Vec<u8>> {

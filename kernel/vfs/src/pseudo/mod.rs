@@ -5,8 +5,6 @@
 mod file;
 mod inode;
 
-pub use inode::process_of;
-
 use crate::Result;
 use crate::host::Host;
 use crate::inode::{InodeRef, Link};
@@ -22,6 +20,8 @@ pub(crate) struct Context {
     pub(crate) source: Arc<dyn ProcSource>,
     pub(crate) pid: u32,
     pub(crate) tid: u32,
+    /// When the process began: its number may come to be another one's.
+    pub(crate) since: u64,
     /// A descriptor, a CPU: whatever number names the object.
     pub(crate) number: i32,
 }
@@ -156,6 +156,7 @@ pub(crate) fn mount(
         source,
         pid: 0,
         tid: 0,
+        since: 0,
         number: 0,
     };
     inode::root(Arc::new(fs), dir("", root), context)

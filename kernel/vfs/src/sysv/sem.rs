@@ -81,6 +81,13 @@ impl State {
 }
 
 impl IpcTable<SemSet> {
+    /// Whether there is something to undo when the process ends.
+    #[must_use]
+    pub fn has_undo(&self, pid: i32) -> bool {
+        let undoes = |set: &SemSet| set.state.lock().undo.iter().any(|(of, ..)| *of == pid);
+        self.all().0.iter().any(|(_, _, set)| undoes(set))
+    }
+
     /// A process has ended.
     pub fn left(&self, pid: i32) {
         self.all().0.iter().for_each(|(_, _, set)| set.left(pid));

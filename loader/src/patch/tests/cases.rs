@@ -101,6 +101,17 @@ fn what_the_program_may_see() {
         [Some(site); 3]
     );
     assert_eq!([site, site + 2, pad].map(|pc| map.resume_pc(pc)), [None; 3]);
+
+    // Mapped elsewhere, at the same distance.
+    const BY: u64 = 0x1234_5000;
+    let moved = map.at(MODULE + BY).unwrap();
+    for pc in [AREA, AREA + 7, pad, site, site + 2, MODULE] {
+        let both = |address: Option<u64>| address.map(|address| address + BY);
+        assert_eq!(moved.visible_pc(pc + BY), both(map.visible_pc(pc)));
+        assert_eq!(moved.resume_pc(pc + BY), both(map.resume_pc(pc)));
+        assert_eq!(moved.visible_pc(pc), None);
+    }
+    assert_eq!(moved.trampolines().start, map.trampolines().start + BY);
 }
 
 #[test]

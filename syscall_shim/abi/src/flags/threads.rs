@@ -65,3 +65,16 @@ bitflags::bitflags! {
         const __WCLONE = 0x8000_0000;
     }
 }
+
+bitflags::bitflags! {
+    /// Of `SECCOMP_SET_MODE_FILTER`: `SECCOMP_FILTER_FLAG_*`.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+    pub struct SeccompFlags: u32 {
+        const TSYNC = 1;
+        const LOG = 2;
+        const SPEC_ALLOW = 4;
+        const NEW_LISTENER = 8;
+        const TSYNC_ESRCH = 16;
+        const WAIT_KILLABLE_RECV = 32;
+    }
+}

@@ -52,3 +52,23 @@ pub struct EpollEvent {
 }
 
 const _: () = assert!(size_of::<EpollEvent>() == 12);
+
+/// `struct kcmp_epoll_slot`
+#[derive(
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    Debug,
+    zerocopy::FromBytes,
+    zerocopy::IntoBytes,
+    zerocopy::Immutable,
+    zerocopy::KnownLayout,
+)]
+#[repr(C)]
+pub struct KcmpEpollSlot {
+    pub efd: u32,
+    pub tfd: u32,
+    pub toff: u32,
+}

@@ -83,3 +83,23 @@ abi_struct! {
 pub const RLIM_INFINITY: u64 = u64::MAX;
 /// How many limits there are.
 pub const RLIM_NLIMITS: usize = 16;
+
+/// `struct sock_fprog`: a program of classic BPF.
+#[derive(
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    Debug,
+    zerocopy::FromBytes,
+    zerocopy::IntoBytes,
+    zerocopy::Immutable,
+    zerocopy::KnownLayout,
+)]
+#[repr(C)]
+pub struct SockFprog {
+    pub len: u16,
+    pub _pad: [u16; 3],
+    pub filter: u64,
+}

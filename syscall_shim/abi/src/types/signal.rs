@@ -174,6 +174,15 @@ impl Siginfo {
         Self::with(signal, code, &[addr])
     }
 
+    /// A system call that a filter does not allow: SIGSYS. `number` and `arch` are the call's, `reason` the filter's.
+    #[must_use]
+    pub fn seccomp(addr: u64, number: i32, arch: u32, reason: u16) -> Siginfo {
+        Siginfo {
+            errno: i32::from(reason),
+            ..Self::with(Signal::SIGSYS, SYS_SECCOMP, &[addr, pair(number, arch)])
+        }
+    }
+
     /// From the kernel, without a sender.
     #[must_use]
     pub fn kernel(signal: Signal) -> Siginfo {
@@ -224,6 +233,8 @@ pub const CLD_DUMPED: i32 = 3;
 pub const CLD_STOPPED: i32 = 5;
 pub const CLD_CONTINUED: i32 = 6;
 pub const SI_KERNEL: i32 = 0x80;
+/// `si_code` of SIGSYS: a filter of seccomp(2).
+pub const SYS_SECCOMP: i32 = 1;
 pub const SI_QUEUE: i32 = -1;
 pub const SI_TIMER: i32 = -2;
 pub const SI_MESGQ: i32 = -3;

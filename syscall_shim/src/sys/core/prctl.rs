@@ -2,6 +2,7 @@ use crate::kernel::Kernel;
 use crate::user::{UserPath, UserPtr};
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use linux_abi::raw::prctl as raw;
+use linux_abi::raw::ptrace::{SECCOMP_SET_MODE_FILTER, SECCOMP_SET_MODE_STRICT};
 use linux_abi::{Errno, Signal, SysResult};
 
 /// The highest capability that Linux 6.1 knows (`CAP_CHECKPOINT_RESTORE`).
@@ -64,8 +65,8 @@ pub fn prctl<K: Kernel>(
                 part(k, "prctl: PR_SET_TSC")
             }
         }
-        raw::PR_GET_SECCOMP => Ok(0),
-        raw::PR_SET_SECCOMP => part(k, "prctl: PR_SET_SECCOMP"),
+        raw::PR_GET_SECCOMP => Ok(k.seccomp_mode() as usize),
+        raw::PR_SET_SECCOMP => set_seccomp(k, arg2, arg3),
         raw::PR_SET_MM => part(k, "prctl: PR_SET_MM"),
         raw::PR_MCE_KILL_GET => Ok(raw::PR_MCE_KILL_DEFAULT as usize),
         // "Not affected": the boundary that such attacks would cross is the machine's.
@@ -87,6 +88,17 @@ const PR_SET_PTRACER: u32 = 0x5961_6d61;
 fn part<K: Kernel>(k: &K, what: &'static str) -> SysResult {
     k.unsupported_part(what);
     Err(Errno::EINVAL)
+}
+
+/// `PR_SET_SECCOMP`: the mode counts from 1 as seccomp(2)'s operations do from 0.
+fn set_seccomp<K: Kernel>(k: &K, mode: u64, filter: u64) -> SysResult {
+    const STRICT: u64 = 1;
+    const FILTER: u64 = 2;
+    match mode {
+        STRICT => k.seccomp_if_there(SECCOMP_SET_MODE_STRICT, 0),
+        FILTER => k.seccomp_if_there(SECCOMP_SET_MODE_FILTER, filter),
+        _ => Err(Errno::EINVAL),
+    }
 }
 
 fn set_if(valid: bool, place: &AtomicU32, value: u64) -> SysResult {

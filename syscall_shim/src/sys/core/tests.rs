@@ -74,7 +74,7 @@ fn prctl_cuts_names_and_remembers_settings() {
     assert_eq!(k.load::<u32>(at), 9);
     assert_eq!(k.call("prctl", [23, 40]), Ok(1));
     assert_eq!(k.call("prctl", [23, 41]), Err(Errno::EINVAL));
-    assert_eq!(k.call("prctl", [22, 2]), Err(Errno::EINVAL));
+    assert_eq!(k.call("prctl", [22, 2, 0]), Err(Errno::EFAULT));
     assert_eq!(k.call("prctl", [9999]), Err(Errno::EINVAL));
-    assert_eq!(*k.complaints.lock(), ["prctl: PR_SET_SECCOMP"]);
+    assert!(k.complaints.lock().is_empty());
 }

@@ -5,7 +5,7 @@ use crate::user::IoBuffers;
 use core::sync::atomic::Ordering::Relaxed;
 use linux_abi::{Errno, RLIM_INFINITY, SI_USER, Siginfo, Signal, SysResult};
 use net::Socket;
-use vfs::{File, FileType, Source};
+use vfs::{File, FileType, Source, poll};
 
 /// Does `attempt`; as long as it answers EAGAIN and the file is not `O_NONBLOCK`, waits and does it again.
 #[inline]
@@ -18,6 +18,44 @@ pub(crate) fn blocking<K: Kernel, R>(
         Err(Errno::EAGAIN) if !file.is_nonblocking() => wait(k, file, &mut attempt),
         answer => answer,
     }
+}
+
+/// The same for read(2) and write(2), of which `events` tell when the file is ready. Readers of a pipe are woken one at a time.
+#[inline]
+fn transferring<K: Kernel>(
+    k: &K,
+    file: &File,
+    events: u32,
+    mut attempt: impl FnMut() -> Result<usize, Errno>,
+) -> SysResult {
+    match attempt() {
+        Err(Errno::EAGAIN) if !file.is_nonblocking() => {
+            if file.ops().is_some_and(|ops| ops.wakes_one()) {
+                wait_alone(k, file, events, &mut attempt)
+            } else {
+                wait(k, file, &mut attempt)
+            }
+        }
+        answer => answer,
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn wait_alone<K: Kernel>(
+    k: &K,
+    file: &File,
+    events: u32,
+    attempt: &mut dyn FnMut() -> Result<usize, Errno>,
+) -> SysResult {
+    let list = file.wait_list().ok_or(Errno::EAGAIN)?;
+    let mut answer = Err(Errno::EAGAIN);
+    let ready = &mut || {
+        answer = attempt();
+        !matches!(answer, Err(Errno::EAGAIN))
+    };
+    k.wait_exclusive(list, events, &|| file.poll(), ready)?;
+    answer
 }
 
 #[cold]
@@ -34,7 +72,7 @@ fn wait<K: Kernel, R>(
 /// read(2) into checked buffers.
 #[inline]
 pub(super) fn read_into<K: Kernel>(k: &K, file: &File, buffers: &IoBuffers) -> SysResult {
-    blocking(k, file, || file.read(&mut buffers.sink(k)))
+    transferring(k, file, poll::IN, || file.read(&mut buffers.sink(k)))
 }
 
 /// write(2) from checked buffers. Streams take all of it, unless they do not block or a signal comes between.
@@ -44,7 +82,7 @@ pub(crate) fn write_from<K: Kernel>(k: &K, file: &File, buffers: &IoBuffers) -> 
         return sockets::write(k, file, socket, buffers);
     }
     let wanted = buffers.total();
-    match blocking(k, file, || file.write(&mut buffers.source(k))) {
+    match transferring(k, file, poll::OUT, || file.write(&mut buffers.source(k))) {
         Ok(count) if count < wanted && count > 0 && is_stream(file) => {
             write_rest(k, file, buffers, count)
         }
@@ -63,7 +101,7 @@ fn write_rest<K: Kernel>(k: &K, file: &File, buffers: &IoBuffers, mut done: usiz
             source.skip(done)?;
             file.write(&mut source)
         };
-        match blocking(k, file, attempt) {
+        match transferring(k, file, poll::OUT, attempt) {
             Ok(0) => break,
             Ok(count) => done += count,
             Err(Errno::EPIPE) => {

@@ -1,5 +1,5 @@
 use crate::kernel::Kernel;
-use crate::state::Resource;
+use crate::state::{ProcessState, Resource};
 use crate::user::UserPtr;
 use core::sync::atomic::Ordering::Relaxed;
 use linux_abi::{Errno, Rlimit64, SysResult};
@@ -11,43 +11,47 @@ fn get<K: Kernel>(k: &K, resource: Resource) -> Rlimit64 {
     k.process().limits.lock().get(resource)
 }
 
-/// prlimit(2) of another process, whose ids all have to be the caller's.
-fn get_of<K: Kernel>(k: &K, pid: i32, resource: Resource) -> Result<Rlimit64, Errno> {
-    let (ruid, privileged) = k
-        .process()
-        .with_identity(|id| (id.ruid, id.is_privileged()));
-    let mut found = Err(Errno::EPERM);
-    k.with_process(pid, &mut |state| {
-        let same = state.with_identity(|id| [id.ruid, id.euid, id.suid] == [ruid; 3]);
-        if same || privileged {
-            found = Ok(state.limits.lock().get(resource));
-        }
-    })?;
-    found
-}
-
-fn set<K: Kernel>(k: &K, resource: Resource, new: Rlimit64) -> Result<Rlimit64, Errno> {
-    if new.cur > new.max {
-        return Err(Errno::EINVAL);
-    }
-    if resource == Resource::NOFILE && new.max > NR_OPEN {
-        return Err(Errno::EPERM);
-    }
+/// Changes a process's limit, or only looks; answers what it was.
+fn change<K: Kernel>(
+    k: &K,
+    state: &ProcessState,
+    resource: Resource,
+    new: Option<Rlimit64>,
+) -> Result<Rlimit64, Errno> {
     let privileged = k.process().with_identity(|id| id.is_privileged());
-    let old = {
-        let mut limits = k.process().limits.lock();
-        let old = limits.get(resource);
+    let mut limits = state.limits.lock();
+    let old = limits.get(resource);
+    if let Some(new) = new {
         if new.max > old.max && !privileged {
             return Err(Errno::EPERM);
         }
         limits.set(resource, new);
-        old
-    };
-    if resource == Resource::FSIZE {
-        k.process().file_size_limit.store(new.cur, Relaxed);
+        if resource == Resource::FSIZE {
+            state.file_size_limit.store(new.cur, Relaxed);
+        }
     }
-    k.limits_changed();
     Ok(old)
+}
+
+fn check(resource: Resource, new: Rlimit64) -> Result<(), Errno> {
+    if new.cur > new.max {
+        Err(Errno::EINVAL)
+    } else if resource == Resource::NOFILE && new.max > NR_OPEN {
+        Err(Errno::EPERM)
+    } else {
+        Ok(())
+    }
+}
+
+/// Whether the caller may see and set another process's limits: all its ids have to be the caller's.
+fn may_limit<K: Kernel>(k: &K, state: &ProcessState) -> bool {
+    let (uid, gid, privileged) = k
+        .process()
+        .with_identity(|id| (id.ruid, id.rgid, id.is_privileged()));
+    let same = state.with_identity(|id| {
+        [id.ruid, id.euid, id.suid] == [uid; 3] && [id.rgid, id.egid, id.sgid] == [gid; 3]
+    });
+    same || privileged
 }
 
 /// getrlimit(2)
@@ -59,18 +63,14 @@ pub fn getrlimit<K: Kernel>(k: &K, resource: u32, rlim: UserPtr<Rlimit64>) -> Sy
 /// setrlimit(2)
 pub fn setrlimit<K: Kernel>(k: &K, resource: u32, rlim: UserPtr<Rlimit64>) -> SysResult {
     let new = rlim.read(k)?;
-    set(k, Resource::new(resource)?, new)?;
+    let resource = Resource::new(resource)?;
+    check(resource, new)?;
+    change(k, k.process(), resource, Some(new))?;
+    k.limits_changed(0);
     Ok(0)
 }
 
-/// Whether the number is the caller's process's, or one of its threads'. ESRCH: nobody's.
-fn is_own<K: Kernel>(k: &K, pid: i32) -> Result<bool, Errno> {
-    let mut own = pid == 0 || pid == k.getpid();
-    k.with_process(pid, &mut |state| own |= core::ptr::eq(state, k.process()))?;
-    Ok(own)
-}
-
-/// prlimit(2); it changes limits of the calling process only.
+/// prlimit(2)
 pub fn prlimit64<K: Kernel>(
     k: &K,
     pid: i32,
@@ -80,18 +80,19 @@ pub fn prlimit64<K: Kernel>(
 ) -> SysResult {
     let resource = Resource::new(resource)?;
     let new = new.read_if(k)?;
-    if !is_own(k, pid)? {
-        if new.is_some() {
-            k.unsupported_part("prlimit64: changing another process's limits");
-            return Err(Errno::EPERM);
-        }
-        old.write_if(k, &get_of(k, pid, resource)?)?;
-        return Ok(0);
+    if let Some(new) = new {
+        check(resource, new)?;
     }
-    let before = match new {
-        Some(new) => set(k, resource, new)?,
-        None => get(k, resource),
-    };
+    let mut before = Err(Errno::EPERM);
+    k.with_process(pid, &mut |state| {
+        if core::ptr::eq(state, k.process()) || may_limit(k, state) {
+            before = change(k, state, resource, new);
+        }
+    })?;
+    let before = before?;
+    if new.is_some() {
+        k.limits_changed(pid);
+    }
     old.write_if(k, &before)?;
     Ok(0)
 }

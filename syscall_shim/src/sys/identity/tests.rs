@@ -130,7 +130,7 @@ fn limits() {
     );
     let new = |cur, max| k.value(&Rlimit64 { cur, max });
     assert_eq!(k.call("setrlimit", [7, new(64, 128)]), Ok(0));
-    assert_eq!(k.calls.lock()[0], "limits_changed");
+    assert_eq!(k.calls.lock()[0], "limits_changed 0");
     assert_eq!(k.call("setrlimit", [7, new(64, 129)]), Err(Errno::EPERM));
     assert_eq!(k.call("setrlimit", [7, new(65, 64)]), Err(Errno::EINVAL));
     assert_eq!(k.call("setrlimit", [16, new(1, 1)]), Err(Errno::EINVAL));

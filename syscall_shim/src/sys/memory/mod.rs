@@ -16,7 +16,7 @@ pub use numa::{
     get_mempolicy, mbind, migrate_pages, move_pages, set_mempolicy, set_mempolicy_home_node,
 };
 pub use protect::{mprotect, mseal, pkey_alloc, pkey_free, pkey_mprotect};
-pub use remap::mremap;
+pub use remap::{mremap, remap_file_pages};
 
 use linux_abi::{Errno, PAGE_SIZE, USER_END};
 

@@ -1,4 +1,4 @@
-use super::{is_aligned, pages};
+use super::{PAGE, is_aligned, pages};
 use crate::kernel::{Kernel, Remap};
 use linux_abi::{Errno, MremapFlags, SysResult, USER_END};
 
@@ -24,6 +24,28 @@ pub fn mremap<K: Kernel>(
     };
     check(&remap)?;
     k.mremap(&remap).map(|addr| addr as usize)
+}
+
+/// remap_file_pages(2): another part of the file that a shared mapping shows. As Linux does since 4.0, by a mapping anew.
+pub fn remap_file_pages<K: Kernel>(
+    k: &K,
+    addr: u64,
+    size: u64,
+    prot: u64,
+    pgoff: u64,
+    _flags: u64,
+) -> SysResult {
+    let (addr, len) = (addr - addr % PAGE, size - size % PAGE);
+    let end = addr.checked_add(len).filter(|&end| end > addr);
+    let offset = pgoff
+        .checked_mul(PAGE)
+        .filter(|offset| offset.checked_add(len).is_some());
+    match (end, offset) {
+        (Some(end), Some(offset)) if prot == 0 && end <= USER_END => {
+            k.remap_file(addr, len, offset).map(|()| 0)
+        }
+        _ => Err(Errno::EINVAL),
+    }
 }
 
 fn check(remap: &Remap) -> Result<(), Errno> {

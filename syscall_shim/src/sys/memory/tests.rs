@@ -1,6 +1,6 @@
-use crate::mock::Mock;
-use linux_abi::Errno;
+use crate::mock::{BASE, Mock};
 use linux_abi::raw::general as raw;
+use linux_abi::{Errno, PAGE_SIZE};
 
 const PRIVATE_ANONYMOUS: u64 = (raw::MAP_PRIVATE | raw::MAP_ANONYMOUS) as u64;
 const FIXED: u64 = raw::MAP_FIXED as u64;
@@ -199,4 +199,31 @@ fn mseal_takes_whole_pages_and_no_flags() {
     assert_eq!(k.call("mseal", [0x4000, 0x1000, 1]), Err(Errno::EINVAL));
     assert_eq!(k.call("mseal", [0x4001, 0x1000, 0]), Err(Errno::EINVAL));
     assert_eq!(k.call("mseal", [0x4000, u64::MAX, 0]), Err(Errno::EINVAL));
+}
+
+#[test]
+fn another_part_of_the_file() {
+    let k = Mock::new();
+    let page = PAGE_SIZE as u64;
+    let remap = |addr, size, prot, pgoff| k.call("remap_file_pages", [addr, size, prot, pgoff, 0]);
+    // Both are rounded down.
+    assert_eq!(remap(BASE + 5, page + 7, 0, 3), Ok(0));
+    assert_eq!(
+        k.calls.lock().last().unwrap(),
+        "remap_file 0x10000 0x1000 0x3000"
+    );
+    for wrong in [
+        (BASE, page, 1, 0),
+        (BASE, page - 1, 0, 0),
+        (u64::MAX, page, 0, 0),
+        (BASE, page, 0, u64::MAX),
+        (BASE, 1 << 48, 0, 0),
+    ] {
+        let (addr, size, prot, pgoff) = wrong;
+        assert_eq!(
+            remap(addr, size, prot, pgoff),
+            Err(Errno::EINVAL),
+            "{wrong:?}"
+        );
+    }
 }

@@ -28,12 +28,7 @@ pub fn pidfd_send_signal<K: Kernel>(
     if flags != 0 {
         return Err(Errno::EINVAL);
     }
-    let file = k.files().get(pidfd)?;
-    // Before there were such descriptors, a process's folder in /proc was one for this call.
-    let pid = match vfs::process_of(&file) {
-        Some(pid) => pid,
-        None => k.pidfd_target(&file)?,
-    };
+    let pid = k.signal_target(&*k.files().get(pidfd)?)?;
     let signal = signal_or_probe(sig)?;
     let info = match info.read_if(k)? {
         Some(info) if info.signo != sig as i32 => return Err(Errno::EINVAL),

@@ -132,6 +132,14 @@ fn own_memory_can_be_read_where_it_may_not_be() {
     assert_eq!(k.call("process_vm_readv", broken), Ok(3));
     assert_eq!(read(42, remote, 1), Err(Errno::EINVAL));
     assert_eq!(read(7, remote, 0), Err(Errno::ESRCH));
+    assert_eq!(read(0, remote, 0), Err(Errno::ESRCH));
+    assert_eq!(read(66, remote, 0), Err(Errno::EPERM));
+    // A child's, which is the same memory here.
+    assert_eq!(read(43, remote, 0), Ok(10));
+    assert_eq!(
+        k.call("process_vm_writev", [43, remote, 1, local, 2, 0]),
+        Ok(10)
+    );
     assert_eq!(
         k.call("process_vm_writev", [42, remote, 1, local, 2, 0]),
         Ok(10)
@@ -154,4 +162,43 @@ fn what_a_process_shares_with_itself_is_the_same() {
     assert_eq!(compare(VM, 0, 0), Ok(0));
     assert_eq!(compare(9, 0, 0), Err(Errno::EINVAL));
     assert_eq!(k.call("kcmp", [42, 7, VM, 0, 0]), Err(Errno::ESRCH));
+    assert_eq!(k.call("kcmp", [0, 42, VM, 0, 0]), Err(Errno::ESRCH));
+}
+
+#[test]
+fn what_processes_share_is_compared() {
+    let k = Mock::new();
+    let compare = |pid, kind| k.call("kcmp", [42, pid, kind, 0, 0]);
+    for kind in [1, 5, 6] {
+        assert_eq!(compare(43, kind), Ok(0), "{kind}");
+    }
+    for kind in [2, 3, 4] {
+        assert_eq!(compare(43, kind), Ok(1), "{kind}");
+    }
+    assert_eq!(compare(66, 1), Err(Errno::EPERM));
+}
+
+#[test]
+fn what_an_epoll_watches_is_compared() {
+    use linux_abi::{EpollEvent, KcmpEpollSlot};
+    const TFD: u64 = 7;
+    let k = Mock::new();
+    let pipe = k.alloc(8);
+    k.call("pipe2", [pipe, 0]).unwrap();
+    let [read, write] = k.load::<[u32; 2]>(pipe).map(u64::from);
+    let efd = k.call("epoll_create1", [0]).unwrap() as u64;
+    let event = k.value(&EpollEvent { events: 1, data: 0 });
+    k.call("epoll_ctl", [efd, 1, read, event]).unwrap();
+    let compare = |fd, efd, tfd, toff| {
+        let slot = k.value(&KcmpEpollSlot { efd, tfd, toff });
+        k.call("kcmp", [42, 42, TFD, fd, slot])
+    };
+    let (epoll, watched) = (efd as u32, read as u32);
+    assert_eq!(compare(read, epoll, watched, 0), Ok(0));
+    assert!(matches!(compare(write, epoll, watched, 0), Ok(1 | 2)));
+    assert_eq!(compare(read, epoll, watched, 1), Err(Errno::ENOENT));
+    assert_eq!(compare(read, epoll, write as u32, 0), Err(Errno::ENOENT));
+    assert_eq!(compare(read, watched, watched, 0), Err(Errno::EINVAL));
+    assert_eq!(compare(99, epoll, watched, 0), Err(Errno::EBADF));
+    assert_eq!(k.call("kcmp", [42, 42, TFD, read, 8]), Err(Errno::EFAULT));
 }
