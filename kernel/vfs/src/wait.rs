@@ -96,6 +96,13 @@ impl WaitList {
     pub fn notify(&self, events: u32) {
         let (first, others, exclusive) = {
             let mut waiters = self.waiters.lock();
+            if let [only] = waiters.as_slice()
+                && let Some(waiter) = only.wake.upgrade()
+            {
+                let exclusive = only.exclusive;
+                drop(waiters);
+                return tell(&*waiter, events, exclusive);
+            }
             waiters.retain(|waiter| waiter.wake.strong_count() > 0);
             let alive = |exclusive| {
                 let of_kind = waiters
@@ -103,7 +110,7 @@ impl WaitList {
                     .filter(move |waiter| waiter.exclusive == exclusive);
                 of_kind.filter_map(|waiter| waiter.wake.upgrade())
             };
-            // One waiter is the common case, and needs no allocation.
+            // Few waiters are the common case, and the first needs no allocation.
             let mut ordinary = alive(false);
             (
                 ordinary.next(),
@@ -119,5 +126,13 @@ impl WaitList {
                 break;
             }
         }
+    }
+}
+
+fn tell(waiter: &dyn Wake, events: u32, exclusive: bool) {
+    if exclusive {
+        waiter.wake_exclusive(events);
+    } else {
+        waiter.wake(events);
     }
 }
