@@ -88,6 +88,7 @@ const SOCKETS: &[i64] = &[
     libc::SYS_bind,
     libc::SYS_listen,
     libc::SYS_accept4,
+    libc::SYS_sendto,
     libc::SYS_sendmsg,
     libc::SYS_recvmsg,
     libc::SYS_recvfrom,

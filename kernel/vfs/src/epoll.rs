@@ -75,14 +75,27 @@ pub fn epoll(flags: u32) -> Result<Arc<File>> {
     Ok(File::from_ops(epoll, O_RDWR))
 }
 
+/// What `file` has now of what is asked for.
+fn held_of(asked: u32, file: &File) -> u32 {
+    if asked & !(EPOLLET | EPOLLONESHOT | EPOLLEXCLUSIVE | EPOLLWAKEUP) == 0 {
+        return 0;
+    }
+    file.poll() & (asked | poll::ERR | poll::HUP)
+}
+
 impl Item {
     /// What holds now of what is asked for.
     fn events(&self, file: &File) -> u32 {
-        let asked = self.wanted.lock().events;
-        if asked & !(EPOLLET | EPOLLONESHOT | EPOLLEXCLUSIVE | EPOLLWAKEUP) == 0 {
-            return 0;
+        held_of(self.wanted.lock().events, file)
+    }
+
+    /// Its instance and itself, if `events` are of interest.
+    fn hear(&self, events: u32) -> Option<(Arc<Epoll>, Arc<Self>)> {
+        let asked = self.wanted.lock().events | poll::ERR | poll::HUP;
+        if events != 0 && events & asked == 0 {
+            return None;
         }
-        file.poll() & (asked | poll::ERR | poll::HUP)
+        Some((self.epoll.upgrade()?, self.this.upgrade()?))
     }
 
     fn forget(&self, file: &File) {
@@ -95,19 +108,17 @@ impl Item {
 
 impl Wake for Item {
     fn wake(&self, events: u32) {
-        self.wake_exclusive(events);
+        if let Some((epoll, this)) = self.hear(events) {
+            epoll.line_up(this);
+        }
     }
 
     fn wake_exclusive(&self, events: u32) -> bool {
-        let asked = self.wanted.lock().events | poll::ERR | poll::HUP;
-        if events != 0 && events & asked == 0 {
-            return false;
-        }
-        let (Some(epoll), Some(this)) = (self.epoll.upgrade(), self.this.upgrade()) else {
+        let Some((epoll, this)) = self.hear(events) else {
             return false;
         };
         let is_waited_for = !epoll.waiters.is_empty();
-        epoll.line_up(this, true);
+        epoll.line_up(this);
         is_waited_for
     }
 
@@ -122,12 +133,23 @@ impl Wake for Item {
 
 impl Epoll {
     /// Puts an item into the ready queue, and tells who waits.
-    fn line_up(&self, item: Arc<Item>, tell: bool) {
+    fn line_up(&self, item: Arc<Item>) {
         if !item.queued.swap(true, AcqRel) {
             self.state.lock().ready.push_back(item);
         }
-        if tell {
-            self.waiters.notify(poll::IN | poll::RDNORM);
+        self.waiters.notify(poll::IN | poll::RDNORM);
+    }
+
+    /// Puts items back that stay ready.
+    fn line_up_again(&self, items: Vec<Arc<Item>>) {
+        if items.is_empty() {
+            return;
+        }
+        let mut state = self.state.lock();
+        for item in items {
+            if !item.queued.swap(true, AcqRel) {
+                state.ready.push_back(item);
+            }
         }
     }
 
@@ -230,7 +252,7 @@ impl Epoll {
     /// Lines a new or changed item up if its file is ready already.
     fn look_at(&self, item: Arc<Item>, file: &File) {
         if item.events(file) != 0 {
-            self.line_up(item, true);
+            self.line_up(item);
         }
     }
 
@@ -267,18 +289,18 @@ impl Epoll {
         let mut count = 0;
         // Items that line up meanwhile wait for the next call: so each is looked at once.
         let mut looks = self.state.lock().ready.len();
-        let mut again: Vec<Arc<Item>> = Vec::new();
+        let mut again: Vec<Arc<Item>> = Vec::with_capacity(looks.min(max));
         let mut outcome = Ok(());
         while count < max && looks > 0 {
             looks -= 1;
             let Some((item, file)) = self.next_ready() else {
                 break;
             };
-            let events = item.events(&file);
+            let wanted = *item.wanted.lock();
+            let events = held_of(wanted.events, &file);
             if events == 0 {
                 continue;
             }
-            let wanted = *item.wanted.lock();
             if let Err(error) = emit(EpollEvent {
                 events,
                 data: wanted.data,
@@ -294,9 +316,7 @@ impl Epoll {
                 again.push(item);
             }
         }
-        for item in again {
-            self.line_up(item, false);
-        }
+        self.line_up_again(again);
         if count == 0 {
             outcome.map(|()| 0)
         } else {

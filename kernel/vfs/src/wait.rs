@@ -103,8 +103,18 @@ impl WaitList {
     pub fn notify(&self, events: u32) {
         let (first, others, exclusive) = {
             let mut waiters = self.waiters.lock();
+            if let [only] = waiters.as_slice()
+                && let Some(waiter) = only.wake.upgrade()
+            {
+                let (exclusive, wanted) = (only.exclusive.is_some(), only.wants(events));
+                drop(waiters);
+                if wanted {
+                    tell(&*waiter, events, exclusive);
+                }
+                return;
+            }
             waiters.retain(|waiter| waiter.wake.strong_count() > 0);
-            // One waiter is the common case, and needs no allocation.
+            // Few waiters are the common case, and the first needs no allocation.
             let mut ordinary = waiters
                 .iter()
                 .filter(|waiter| waiter.exclusive.is_none())
@@ -138,11 +148,23 @@ impl WaitList {
 }
 
 impl Waiter {
+    fn wants(&self, events: u32) -> bool {
+        self.exclusive
+            .is_none_or(|wants| events == 0 || wants & events != 0)
+    }
+
     /// An exclusive one that is to hear of the events.
     fn upgrade_for(&self, events: u32) -> Option<Arc<dyn Wake>> {
-        self.exclusive
-            .filter(|wants| events == 0 || wants & events != 0)
-            .and_then(|_| self.wake.upgrade())
+        let told = self.exclusive.is_some() && self.wants(events);
+        told.then(|| self.wake.upgrade())?
+    }
+}
+
+fn tell(waiter: &dyn Wake, events: u32, exclusive: bool) {
+    if exclusive {
+        waiter.wake_exclusive(events);
+    } else {
+        waiter.wake(events);
     }
 }
 

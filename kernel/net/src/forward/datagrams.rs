@@ -147,9 +147,8 @@ impl ForwardDatagrams {
         }
         request.charge = Some(count as u32);
         gate.add(count as u32);
-        outbox.post(request);
+        outbox.post(request, true);
         drop(gate);
-        outbox.kick();
         self.shared.count_sent(count);
         Ok(count)
     }

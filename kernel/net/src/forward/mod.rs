@@ -40,7 +40,7 @@ use core::net::SocketAddr;
 use core::ops::Range;
 use listener::ForwardListener;
 use messages::{Messages, Payload};
-use shared::{Endpoint, Shared};
+use shared::{Endpoint, Living, Shared};
 use stream::ForwardStream;
 
 /// `eth0` comes after `lo`.
@@ -102,32 +102,23 @@ impl Forward {
                 .u32()
                 .is_some_and(|count| self.taken(header.socket, count));
         }
-        let endpoint = self.shared.find(header.socket);
-        match endpoint {
-            Some(Endpoint::Stream(stream)) => stream
-                .upgrade()
-                .is_none_or(|stream| self.handle_stream(&stream, header.kind, buffer, range)),
-            Some(Endpoint::Datagrams(datagrams)) => {
-                datagrams
-                    .upgrade()
-                    .is_none_or(|datagrams| match header.kind {
-                        EV_DATAGRAM => datagrams.datagram(payload),
-                        EV_DATAGRAM_ERROR => datagrams.error(payload),
-                        _ => false,
-                    })
-            }
-            Some(Endpoint::Listener(listener)) if header.kind == EV_INCOMING => {
+        match self.shared.find(header.socket) {
+            Some(Living::Stream(stream)) => self.handle_stream(&stream, header.kind, buffer, range),
+            Some(Living::Datagrams(datagrams)) => match header.kind {
+                EV_DATAGRAM => datagrams.datagram(payload),
+                EV_DATAGRAM_ERROR => datagrams.error(payload),
+                _ => false,
+            },
+            Some(Living::Listener(listener)) if header.kind == EV_INCOMING => {
                 let (Some(name), Some(peer), Some(local)) =
                     (payload.u64(), payload.address(), payload.address())
                 else {
                     return false;
                 };
-                match listener.upgrade() {
-                    Some(listener) => listener.incoming(name, peer, local),
-                    None => true,
-                }
+                listener.incoming(name, peer, local)
             }
-            Some(Endpoint::Listener(_)) => false,
+            Some(Living::Listener(_)) => false,
+            Some(Living::Dying) => true,
             None => {
                 if header.kind == EV_INCOMING
                     && let Some(name) = payload.u64()
@@ -200,12 +191,8 @@ impl Forward {
         self.shared.outbox.recycle(request);
         if let Some(charge) = charge {
             match self.shared.find(socket) {
-                Some(Endpoint::Stream(stream)) => {
-                    stream.upgrade().into_iter().for_each(|s| s.sent(charge));
-                }
-                Some(Endpoint::Datagrams(datagrams)) => {
-                    datagrams.upgrade().into_iter().for_each(|d| d.sent(charge));
-                }
+                Some(Living::Stream(stream)) => stream.sent(charge),
+                Some(Living::Datagrams(datagrams)) => datagrams.sent(charge),
                 _ => {}
             }
         }
@@ -219,13 +206,9 @@ impl Forward {
                 return;
             };
             match self.shared.find(name) {
-                Some(Endpoint::Stream(stream)) => {
-                    stream.upgrade().into_iter().for_each(|s| s.admitted());
-                }
-                Some(Endpoint::Datagrams(datagrams)) => {
-                    datagrams.upgrade().into_iter().for_each(|d| d.admitted());
-                }
-                Some(Endpoint::Listener(_)) | None => {}
+                Some(Living::Stream(stream)) => stream.admitted(),
+                Some(Living::Datagrams(datagrams)) => datagrams.admitted(),
+                _ => {}
             }
         }
     }

@@ -50,6 +50,8 @@ pub struct Outbox {
     limit: usize,
     /// How many sockets were told that there is no room.
     blocked: AtomicUsize,
+    /// Of the messages in `State::waiting`, whose lock changes it: who only looks needs no lock.
+    waiting_bytes: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -57,7 +59,6 @@ struct State {
     pool: Pool,
     /// What the queue had no room for. As long as there is something, everything goes here, to keep the order.
     waiting: VecDeque<Request>,
-    waiting_bytes: usize,
     /// Sockets that want to hear when there is room.
     refused: VecDeque<u64>,
 }
@@ -69,6 +70,7 @@ impl Outbox {
             state: Mutex::default(),
             limit,
             blocked: AtomicUsize::new(0),
+            waiting_bytes: AtomicUsize::new(0),
         }
     }
 
@@ -79,7 +81,7 @@ impl Outbox {
     /// Whether a new socket may be made. `ENOBUFS`: the device is too far behind.
     pub fn admit(&self) -> Result<()> {
         self.transport.start()?;
-        if self.state.lock().waiting_bytes < self.limit {
+        if self.waiting_bytes.load(Relaxed) < self.limit {
             Ok(())
         } else {
             Err(Errno::ENOBUFS)
@@ -90,12 +92,12 @@ impl Outbox {
     /// a few whose peers are slow do not fill the queue. `easily`: an eighth.
     pub fn has_room(&self, messages: u32, easily: bool) -> bool {
         let part = if easily { 8 } else { 4 };
-        let state = self.state.lock();
+        let waiting = self.waiting_bytes.load(Relaxed);
         if messages == 0 {
             // The first one always finds a place: programs do not expect a socket to be full that they did not fill.
-            return state.waiting_bytes < self.limit;
+            return waiting < self.limit;
         }
-        state.waiting.is_empty() && messages as usize <= self.transport.room() / part
+        waiting == 0 && messages as usize <= self.transport.room() / part
     }
 
     /// A socket with so many messages under way was told that there is no room: it will hear when there is.
@@ -121,7 +123,7 @@ impl Outbox {
 
     /// Whether somebody waits for the device to do what it was told.
     pub fn is_crowded(&self) -> bool {
-        self.blocked.load(Relaxed) > 0 || !self.state.lock().waiting.is_empty()
+        self.blocked.load(Relaxed) > 0 || self.waiting_bytes.load(Relaxed) > 0
     }
 
     fn has_refused(&self) -> bool {
@@ -138,17 +140,21 @@ impl Outbox {
         Ok(Request::new(buffer, header))
     }
 
-    /// Sends a message, now or when there is room. `kick` announces it.
-    pub fn post(&self, request: Request) {
+    /// Sends a message, now or when there is room. `announce`: the last one for now; without it `kick` announces it.
+    pub fn post(&self, request: Request, announce: bool) {
         let mut state = self.state.lock();
         let refused = if state.waiting.is_empty() {
-            self.transport.submit(request).err()
+            self.transport.submit(request, announce).err()
         } else {
             Some(request)
         };
         if let Some(request) = refused {
-            state.waiting_bytes += request.buffer.len();
+            self.waiting_bytes.fetch_add(request.buffer.len(), Relaxed);
             state.waiting.push_back(request);
+            // Those before it may not have been announced.
+            if announce {
+                self.transport.kick();
+            }
         }
     }
 
@@ -165,8 +171,7 @@ impl Outbox {
             Request::new(vec![0; Header::SIZE + length].into(), header)
         });
         request.fill(parts);
-        self.post(request);
-        self.kick();
+        self.post(request, true);
     }
 
     /// A message was carried out, or will not be sent.
@@ -183,11 +188,11 @@ impl Outbox {
                 break;
             };
             let size = request.buffer.len();
-            if let Err(request) = self.transport.submit(request) {
+            if let Err(request) = self.transport.submit(request, false) {
                 state.waiting.push_front(request);
                 break;
             }
-            state.waiting_bytes -= size;
+            self.waiting_bytes.fetch_sub(size, Relaxed);
             sent = true;
         }
         drop(state);

@@ -95,8 +95,10 @@ impl Piece {
 
 #[derive(Default)]
 pub struct ReceiveQueue {
+    /// The oldest piece: most programs read it before there is another.
+    first: Option<Piece>,
     /// Without storage while empty.
-    pieces: VecDeque<Piece>,
+    others: VecDeque<Piece>,
     len: usize,
     held: usize,
 }
@@ -132,19 +134,28 @@ impl ReceiveQueue {
         if !(copy && budget.allows(bytes.len(), !spare) && self.copy(bytes, budget)) {
             // Without memory for a copy the buffer stays here, and the device waits until something has been read.
             self.held += 1;
-            self.pieces.push_back(Piece::Held(buffer.clone(), range));
+            self.append(Piece::Held(buffer.clone(), range));
+        }
+    }
+
+    fn append(&mut self, piece: Piece) {
+        if self.first.is_none() {
+            self.first = Some(piece);
+        } else {
+            self.others.push_back(piece);
         }
     }
 
     /// False: there is no memory.
     fn copy(&mut self, bytes: &[u8], budget: &Budget) -> bool {
-        if let Some(Piece::Copied(last, _)) = self.pieces.back_mut()
+        let last = self.others.back_mut().or(self.first.as_mut());
+        if let Some(Piece::Copied(last, _)) = last
             && last.len() + bytes.len() <= TOGETHER
             && last.try_reserve(bytes.len()).is_ok()
         {
             last.extend_from_slice(bytes);
         } else if let Some(copy) = copied(bytes) {
-            self.pieces.push_back(copy);
+            self.append(copy);
         } else {
             return false;
         }
@@ -157,7 +168,7 @@ impl ReceiveQueue {
     pub fn take(&mut self, sink: &mut dyn Sink, peek: bool, budget: &Budget) -> Result<usize> {
         let mut total = 0;
         let mut outcome = Ok(());
-        for piece in &self.pieces {
+        for piece in self.first.iter().chain(&self.others) {
             let bytes = piece.bytes();
             let count = bytes.len().min(sink.remaining());
             if count == 0 {
@@ -183,7 +194,7 @@ impl ReceiveQueue {
         let mut left = count.min(self.len);
         self.len -= left;
         while left > 0 {
-            let Some(front) = self.pieces.front_mut() else {
+            let Some(front) = &mut self.first else {
                 break;
             };
             let len = front.bytes().len();
@@ -196,11 +207,11 @@ impl ReceiveQueue {
                 Piece::Held(..) => {}
             }
             if step == len {
-                self.pieces.pop_front();
+                self.first = self.others.pop_front();
             }
         }
         if self.len == 0 {
-            self.pieces = VecDeque::new();
+            self.others = VecDeque::new();
         }
     }
 
@@ -210,7 +221,7 @@ impl ReceiveQueue {
 
     /// Gives the device's buffers back, as far as there is memory for copies.
     pub fn let_go(&mut self, budget: &Budget) {
-        for piece in &mut self.pieces {
+        for piece in self.first.iter_mut().chain(&mut self.others) {
             let Piece::Held(buffer, range) = piece else {
                 continue;
             };
@@ -288,7 +299,7 @@ mod tests {
             (Arc::strong_count(&large), budget.used.load(Relaxed)),
             (1, 0)
         );
-        assert_eq!((queue.pieces.capacity(), queue.holds_buffers()), (0, false));
+        assert_eq!((queue.others.capacity(), queue.holds_buffers()), (0, false));
     }
 
     #[test]

@@ -19,11 +19,30 @@ use rustc_hash::FxBuildHasher;
 use spin::Mutex;
 
 /// A socket that the device knows by a name.
-#[derive(Clone)]
 pub enum Endpoint {
     Stream(Weak<ForwardStream>),
     Listener(Weak<ForwardListener>),
     Datagrams(Weak<ForwardDatagrams>),
+}
+
+/// The same, while somebody has it.
+pub enum Living {
+    Stream(Arc<ForwardStream>),
+    Listener(Arc<ForwardListener>),
+    Datagrams(Arc<ForwardDatagrams>),
+    /// It is about to be forgotten.
+    Dying,
+}
+
+impl Endpoint {
+    fn upgrade(&self) -> Living {
+        match self {
+            Self::Stream(stream) => stream.upgrade().map(Living::Stream),
+            Self::Listener(listener) => listener.upgrade().map(Living::Listener),
+            Self::Datagrams(datagrams) => datagrams.upgrade().map(Living::Datagrams),
+        }
+        .unwrap_or(Living::Dying)
+    }
 }
 
 /// Packets, bytes, errors and drops since boot.
@@ -87,13 +106,13 @@ impl Shared {
         self.endpoints.lock().remove(&name);
     }
 
-    pub fn find(&self, name: u64) -> Option<Endpoint> {
-        self.endpoints.lock().get(&name).cloned()
+    pub fn find(&self, name: u64) -> Option<Living> {
+        self.endpoints.lock().get(&name).map(Endpoint::upgrade)
     }
 
     pub fn stream(&self, name: u64) -> Option<Arc<ForwardStream>> {
         match self.find(name)? {
-            Endpoint::Stream(stream) => stream.upgrade(),
+            Living::Stream(stream) => Some(stream),
             _ => None,
         }
     }

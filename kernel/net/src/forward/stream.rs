@@ -335,7 +335,7 @@ impl ForwardStream {
         }
         request.charge = Some(count as u32);
         state.gate.add(count as u32);
-        outbox.post(request);
+        outbox.post(request, source.remaining() == 0);
         Ok(count)
     }
 
@@ -408,7 +408,10 @@ impl Stream for ForwardStream {
         if total == 0 {
             return outcome;
         }
-        self.shared.outbox.kick();
+        // The last message has announced itself, unless there was no room for it.
+        if source.remaining() > 0 {
+            self.shared.outbox.kick();
+        }
         self.shared.count_sent(total);
         Ok(total)
     }

@@ -7,10 +7,10 @@ pub trait Transport: Send + Sync {
     /// Makes sure that the device works. `ENETDOWN`: it does not, or there is none.
     fn start(&self) -> Result<()>;
 
-    /// Hands a message to the device, which gets to know of it by `kick` at the latest. It is given back if the queue is full;
-    /// otherwise [`super::Forward::completed`] gets it once the device has done what it says, or [`super::Forward::kept`] when
-    /// the device gives it back before.
-    fn submit(&self, request: Request) -> core::result::Result<(), Request>;
+    /// Hands a message to the device, which gets to know of it at once (`announce`), or by `kick` at the latest. It is given back
+    /// if the queue is full; otherwise [`super::Forward::completed`] gets it once the device has done what it says, or
+    /// [`super::Forward::kept`] when the device gives it back before.
+    fn submit(&self, request: Request, announce: bool) -> core::result::Result<(), Request>;
 
     /// Tells the device about what was submitted, unless it is looking anyway.
     fn kick(&self);

@@ -275,13 +275,16 @@ impl Device {
         })
     }
 
-    fn submit(&self, request: Request) -> Result<(), Request> {
+    fn submit(&self, request: Request, announce: bool) -> Result<(), Request> {
         let mut requests = self.requests.lock();
         requests.make_room();
         // SAFETY: the message lies on the heap, which is in the direct map; it is kept, untouched, until `next_done` has popped it.
         match unsafe { requests.ring.queue.add(&[request.bytes()], &mut []) } {
             Ok(token) => {
                 requests.ring.keep(token, request);
+                if announce {
+                    requests.ring.kick();
+                }
                 Ok(())
             }
             Err(_) => Err(request),
@@ -405,9 +408,9 @@ impl Transport for Hostnet {
             .ok_or(Errno::ENETDOWN)
     }
 
-    fn submit(&self, request: Request) -> Result<(), Request> {
+    fn submit(&self, request: Request, announce: bool) -> Result<(), Request> {
         match device() {
-            Some(device) => device.submit(request),
+            Some(device) => device.submit(request, announce),
             None => Err(request),
         }
     }

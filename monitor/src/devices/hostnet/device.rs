@@ -123,14 +123,15 @@ impl HostNet {
         })
     }
 
-    /// Does what can be done now: `events` are those of the host's sockets.
-    pub fn serve(
+    /// Does what can be done now. `changes` answers what has happened to the host's sockets; it is asked once the driver's requests
+    /// are carried out, since the other end may have answered them by then.
+    pub fn serve<'e>(
         &mut self,
         rings: &mut Rings<'_>,
-        events: &[EpollEvent],
+        changes: impl FnOnce() -> &'e [EpollEvent],
     ) -> Result<Look, DeviceError> {
         self.clean_up();
-        let result = self.look(rings, events);
+        let result = self.look(rings, changes);
         if result.is_err() {
             self.stale = true;
             self.clean_up();
@@ -138,12 +139,17 @@ impl HostNet {
         result
     }
 
-    fn look(&mut self, rings: &mut Rings<'_>, events: &[EpollEvent]) -> Result<Look, DeviceError> {
+    fn look<'e>(
+        &mut self,
+        rings: &mut Rings<'_>,
+        changes: impl FnOnce() -> &'e [EpollEvent],
+    ) -> Result<Look, DeviceError> {
         self.silence(rings)?;
         let told = self.context.events.messages;
         self.context.events.starved = false;
         // What goes out first: the other end can work on it meanwhile.
         let requests = self.take_requests(rings)?;
+        let events = changes();
         for event in events {
             self.on_event(rings, event)?;
         }
@@ -152,6 +158,7 @@ impl HostNet {
         self.take_turns(rings)?;
         self.context.tell_taken(rings)?;
         self.context.events.flush(rings)?;
+        rings.put_rest()?;
         let counters = &self.context.counters;
         counters.interrupts.add(rings.signal().into());
         counters.requests.add(requests as u64);
@@ -475,6 +482,6 @@ impl Device for HostNet {
     }
 
     fn process(&mut self, rings: &mut Rings<'_>) -> Result<Look, DeviceError> {
-        self.serve(rings, &[])
+        self.serve(rings, || &[])
     }
 }

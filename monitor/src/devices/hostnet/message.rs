@@ -5,7 +5,7 @@ use boot_abi::hostnet::{
     USED_KEPT, decode_address,
 };
 use std::net::SocketAddr;
-use vm_memory::{Bytes, Permissions};
+use vm_memory::GuestMemoryBackend as _;
 
 use super::sys::Pieces;
 use crate::devices::virtio::{Buffer, Chain, DeviceError, Rings};
@@ -98,7 +98,7 @@ impl Request {
     ) -> Result<Pieces<'m>, DeviceError> {
         let len = (self.header.length as usize).saturating_sub(skip + self.done);
         let start = Header::SIZE + skip + self.done;
-        Pieces::new(memory, &self.chain.readable, start, len, Permissions::Read)
+        Pieces::new(memory, &self.chain.readable, start, len)
     }
 
     /// A copy of `len` bytes of what `rest` names.
@@ -122,7 +122,7 @@ impl Request {
                 Place::Returned => USED_DONE,
                 Place::Kept => USED_KEPT,
             };
-            rings.put(REQUESTS, self.chain.head, used)?;
+            rings.put_soon(REQUESTS, self.chain.head, used)?;
             self.place = place;
         }
         Ok(())
@@ -148,14 +148,16 @@ fn spans(
     len: usize,
 ) -> impl Iterator<Item = (vm_memory::GuestAddress, std::ops::Range<usize>)> {
     let mut done = 0;
-    buffers.iter().map_while(move |buffer| {
+    let parts = buffers.iter().map_while(move |buffer| {
         let size = buffer.len as usize;
         let part = size.saturating_sub(at).min(len - done);
         let start = buffer.address.0.saturating_add(at as u64);
         at = at.saturating_sub(size);
         done += part;
         (done < len || part > 0).then(|| (vm_memory::GuestAddress(start), done - part..done))
-    })
+    });
+    // Where there is nothing to read there may be no memory either.
+    parts.filter(|(_, range)| !range.is_empty())
 }
 
 fn copy_out(
@@ -168,7 +170,7 @@ fn copy_out(
     for (address, range) in spans(buffers, at, to.len()) {
         filled = range.end;
         if let Some(part) = to.get_mut(range) {
-            memory.read_slice(part, address)?;
+            memory.get_slice(address, part.len())?.copy_to(part);
         }
     }
     if filled < to.len() {
@@ -229,7 +231,7 @@ impl EventBuffers {
         len: usize,
     ) -> Result<Pieces<'m>, DeviceError> {
         let start = self.used + Header::SIZE + skip;
-        Pieces::new(memory, &self.chain.writable, start, len, Permissions::Write)
+        Pieces::new(memory, &self.chain.writable, start, len)
     }
 
     /// Writes bytes of the payload of the next message.
@@ -240,7 +242,7 @@ impl EventBuffers {
     fn write_at(&self, memory: &GuestMemory, at: usize, bytes: &[u8]) -> Result<(), DeviceError> {
         for (address, range) in spans(&self.chain.writable, at, bytes.len()) {
             if let Some(part) = bytes.get(range) {
-                memory.write_slice(part, address)?;
+                memory.get_slice(address, part.len())?.copy_from(part);
             }
         }
         Ok(())

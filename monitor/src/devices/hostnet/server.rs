@@ -1,6 +1,7 @@
 //! Serving the device: waiting for the driver's doorbell and the host's sockets, and looking for more before the wait, since a
 //! wake-up costs both sides far more than a look.
 
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use vmm_sys_util::epoll::{Epoll, EpollEvent};
 use super::device::{HostNet, Look};
 use super::sys;
 use crate::devices::virtio::{Bell, Transport};
-use crate::error::{Error, Result, host};
+use crate::error::{Result, host};
 use crate::outcome::Verdict;
 use crate::stats::NetCounters;
 
@@ -69,13 +70,49 @@ impl Pace {
     }
 }
 
+/// What has happened to the host's sockets.
+struct Changes {
+    epoll: Arc<Epoll>,
+    list: Vec<EpollEvent>,
+    failure: Option<io::Error>,
+}
+
+impl Changes {
+    /// What answers the changes, after up to `timeout` (ms). If that is nothing it looks only when it is asked; a wait
+    /// is over before, so that it keeps nobody from the device.
+    fn ask<'a>(&'a mut self, timeout: i32) -> impl FnOnce() -> &'a [EpollEvent] {
+        let before = (timeout != 0).then(|| self.take(timeout));
+        move || {
+            let count = before.unwrap_or_else(|| self.take(0));
+            self.list.get(..count).unwrap_or_default()
+        }
+    }
+
+    fn take(&mut self, timeout: i32) -> usize {
+        match self.epoll.wait(timeout, &mut self.list) {
+            Ok(count) => count,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => 0,
+            Err(e) => {
+                self.failure = Some(e);
+                0
+            }
+        }
+    }
+
+    /// Whether the host has answered.
+    fn outcome(&mut self) -> Result<()> {
+        self.failure
+            .take()
+            .map_or(Ok(()), |e| Err(host("epoll")(e)))
+    }
+}
+
 pub struct Server {
     device: Arc<Transport<HostNet>>,
-    epoll: Arc<Epoll>,
+    changes: Changes,
     counters: Arc<NetCounters>,
     verdict: Arc<Verdict>,
     pace: Pace,
-    events: Vec<EpollEvent>,
     /// The interrupts that the CPU has had a chance to see.
     seen: u64,
 }
@@ -97,7 +134,11 @@ impl Server {
         })?;
         Ok(Self {
             device,
-            epoll,
+            changes: Changes {
+                epoll,
+                list: vec![EpollEvent::default(); EVENTS],
+                failure: None,
+            },
             counters,
             verdict,
             pace: Pace {
@@ -105,7 +146,6 @@ impl Server {
                 allowed: spare,
                 penalty: 0,
             },
-            events: vec![EpollEvent::default(); EVENTS],
             seen: 0,
         })
     }
@@ -189,11 +229,10 @@ impl Server {
 
     /// Waits up to `timeout` (ms) for changes, and does what there is to do.
     fn look(&mut self, timeout: i32) -> Result<Look> {
-        let count = self.changes(timeout)?;
-        let events = self.events.get(..count).unwrap_or_default();
-        let look = self.device.serve(|net, rings| net.serve(rings, events));
+        let changes = self.changes.ask(timeout);
+        let look = self.device.serve(|net, rings| net.serve(rings, changes));
         self.see_to_the_end(look);
-        Ok(look)
+        self.changes.outcome().map(|()| look)
     }
 
     /// As `look`, without interrupts. `true`: the driver would have wanted one.
@@ -201,30 +240,18 @@ impl Server {
         let timeout = match wait.checked_sub(COARSE) {
             None if wait.is_zero() => 0,
             None => {
-                sys::wait_readable(&*self.epoll, wait);
+                sys::wait_readable(&*self.changes.epoll, wait);
                 0
             }
             Some(_) if wait == Duration::MAX => -1,
             Some(rest) => i32::try_from(rest.as_millis() + 1).unwrap_or(i32::MAX),
         };
-        let count = self.changes(timeout)?;
-        let events = self.events.get(..count).unwrap_or_default();
+        let changes = self.changes.ask(timeout);
         let (look, wanted) = self
             .device
-            .serve_quietly(|net, rings| net.serve(rings, events));
+            .serve_quietly(|net, rings| net.serve(rings, changes));
         self.see_to_the_end(look);
-        Ok((look, wanted))
-    }
-
-    fn changes(&mut self, timeout: i32) -> Result<usize> {
-        match self.epoll.wait(timeout, &mut self.events) {
-            Ok(count) => Ok(count),
-            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => Ok(0),
-            Err(source) => Err(Error::Host {
-                what: "epoll",
-                source,
-            }),
-        }
+        self.changes.outcome().map(|()| (look, wanted))
     }
 
     fn see_to_the_end(&self, look: Look) {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 use socket2::SockAddr;
-use vm_memory::{GuestMemory as _, Permissions};
+use vm_memory::GuestMemoryBackend as _;
 
 use crate::devices::virtio::{Buffer, DeviceError};
 use crate::memory::GuestMemory;
@@ -35,7 +35,6 @@ impl<'m> Pieces<'m> {
         buffers: &[Buffer],
         mut skip: usize,
         mut len: usize,
-        access: Permissions,
     ) -> Result<Self, DeviceError> {
         let mut list = SmallVec::new();
         for buffer in buffers {
@@ -50,13 +49,11 @@ impl<'m> Pieces<'m> {
             let part = (size - skip).min(len);
             let start = buffer.address.0.checked_add(skip as u64);
             let start = start.ok_or(DeviceError::Protocol("named a buffer outside memory"))?;
-            for slice in memory.get_slices(vm_memory::GuestAddress(start), part, access)? {
-                let slice = slice?;
-                list.push(libc::iovec {
-                    iov_base: slice.ptr_guard_mut().as_ptr().cast(),
-                    iov_len: slice.len(),
-                });
-            }
+            let slice = memory.get_slice(vm_memory::GuestAddress(start), part)?;
+            list.push(libc::iovec {
+                iov_base: slice.ptr_guard_mut().as_ptr().cast(),
+                iov_len: slice.len(),
+            });
             len -= part;
             skip = 0;
         }
@@ -90,18 +87,28 @@ fn count(result: libc::ssize_t) -> io::Result<usize> {
 
 /// Sends what the socket takes at once.
 pub fn send(fd: &impl AsRawFd, mut pieces: Pieces<'_>, more: bool) -> io::Result<usize> {
-    let header = pieces.header();
     let more = if more { libc::MSG_MORE } else { 0 };
     let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL | more;
+    if let [piece] = pieces.list.as_slice() {
+        // The usual case: the kernel has no header to read first.
+        // SAFETY: the piece is guest memory; the kernel only reads it.
+        return count(unsafe { libc::send(fd.as_raw_fd(), piece.iov_base, piece.iov_len, flags) });
+    }
+    let header = pieces.header();
     // SAFETY: `header` points to `pieces`, which name guest memory; the kernel only reads it.
     count(unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const header, flags) })
 }
 
 /// Reads what has come, without waiting.
 pub fn receive(fd: &impl AsRawFd, mut pieces: Pieces<'_>) -> io::Result<usize> {
+    let flags = libc::MSG_DONTWAIT;
+    if let [piece] = pieces.list.as_slice() {
+        // SAFETY: the piece is guest memory, which all sides treat as volatile.
+        return count(unsafe { libc::recv(fd.as_raw_fd(), piece.iov_base, piece.iov_len, flags) });
+    }
     let mut header = pieces.header();
     // SAFETY: `header` points to `pieces`, which name guest memory, which all sides treat as volatile.
-    count(unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut header, libc::MSG_DONTWAIT) })
+    count(unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut header, flags) })
 }
 
 /// Sends one datagram. `hop_limit` 0: the socket's.

@@ -1,5 +1,6 @@
 //! A device's view of its queues while it works on them.
 
+use smallvec::SmallVec;
 use virtio_queue::{Queue, QueueOwnedT, QueueT};
 use vm_memory::{GuestAddress, GuestMemory as _, Permissions, VolatileSlice};
 
@@ -8,6 +9,9 @@ use crate::memory::GuestMemory;
 
 /// An indirect table could hold 65535; no driver needs more than the host takes in one call.
 const LONGEST_CHAIN: usize = 1024;
+
+/// So many chains are given back together: each time costs as much as three chains, and the driver may wait for the first.
+const TOGETHER: usize = 32;
 
 /// One piece of guest memory that a descriptor names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +34,8 @@ pub struct Rings<'a> {
     queues: &'a mut [Queue],
     pub memory: &'a GuestMemory,
     interrupt: &'a Interrupt,
+    /// Chains of one queue that the driver does not see yet, see `put_soon`.
+    soon: (usize, SmallVec<[(u16, u32); TOGETHER]>),
     /// The driver wants to hear of what was given back.
     wanted: bool,
     /// No interrupts: the caller tells the driver.
@@ -42,6 +48,7 @@ impl<'a> Rings<'a> {
             queues,
             memory,
             interrupt,
+            soon: (0, SmallVec::new()),
             wanted: false,
             quiet: false,
         }
@@ -117,6 +124,32 @@ impl<'a> Rings<'a> {
 
     /// Gives several chains back, each with the bytes written, in such a way that the driver sees all or none of them.
     pub fn put_all(&mut self, index: usize, chains: &[(u16, u32)]) -> Result<(), DeviceError> {
+        self.put_rest()?;
+        self.publish(index, chains)
+    }
+
+    /// Gives a chain back with others: before anything else is given back, with `put_rest`, or when the work is done.
+    pub fn put_soon(&mut self, index: usize, head: u16, written: u32) -> Result<(), DeviceError> {
+        let (queue, chains) = &self.soon;
+        if *queue != index || chains.len() == TOGETHER {
+            self.put_rest()?;
+        }
+        self.soon.0 = index;
+        self.soon.1.push((head, written));
+        Ok(())
+    }
+
+    /// Has the driver see all that was given back.
+    pub fn put_rest(&mut self) -> Result<(), DeviceError> {
+        let (index, chains) = &mut self.soon;
+        let (index, chains) = (*index, std::mem::take(chains));
+        if chains.is_empty() {
+            return Ok(());
+        }
+        self.publish(index, &chains)
+    }
+
+    fn publish(&mut self, index: usize, chains: &[(u16, u32)]) -> Result<(), DeviceError> {
         let memory = self.memory;
         if let Some(queue) = self.ready(index) {
             let wanted = used::publish(queue, memory, chains)?;

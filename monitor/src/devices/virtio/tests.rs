@@ -112,6 +112,28 @@ fn a_running_device_serves_its_queue_and_interrupts() {
 }
 
 #[test]
+fn what_is_given_back_together_comes_before_anything_else_and_at_the_end() {
+    let mut driver = Driver::new(Idle { resets: 0 }, 0);
+    let device = Arc::clone(&driver.device);
+    let [a, b, c] = [b"a", b"b", b"c"].map(|byte| u32::from(driver.give(0, &[byte])));
+    let other = driver.give(1, &[b"d"]).into();
+    device.serve(|_, rings| {
+        rings.put_soon(0, a as u16, 1)?;
+        rings.put_soon(0, b as u16, 2)?;
+        assert_eq!(driver.returned(0), []);
+        rings.put(1, other as u16, 3)?;
+        assert_eq!(driver.returned(0), [(a, 1), (b, 2)]);
+        rings.put_soon(0, c as u16, 4)
+    });
+    assert_eq!(driver.returned(0), [(c, 4)]);
+    assert_eq!(driver.returned(1), [(other, 3)]);
+    assert_eq!(
+        read(&driver.device, VIRTIO_MMIO_INTERRUPT_STATUS),
+        VIRTIO_MMIO_INT_VRING
+    );
+}
+
+#[test]
 fn queues_of_a_running_device_do_not_move() {
     let driver = Driver::new(Idle { resets: 0 }, 0);
     write(&driver.device, VIRTIO_MMIO_QUEUE_SEL, 0);

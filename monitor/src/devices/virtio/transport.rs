@@ -129,6 +129,7 @@ impl<D: Device> Transport<D> {
             rings = rings.quiet();
         }
         let result = work(&mut state.device, &mut rings);
+        let result = result.and_then(|done| rings.put_rest().map(|()| done));
         rings.signal();
         let wanted = rings.wanted();
         let done = result.unwrap_or_else(|e| {

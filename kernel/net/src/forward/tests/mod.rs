@@ -37,6 +37,8 @@ struct Ring {
     requests: VecDeque<Request>,
     held: Arc<AtomicUsize>,
     broken: bool,
+    /// The device may not know of all requests yet.
+    unannounced: bool,
 }
 
 /// The driver's side of the queue.
@@ -51,16 +53,19 @@ impl Transport for Driver {
         }
     }
 
-    fn submit(&self, request: Request) -> core::result::Result<(), Request> {
+    fn submit(&self, request: Request, announce: bool) -> core::result::Result<(), Request> {
         let mut ring = self.0.lock();
         if ring.requests.len() >= ring.size {
             return Err(request);
         }
         ring.requests.push_back(request);
+        ring.unannounced = !announce;
         Ok(())
     }
 
-    fn kick(&self) {}
+    fn kick(&self) {
+        self.0.lock().unannounced = false;
+    }
 
     fn room(&self) -> usize {
         let ring = self.0.lock();

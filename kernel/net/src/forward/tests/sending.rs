@@ -30,6 +30,27 @@ fn one_window_may_be_under_way() {
 }
 
 #[test]
+fn the_device_hears_of_everything_that_was_sent() {
+    // All of it fits into the queue, or the window, or the queue takes only the first message.
+    for (size, len) in [
+        (256, 10),
+        (256, 3 * MESSAGE),
+        (256, 2 << 20),
+        (2, 2 * MESSAGE),
+    ] {
+        let world = World::with(NETWORK, size, HEAP);
+        let (stream, _) = world.connected();
+        if size == 2 {
+            let (other, _) = world.connected();
+            send(&*other, b"x").unwrap();
+        }
+        send(&*stream, &alloc::vec![0; len]).unwrap();
+        assert!(!world.ring.lock().unannounced, "{size} {len}");
+        assert!(world.serve_all().len() > usize::from(len > MESSAGE));
+    }
+}
+
+#[test]
 fn more_is_passed_on() {
     let world = World::new();
     let (stream, _) = world.connected();

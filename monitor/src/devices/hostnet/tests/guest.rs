@@ -222,17 +222,26 @@ impl Guest {
 
     /// One look of the device at its queues and sockets.
     pub fn look(&mut self) {
+        self.look_while(|| ());
+    }
+
+    /// The same; `peer` is what the other side does once the requests are carried out.
+    pub fn look_while(&mut self, peer: impl FnOnce()) {
         let mut events = [EpollEvent::default(); 64];
-        let count = loop {
-            match self.epoll.wait(0, &mut events) {
-                Ok(count) => break count,
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => panic!("{e}"),
-            }
+        let changes = || {
+            peer();
+            let count = loop {
+                match self.epoll.wait(0, &mut events) {
+                    Ok(count) => break count,
+                    Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                    Err(e) => panic!("{e}"),
+                }
+            };
+            &events[..count]
         };
         self.driver
             .device
-            .serve(|net, rings| net.serve(rings, &events[..count]));
+            .serve(|net, rings| net.serve(rings, changes));
         self.driver.device.with_device(HostNet::clean_up);
         self.collect();
     }

@@ -67,6 +67,19 @@ fn a_connection_outward_carries_data_both_ways_until_the_peer_closes() {
     guest.quiet();
 }
 
+#[test]
+fn what_answers_a_message_at_once_comes_in_the_same_look() {
+    let (mut guest, mut peer) = connected();
+    let header = Header::new(REQ_DATA, A, 8);
+    guest.ask(header, b"question");
+    guest.look_while(|| {
+        peer.read_exact(&mut [0; 8]).unwrap();
+        peer.write_all(b"answer").unwrap();
+    });
+    let event = guest.next_event().unwrap();
+    assert_eq!((event.kind, &event.payload[..]), (EV_DATA, &b"answer"[..]));
+}
+
 /// Where message `number` lies: memory of the guest that nothing else uses.
 const PIECES: u64 = 0x70_0000;
 const PIECE: usize = 16 << 10;
