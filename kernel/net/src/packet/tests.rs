@@ -40,7 +40,7 @@ fn view(frame: &[u8]) -> View<'_> {
 fn run(instructions: &[(u16, u8, u8, u32)], frame: &[u8]) -> u32 {
     Program::parse(&program(instructions))
         .unwrap()
-        .run(view(frame))
+        .run(&view(frame))
 }
 
 fn address(text: &str) -> SocketAddr {
