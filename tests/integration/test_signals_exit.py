@@ -128,7 +128,7 @@ def test_more_timers_than_can_be_served_do_not_keep_a_signal_away(guest: Guest, 
     source.write_text(STORM)
     subprocess.run(["gcc", source, "-o", program], check=True)
     with started(guest, Command([str(program)])) as process:
-        wait_for_line(process, b"ready\n", 60)
+        wait_for_line(process, b"ready", 60)
         time.sleep(1)
         process.send_signal(signal.SIGTERM)
         out, _ = process.communicate(timeout=60)

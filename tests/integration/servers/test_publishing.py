@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.harness import Command, Guest, Outcome, require, run
+from tests.integration.harness import Command, Guest, Outcome, compat_command, require, run
 from tests.integration.servers.conftest import PLACES, Places
 from tests.integration.servers.http_client import get
 from tests.integration.servers.place import GATEWAY, LOOPBACK, Place, Setup, free_port
@@ -142,7 +142,7 @@ def test_figures_of_a_running_instance(places: Places, guest: Guest) -> None:
     place = places.make("guest")
     with running(place, web(place)) as server:
         get(server.endpoint)
-        argv = [*guest.argv(Command(["true"]))[:3], "stats", "--json", str(server.process.pid)]
+        argv = [*compat_command(), "stats", "--json", str(server.process.pid)]
         done = subprocess.run(argv, capture_output=True, check=True, env=guest.environment(), timeout=60)
         (figures,) = json.loads(done.stdout)["instances"]
         assert figures["pid"] == server.process.pid
