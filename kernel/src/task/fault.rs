@@ -16,6 +16,8 @@ const KERNEL_HIGH: u64 = KERNEL_START >> 32;
 const PAGE_FAULT: u64 = 14;
 const ERROR_WRITE: u64 = 2;
 const ERROR_FETCH: u64 = 16;
+const DEBUG: u64 = 1;
+const ALIGNMENT_CHECK: u64 = 17;
 
 /// What `struct sigcontext` tells of a fault.
 #[derive(Default, Clone, Copy)]
@@ -51,7 +53,12 @@ extern "C" fn exception(frame: &mut Frame, vector: u64, error: u64, cr2: u64) {
             Err(denied) => return raise(vector, error, cr2, memory_signal(denied, cr2)),
         }
     }
-    frame.rip = super::current_space().visible_pc(frame.rip);
+    let visible = super::current_space().visible_pc(frame.rip);
+    if vector == DEBUG && visible != frame.rip {
+        // Of the jump of a patch and what lies behind it the program steps over all at once, as over the instruction that was there.
+        return;
+    }
+    frame.rip = visible;
     raise(vector, error, cr2, signal_of(frame, vector, cr2));
 }
 
@@ -85,13 +92,13 @@ fn memory_signal(denied: Denied, address: u64) -> Siginfo {
 fn signal_of(frame: &Frame, vector: u64, cr2: u64) -> Siginfo {
     match vector {
         0 => Siginfo::fault(Signal::SIGFPE, FPE_INTDIV, frame.rip),
-        1 => Siginfo::fault(Signal::SIGTRAP, TRAP_TRACE, frame.rip),
+        DEBUG => Siginfo::fault(Signal::SIGTRAP, TRAP_TRACE, frame.rip),
         3 => Siginfo::kernel(Signal::SIGTRAP),
         4 => Siginfo::kernel(Signal::SIGSEGV),
         6 => Siginfo::fault(Signal::SIGILL, ILL_ILLOPN, frame.rip),
         PAGE_FAULT => Siginfo::fault(Signal::SIGSEGV, SEGV_MAPERR, cr2),
         16 | 19 => Siginfo::fault(Signal::SIGFPE, float_code(frame, vector), frame.rip),
-        17 => Siginfo::fault(Signal::SIGBUS, BUS_ADRALN, 0),
+        ALIGNMENT_CHECK => Siginfo::fault(Signal::SIGBUS, BUS_ADRALN, 0),
         // #GP, #SS, #NP, #TS and what should not come
         _ => Siginfo::kernel(Signal::SIGSEGV),
     }
@@ -122,8 +129,23 @@ fn float_code(_frame: &Frame, vector: u64) -> i32 {
     }
 }
 
+/// The flag of the program's that lets such an exception happen: a system call is a jump, and leaves the flags as they are.
+fn flag_behind(vector: u64) -> u64 {
+    match vector {
+        DEBUG => 1 << 8,
+        ALIGNMENT_CHECK => 1 << 18,
+        _ => 0,
+    }
+}
+
 /// In kernel code: a copy to or from the program's memory may fault; nothing else may.
 fn kernel_fault(frame: &mut Frame, vector: u64, error: u64, cr2: u64) {
+    let flag = flag_behind(vector);
+    if frame.rflags & flag != 0 {
+        // The kernel goes on without it; what the call saved at its beginning gives AC back to the program.
+        frame.rflags &= !flag;
+        return;
+    }
     if vector == PAGE_FAULT && is_user_range(cr2, 1) && percpu::has_current() {
         if super::current_space().fault(cr2, access_of(error)).is_ok() {
             return;
