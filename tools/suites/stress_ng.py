@@ -49,6 +49,9 @@ REASONS = {
     ),
     "sizes of caches are not told below /sys": re.compile(r"\((l1cache|llc-affinity)\) aborted early"),
     "no dnotify": re.compile(r"/proc/sys/fs/dir-notify-enable"),
+    "SCHED_DEADLINE is refused": re.compile(r"^cyclic: .*SCHED_DEADLINE: no latency information"),
+    # It runs random instructions, among them those that set the base of GS, in the ring that is the kernel's as well.
+    "an instruction took the kernel's registers away": re.compile(r"^opcode: (.|\n)*exception \d+ in the kernel"),
 }
 
 NO_RESOURCE, NOT_IMPLEMENTED = 3, 4
