@@ -73,10 +73,7 @@ pub fn poll() -> bool {
     let Some(uplink) = UPLINK.get() else {
         return false;
     };
-    let found = {
-        let _in_order = HANDING_ON.lock();
-        (uplink.look)()
-    };
+    let found = look(uplink);
     if found {
         (uplink.interrupt)(false);
         let mut polling = POLLING.lock();
@@ -84,6 +81,11 @@ pub fn poll() -> bool {
         polling.start_tick();
     }
     found
+}
+
+fn look(uplink: &Uplink) -> bool {
+    let _in_order = HANDING_ON.lock();
+    (uplink.look)()
 }
 
 fn tick() {
@@ -162,7 +164,13 @@ pub fn before_halt() -> bool {
 
 /// The CPU has halted and goes on; it had been idle for `ns`.
 pub fn after_halt(ns: u64) {
-    if uplink().is_some() {
+    let Some(uplink) = uplink() else {
+        return;
+    };
+    if rests_at_the_monitor() {
+        // Nothing more comes before the CPU idles again, unless the monitor's thread steps in, and that interrupts.
+        look(uplink);
+    } else {
         SPIN.learn(ns, poll());
     }
 }
