@@ -7,8 +7,8 @@ use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use boot_abi::{
-    KEY_CPU_PORT, KEY_CPUS, KEY_FAULTS, KEY_IDLE_PORT, KEY_REALTIME, KEY_TSC_KHZ, KEY_VIRTIO_MMIO,
-    STATUS_CANNOT_RUN, STATUS_INTERNAL,
+    KEY_CPU_PORT, KEY_CPUS, KEY_FAULTS, KEY_IDLE_PORT, KEY_QUEUE_TABLE, KEY_REALTIME, KEY_TSC_KHZ,
+    KEY_VIRTIO_MMIO, STATUS_CANNOT_RUN, STATUS_INTERNAL,
 };
 use event_manager::{EventManager, MutEventSubscriber, SubscriberOps};
 use kvm_bindings::CpuId;
@@ -286,7 +286,7 @@ impl Machine {
                 .command_line
                 .iter()
                 .cloned()
-                .chain([clock_keys(first)?])
+                .chain([clock_keys(first)?, format!("{KEY_QUEUE_TABLE}=1")])
                 .chain(idle)
                 .chain(others)
                 .collect::<Vec<_>>()

@@ -11,6 +11,7 @@ pub mod hostnet;
 pub mod input;
 pub mod netconf;
 pub mod trace;
+pub mod virtio;
 
 /// Version of this contract, carried by the image in an ELF note (name `compat`, type 1, descriptor: one u32).
 pub const ABI_VERSION: u32 = 1;
@@ -62,6 +63,8 @@ pub const LINE_TRACE: &str = "trace";
 
 /// Command line: `virtio_mmio.device=SIZE@ADDRESS:IRQ` once a device, as Linux and QEMU microvm have it.
 pub const KEY_VIRTIO_MMIO: &str = "virtio_mmio.device";
+/// Command line: present (with the value 1) if the devices have the register [`virtio::QUEUE_TABLE`].
+pub const KEY_QUEUE_TABLE: &str = "compat.queue_table";
 /// Command line: TSC frequency in kHz. Absent: the kernel calibrates.
 pub const KEY_TSC_KHZ: &str = "compat.tsc_khz";
 /// Command line: `TSC:NANOSECONDS`, a pair read together: TSC value and CLOCK_REALTIME. Absent TSC: 0.

@@ -1,10 +1,14 @@
 //! The virtio-mmio transport (version 2), with as few register accesses as the specification allows: each is an exit.
 #![allow(unsafe_code)]
 
-use crate::mm::layout::phys_to_virt;
+use crate::mm::layout::{phys_to_virt, virt_to_phys};
+use alloc::vec::Vec;
+use boot_abi::virtio::{DESCRIPTORS, DEVICE, DRIVER, QUEUE, QUEUE_TABLE, QUEUES_MAX, SIZE, WORDS};
 use core::fmt::Debug;
 use core::ops::BitAnd;
+use core::sync::atomic::{AtomicBool, Ordering, fence};
 use linux_abi::zerocopy::{FromBytes, Immutable, IntoBytes};
+use spin::Mutex;
 use virtio_drivers::transport::{DeviceStatus, DeviceType, InterruptStatus, Transport};
 use virtio_drivers::{Error, PhysAddr, Result};
 
@@ -37,6 +41,27 @@ const VERSION_1: u64 = 1 << 32;
 /// Where the kernel maps device registers; see `mm::kernel_space`.
 const REGISTERS: core::ops::Range<u64> = 0xfea0_0000..0x1_0000_0000;
 
+/// The devices take queues by a table; see `boot_abi::virtio`.
+static BY_TABLE: AtomicBool = AtomicBool::new(false);
+
+/// Queues for a device, as it reads them: how many, and the words of each. In the kernel's own memory, which lies below 4 GiB.
+static TABLE: Mutex<Table> = Mutex::new(Table {
+    count: 0,
+    queues: [[0; WORDS]; QUEUES_MAX],
+});
+
+#[repr(C)]
+struct Table {
+    count: u64,
+    queues: [[u64; WORDS]; QUEUES_MAX],
+}
+
+/// Reads off the command line whether the devices take queues by a table.
+pub fn init(cmdline: &str) {
+    let offered = crate::boot::option(cmdline, boot_abi::KEY_QUEUE_TABLE).is_some();
+    BY_TABLE.store(offered, Ordering::Relaxed);
+}
+
 /// What the command line says about a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Location {
@@ -67,6 +92,10 @@ pub struct Mmio {
     id: u32,
     /// The queue that QueueSel holds, so that it is not written twice.
     selected: Option<u16>,
+    /// It takes queues by a table.
+    by_table: bool,
+    /// Queues that it is to be told of.
+    queues: Vec<[u64; WORDS]>,
 }
 
 impl Mmio {
@@ -89,8 +118,10 @@ impl Mmio {
             size,
             id: 0,
             selected: None,
+            by_table: BY_TABLE.load(Ordering::Relaxed),
+            queues: Vec::new(),
         };
-        if mmio.read(MAGIC) != MAGIC_VALUE {
+        if !mmio.by_table && mmio.read(MAGIC) != MAGIC_VALUE {
             return Err("no virtio device is there");
         }
         mmio.id = mmio.read(DEVICE_ID);
@@ -99,7 +130,7 @@ impl Mmio {
 
     /// Whether it speaks the interface of virtio 1; asked of devices that are used.
     pub fn is_modern(&self) -> bool {
-        self.read(VERSION) == MODERN
+        self.by_table || self.read(VERSION) == MODERN
     }
 
     /// The number of its type.
@@ -135,6 +166,22 @@ impl Mmio {
         }
     }
 
+    /// Tells the device of its queues.
+    fn hand_over_queues(&mut self) {
+        let mut table = TABLE.lock();
+        for queues in self.queues.chunks(QUEUES_MAX) {
+            table.count = queues.len() as u64;
+            for (to, from) in table.queues.iter_mut().zip(queues) {
+                *to = *from;
+            }
+            let at = virt_to_phys(&raw const *table as u64);
+            // The device reads what was written before this.
+            fence(Ordering::SeqCst);
+            self.write(QUEUE_TABLE.into(), at as u32);
+        }
+        self.queues.clear();
+    }
+
     /// Upper halves are 0 from reset.
     fn write_address(&self, register: u64, address: u64) {
         self.write(register, address as u32);
@@ -151,19 +198,27 @@ impl Transport for Mmio {
     }
 
     fn read_device_features(&mut self) -> u64 {
-        self.write(DEVICE_FEATURES_SEL, 0);
+        if !self.by_table {
+            self.write(DEVICE_FEATURES_SEL, 0);
+        }
         // Version 2 of the transport implies VIRTIO_F_VERSION_1; no driver here uses another feature of the upper half.
         u64::from(self.read(DEVICE_FEATURES)) | VERSION_1
     }
 
     fn write_driver_features(&mut self, features: u64) {
         for half in 0..2 {
-            self.write(DRIVER_FEATURES_SEL, half);
+            if half != 0 || !self.by_table {
+                self.write(DRIVER_FEATURES_SEL, half);
+            }
             self.write(DRIVER_FEATURES, (features >> (32 * half)) as u32);
         }
     }
 
     fn max_queue_size(&mut self, queue: u16) -> u32 {
+        if self.by_table {
+            // Of its own accord it refuses what is too large.
+            return u32::MAX;
+        }
         self.select(queue);
         self.read(QUEUE_NUM_MAX)
     }
@@ -194,6 +249,12 @@ impl Transport for Mmio {
         driver: PhysAddr,
         device: PhysAddr,
     ) {
+        if self.by_table {
+            let mut words = [0; WORDS];
+            (words[QUEUE], words[SIZE]) = (queue.into(), size.into());
+            (words[DESCRIPTORS], words[DRIVER], words[DEVICE]) = (descriptors, driver, device);
+            return self.queues.push(words);
+        }
         self.select(queue);
         self.write(QUEUE_NUM, size);
         self.write_address(QUEUE_DESC, descriptors);
@@ -224,6 +285,7 @@ impl Transport for Mmio {
     {
         self.set_status(DeviceStatus::empty());
         self.selected = None;
+        self.queues.clear();
         let mut status = DeviceStatus::ACKNOWLEDGE | DeviceStatus::DRIVER;
         self.set_status(status);
         let features = F::from_bits_truncate(self.read_device_features()) & supported;
@@ -231,6 +293,16 @@ impl Transport for Mmio {
         status |= DeviceStatus::FEATURES_OK;
         self.set_status(status);
         features
+    }
+
+    fn finish_init(&mut self) {
+        self.hand_over_queues();
+        self.set_status(
+            DeviceStatus::ACKNOWLEDGE
+                | DeviceStatus::DRIVER
+                | DeviceStatus::FEATURES_OK
+                | DeviceStatus::DRIVER_OK,
+        );
     }
 
     fn read_config_generation(&self) -> u32 {

@@ -28,6 +28,7 @@ static SLOTS: Once<Vec<Slot>> = Once::new();
 
 /// Reads where the devices are off the command line; touches none.
 pub fn init(cmdline: &str) {
+    mmio::init(cmdline);
     SLOTS.call_once(|| {
         cmdline
             .split_ascii_whitespace()

@@ -1,6 +1,7 @@
 //! What all virtio devices share: the register window of virtio-mmio, the rings, the interrupt.
 
 mod interrupt;
+mod queue_table;
 mod rings;
 mod transport;
 mod used;

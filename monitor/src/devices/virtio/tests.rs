@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use boot_abi::virtio::QUEUE_TABLE;
 use virtio_bindings::virtio_mmio::*;
+use vm_memory::{Bytes, GuestAddress};
 
 use super::driver::{Driver, memory, read, write};
 use super::{Device, DeviceError, Registers, Rings, Transport};
+use crate::memory::GuestMemory;
 
 struct Idle {
     resets: u32,
@@ -192,4 +195,79 @@ fn accesses_of_odd_width_or_place_are_harmless() {
         }
     }
     assert!(driver.device.is_running());
+}
+
+/// Writes a table of queues and has the device read it.
+fn hand_over(device: &Transport<Idle>, memory: &GuestMemory, words: &[u64]) {
+    let at = 0x8000;
+    for (i, word) in words.iter().enumerate() {
+        memory
+            .write_obj(*word, GuestAddress(at + 8 * i as u64))
+            .unwrap();
+    }
+    write(device, QUEUE_TABLE, at as u32);
+}
+
+fn with_memory() -> (Transport<Idle>, Arc<GuestMemory>) {
+    let memory = memory();
+    let device = Transport::new(Idle { resets: 0 }, Arc::clone(&memory)).unwrap();
+    write(&device, VIRTIO_MMIO_DRIVER_FEATURES_SEL, 1);
+    write(&device, VIRTIO_MMIO_DRIVER_FEATURES, 1);
+    write(&device, VIRTIO_MMIO_STATUS, 11);
+    (device, memory)
+}
+
+#[test]
+fn a_table_sets_up_several_queues_at_once() {
+    let (device, memory) = with_memory();
+    hand_over(
+        &device,
+        &memory,
+        &[
+            2, 0, 16, 0x1000, 0x2000, 0x3000, 1, 32, 0x4000, 0x5000, 0x6000,
+        ],
+    );
+    for queue in 0..2 {
+        write(&device, VIRTIO_MMIO_QUEUE_SEL, queue);
+        assert_eq!(read(&device, VIRTIO_MMIO_QUEUE_READY), 1);
+    }
+    write(&device, VIRTIO_MMIO_STATUS, 15);
+    assert_eq!(read(&device, VIRTIO_MMIO_STATUS), 15);
+    // One buffer, whose descriptor is the first of the second queue, does not come from the first one.
+    memory.write_obj(1u16, GuestAddress(0x2002)).unwrap();
+    assert!(device.process());
+    assert_eq!(memory.read_obj::<u16>(GuestAddress(0x3002)).unwrap(), 1);
+}
+
+#[test]
+fn a_table_that_cannot_be_is_refused() {
+    const NEEDS_RESET: u32 = 64;
+    for (words, why) in [
+        (&[17][..], "too many queues"),
+        (&[1, 2, 16, 0x1000, 0x2000, 0x3000], "no such queue"),
+        (
+            &[1, 0, 32, 0x1000, 0x2000, 0x3000],
+            "larger than the device's",
+        ),
+        (&[1, 0, 3, 0x1000, 0x2000, 0x3000], "no power of two"),
+        (&[1, 0, 1 << 32, 0x1000, 0x2000, 0x3000], "no 16 bits"),
+    ] {
+        let (device, memory) = with_memory();
+        hand_over(&device, &memory, words);
+        assert_eq!(
+            read(&device, VIRTIO_MMIO_STATUS) & NEEDS_RESET,
+            NEEDS_RESET,
+            "{why}"
+        );
+    }
+    let (device, _) = with_memory();
+    write(&device, QUEUE_TABLE, u32::MAX - 7);
+    assert_eq!(read(&device, VIRTIO_MMIO_STATUS) & NEEDS_RESET, NEEDS_RESET);
+}
+
+#[test]
+fn a_table_moves_no_queue_in_use() {
+    let driver = Driver::new(Idle { resets: 0 }, 0);
+    hand_over(&driver.device, &driver.memory, &[17]);
+    assert_eq!(read(&driver.device, VIRTIO_MMIO_STATUS), 15);
 }

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use boot_abi::virtio::QUEUE_TABLE;
 use virtio_bindings::virtio_config::{
     VIRTIO_CONFIG_S_DRIVER_OK, VIRTIO_CONFIG_S_FEATURES_OK, VIRTIO_CONFIG_S_NEEDS_RESET,
     VIRTIO_F_VERSION_1,
@@ -11,7 +12,7 @@ use virtio_bindings::virtio_ring::{VIRTIO_RING_F_EVENT_IDX, VIRTIO_RING_F_INDIRE
 use virtio_queue::{Queue, QueueT};
 use vmm_sys_util::eventfd::{EFD_CLOEXEC, EFD_NONBLOCK, EventFd};
 
-use super::{Device, DeviceError, Interrupt, Rings};
+use super::{Device, DeviceError, Interrupt, Rings, queue_table};
 use crate::error::{Result, host};
 use crate::memory::GuestMemory;
 use crate::stats::Counter;
@@ -185,6 +186,15 @@ impl<D: Device> Transport<D> {
         }
     }
 
+    /// As many register writes at once. A queue in use does not move.
+    fn set_up_queues(&self, state: &mut State<D>, table: u32) {
+        if !state.running()
+            && let Err(error) = queue_table::apply(&self.memory, table, &mut state.queues)
+        {
+            self.give_up(state, &error);
+        }
+    }
+
     fn read_register(&self, register: u32) -> u32 {
         // Read in every interrupt; the device may be working under its lock just then.
         if register == VIRTIO_MMIO_INTERRUPT_STATUS {
@@ -228,6 +238,7 @@ impl<D: Device> Transport<D> {
             VIRTIO_MMIO_DRIVER_FEATURES => state.accept(value),
             VIRTIO_MMIO_QUEUE_SEL => state.queue_select = value,
             VIRTIO_MMIO_STATUS => self.write_status(state, value),
+            QUEUE_TABLE => self.set_up_queues(state, value),
             _ => state.write_queue(register, value),
         }
     }
