@@ -23,5 +23,8 @@ pub const VIRTIO_MMIO: u64 = 0xfeb0_0000;
 pub const VIRTIO_MMIO_SIZE: u64 = 0x200;
 pub const VIRTIO_FIRST_IRQ: u32 = 5;
 
+/// Registered and taken away again, see [`crate::settle`]. Behind all devices.
+pub const SPARE_DOORBELL: u64 = VIRTIO_MMIO + 0xf_0000;
+
 /// Three pages that KVM on VT-x wants for itself.
 pub const KVM_TSS: usize = 0xfffb_d000;

@@ -30,6 +30,7 @@ use crate::layout::{START_INFO, VIRTIO_FIRST_IRQ, VIRTIO_MMIO, VIRTIO_MMIO_SIZE}
 use crate::memory::{self, GuestMemory, RamSizes};
 use crate::network::{Network, Opened};
 use crate::outcome::{Outcome, Verdict, VerdictEvents};
+use crate::settle::Settling;
 use crate::signals::{self, SignalEvents};
 use crate::stats::Stats;
 use crate::trace::{Trace, TraceEvents};
@@ -266,6 +267,7 @@ impl Machine {
 
     /// Starts a thread for each CPU. They run when all filters are in place.
     fn start(mut self, cpus: u32, verdict: &Arc<Verdict>) -> Result<()> {
+        let settling = Settling::begin(Arc::clone(&self.vm.fd))?;
         let base: CpuId = cpuid::supported(&self.vm.kvm)?;
         let vcpus = (0..cpus)
             .map(|i| Vcpu::new(&self.vm, &base, i, cpus))
@@ -312,6 +314,7 @@ impl Machine {
         self.stats
             .boot_us
             .add(self.stats.start.elapsed().as_micros() as u64);
+        settling.confined()?;
         gate.wait();
         // The descriptors of the machine stay open until the process ends, which takes them all down at once.
         std::mem::forget(self.vm);

@@ -20,6 +20,7 @@ mod outcome;
 mod pcap;
 mod scatter;
 mod seccomp;
+mod settle;
 mod signals;
 mod source;
 mod stats;

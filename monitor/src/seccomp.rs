@@ -17,6 +17,7 @@ const KVM_RUN: u32 = 0xae80;
 const KVM_GET_REGS: u32 = 0x8090_ae81;
 const KVM_SET_REGS: u32 = 0x4090_ae82;
 const KVM_GET_SREGS: u32 = 0x8138_ae83;
+const KVM_IOEVENTFD: u32 = 0x4040_ae79;
 
 /// The C library's and Rust's needs: memory, locks, the end, a panic's report.
 const COMMON: &[i64] = &[
@@ -135,6 +136,11 @@ pub fn vcpu_filter(serves: bool, input: Option<RawFd>) -> Result<BpfProgram> {
 
 pub fn device_filter() -> Result<BpfProgram> {
     filter(&[COMMON, DEVICES], &[TERMINAL_IOCTLS])
+}
+
+/// Of the thread that takes the spare doorbell away.
+pub fn settling_filter() -> Result<BpfProgram> {
+    filter(&[COMMON, &[libc::SYS_close]], &[&[KVM_IOEVENTFD]])
 }
 
 /// Of the network card's thread.

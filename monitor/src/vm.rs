@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
 
 use kvm_bindings::{KVM_API_VERSION, kvm_userspace_memory_region};
 use kvm_ioctls::{IoEventAddress, Kvm, NoDatamatch, VmFd};
@@ -18,14 +19,17 @@ const GROUP_MAY_USE: u32 = 0o060;
 
 pub struct Vm {
     pub kvm: Kvm,
-    pub fd: VmFd,
+    pub fd: Arc<VmFd>,
 }
 
 impl Vm {
     pub fn new() -> Result<Self> {
         let kvm = open()?;
         let fd = kvm.create_vm().map_err(self::kvm("KVM_CREATE_VM"))?;
-        Ok(Self { kvm, fd })
+        Ok(Self {
+            kvm,
+            fd: Arc::new(fd),
+        })
     }
 
     /// Memory first: a slot waits for readers of KVM's tables, which takes milliseconds longer when the interrupt
