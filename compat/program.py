@@ -15,7 +15,7 @@ from compat.errors import ProgramNotFoundError, UnsupportedProgramError
 
 NOTE_NAME = b"compat\0"
 NOTE_ABI = 1
-ABI_VERSION = 1
+ABI_VERSION = 2
 MAX_SCRIPTS = 4
 # The last bytes of a standalone file.
 TRAILER_MAGIC = b"CMPTSELF"

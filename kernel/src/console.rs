@@ -50,8 +50,9 @@ macro_rules! say {
     }};
 }
 
-/// Ends the machine.
+/// Ends the machine, with a status or `EXIT_PANIC`.
 pub fn exit(value: u32) -> ! {
+    let value = boot_abi::EXIT_TAG | value;
     loop {
         // SAFETY: the write ends the machine; nothing runs after it.
         unsafe {

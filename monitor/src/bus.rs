@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use boot_abi::{
-    CPU_PORT, CPU_PORT_NUMBER, DEBUG_PORT, EXIT_PANIC, EXIT_PORT, IDLE_FOREVER, IDLE_PORT,
-    IDLE_RING,
+    CPU_PORT, CPU_PORT_NUMBER, DEBUG_PORT, EXIT_PANIC, EXIT_PORT, EXIT_TAG, IDLE_PORT, IDLE_RING,
+    IDLE_TAG, IDLE_VALUE,
 };
 
 use crate::devices::hostnet::Turns;
@@ -23,6 +23,22 @@ pub struct Window {
     pub device: Arc<dyn Registers>,
 }
 
+/// What a write to a port has done.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Written {
+    Done,
+    /// Nothing: the kernel writes no such thing.
+    Refused,
+    /// The machine ends.
+    Ends(Outcome),
+}
+
+impl Written {
+    fn done_if(accepted: bool) -> Self {
+        if accepted { Self::Done } else { Self::Refused }
+    }
+}
+
 pub struct Bus {
     pub windows: Vec<Window>,
     pub stats: Arc<Stats>,
@@ -36,56 +52,54 @@ pub struct Bus {
 }
 
 impl Bus {
-    /// By CPU number `cpu`. `Some`: the machine ends. Other ports have nobody behind them, as on a PC.
-    pub fn port_write(&self, cpu: u32, port: u16, data: &[u8]) -> Option<Outcome> {
-        match port {
-            DEBUG_PORT => {
+    /// By CPU number `cpu`. Other ports have nobody behind them, as on a PC.
+    pub fn port_write(&self, cpu: u32, port: u16, data: &[u8]) -> Written {
+        let word = <[u8; 4]>::try_from(data).ok().map(u32::from_le_bytes);
+        match (port, word) {
+            (DEBUG_PORT, _) => {
                 self.stats.debug_bytes.add(data.len() as u64);
                 terminal::message(data);
-                None
+                Written::Done
             }
-            EXIT_PORT => Some(exit_outcome(number(data))),
-            IDLE_PORT => {
-                let idle = self.idle.as_ref()?;
-                let value = number(data);
-                if value & IDLE_RING != 0 && value != IDLE_FOREVER {
-                    idle.call(value & !IDLE_RING);
-                    return None;
-                }
-                let failure = idle.visit(cpu, value).err()?;
-                Some(Outcome::Failed(failure.to_string()))
+            (EXIT_PORT, Some(value)) => exit_outcome(value).map_or(Written::Refused, Written::Ends),
+            (IDLE_PORT, Some(value)) => self.rest(cpu, value),
+            (CPU_PORT, Some(value)) => Written::done_if(self.start_cpu(value)),
+            (boot_abi::input::PORT, Some(value)) => {
+                let input = self.input.as_ref();
+                Written::done_if(input.is_some_and(|input| input.port_write(value)))
             }
-            CPU_PORT => {
-                self.start_cpu(number(data));
-                None
-            }
-            boot_abi::input::PORT => {
-                match &self.input {
-                    Some(input) => input.port_write(number(data)),
-                    None => self.stats.exits.unclaimed.add(1),
-                }
-                None
-            }
-            boot_abi::trace::PORT => {
-                self.trace.port_write(number(data));
-                None
-            }
+            (boot_abi::trace::PORT, Some(value)) => Written::done_if(self.trace.port_write(value)),
+            (
+                EXIT_PORT | IDLE_PORT | CPU_PORT | boot_abi::input::PORT | boot_abi::trace::PORT,
+                None,
+            ) => Written::Refused,
             _ => {
                 self.stats.exits.unclaimed.add(1);
-                None
+                Written::Done
             }
         }
     }
 
-    /// A CPU that is not there, or runs already, is not started.
-    fn start_cpu(&self, value: u32) {
+    fn rest(&self, cpu: u32, value: u32) -> Written {
+        let number = value & IDLE_VALUE;
+        match (&self.idle, value & !IDLE_VALUE) {
+            (Some(idle), IDLE_RING) => idle.call(number),
+            (Some(idle), IDLE_TAG) => {
+                if let Err(failure) = idle.visit(cpu, number) {
+                    return Written::Ends(Outcome::Failed(failure.to_string()));
+                }
+            }
+            _ => return Written::Refused,
+        }
+        Written::Done
+    }
+
+    /// False: the CPU is not there, or runs already.
+    fn start_cpu(&self, value: u32) -> bool {
         let line = (value & CPU_PORT_NUMBER)
             .checked_sub(1)
             .and_then(|index| self.starts.get(index as usize));
-        match line {
-            Some(line) => line.start(value & !CPU_PORT_NUMBER),
-            None => self.stats.exits.unclaimed.add(1),
-        }
+        line.is_some_and(|line| line.start(value & !CPU_PORT_NUMBER))
     }
 
     /// Reads where nobody listens give all ones, as an empty bus does.
@@ -116,18 +130,14 @@ impl Bus {
     }
 }
 
-fn number(data: &[u8]) -> u32 {
-    let mut value = [0; 4];
-    for (to, from) in value.iter_mut().zip(data) {
-        *to = *from;
+/// None: it was not the kernel that wrote this.
+fn exit_outcome(value: u32) -> Option<Outcome> {
+    match value ^ EXIT_TAG {
+        EXIT_PANIC => Some(Outcome::KernelPanic),
+        status => u8::try_from(status).ok().map(Outcome::Exited),
     }
-    u32::from_le_bytes(value)
 }
 
-fn exit_outcome(value: u32) -> Outcome {
-    if value & EXIT_PANIC != 0 {
-        Outcome::KernelPanic
-    } else {
-        Outcome::Exited((value & 0xff) as u8)
-    }
-}
+#[cfg(test)]
+#[path = "bus_tests.rs"]
+pub mod tests;

@@ -43,7 +43,7 @@ fn note(name: &str, kind: u32, desc: &[u8]) -> Vec<u8> {
 fn good() -> Builder {
     let notes = [
         note("Xen", 18, &(TEXT as u32).to_le_bytes()),
-        note("compat", 1, &1u32.to_le_bytes()),
+        note("compat", 1, &boot_abi::ABI_VERSION.to_le_bytes()),
     ]
     .concat();
     Builder {

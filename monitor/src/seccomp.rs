@@ -18,6 +18,8 @@ const KVM_GET_REGS: u32 = 0x8090_ae81;
 const KVM_SET_REGS: u32 = 0x4090_ae82;
 const KVM_GET_SREGS: u32 = 0x8138_ae83;
 const KVM_IOEVENTFD: u32 = 0x4040_ae79;
+const KVM_GET_VCPU_EVENTS: u32 = 0x8040_ae9f;
+const KVM_SET_VCPU_EVENTS: u32 = 0x4040_aea0;
 
 /// The C library's and Rust's needs: memory, locks, the end, a panic's report.
 const COMMON: &[i64] = &[
@@ -108,7 +110,15 @@ const TERMINAL_IOCTLS: &[u32] = &[
     libc::TIOCGPGRP as u32,
 ];
 const CARD_IOCTLS: &[u32] = &[libc::TUNSETOFFLOAD as u32];
-const KVM_IOCTLS: &[u32] = &[KVM_RUN, KVM_GET_REGS, KVM_SET_REGS, KVM_GET_SREGS];
+const KVM_IOCTLS: &[u32] = &[
+    KVM_RUN,
+    KVM_GET_REGS,
+    KVM_SET_REGS,
+    KVM_GET_SREGS,
+    // A fault for a program that writes to a port.
+    KVM_GET_VCPU_EVENTS,
+    KVM_SET_VCPU_EVENTS,
+];
 
 /// What reads stdin where it is a file. Which of the two calls asks for its size depends on the C library.
 const INPUT_FILE: &[i64] = &[

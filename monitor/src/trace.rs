@@ -77,13 +77,17 @@ impl Trace {
         }
     }
 
-    /// The guest wrote to the port: it has a ring, or that one is full. Returns when there is room.
-    pub fn port_write(&self, value: u32) {
+    /// The guest wrote to the port: it has a ring, or that one is full. Returns when there is room. False: there is no ring.
+    pub fn port_write(&self, value: u32) -> bool {
         let mut state = self.lock();
         if value != EMPTY {
-            state.ring = Ring::open(&self.memory, value);
+            let Some(ring) = Ring::open(&self.memory, value) else {
+                return false;
+            };
+            state.ring = Some(ring);
         }
         state.empty(&self.memory, Patience::Endless);
+        state.ring.is_some()
     }
 
     /// Takes what there is, as far as the reader takes it at once. False: the reader has gone, just now.

@@ -8,7 +8,7 @@ use kvm_bindings::{
 };
 use kvm_ioctls::{VcpuExit, VcpuFd};
 
-use crate::bus::Bus;
+use crate::bus::{Bus, Written};
 use crate::cpuid;
 use crate::dump;
 use crate::error::{Error, Result, host, kvm};
@@ -22,6 +22,8 @@ const CR0_PE_ET: u64 = 0x11;
 /// too where KVM emulates ring 0 without `xsetbv`.
 const CR4: u64 = 1 << 18 | 1 << 16 | 1 << 10 | 1 << 9 | 1 << 5;
 const RFLAGS_RESERVED: u64 = 2;
+/// #GP.
+const GENERAL_PROTECTION: u8 = 13;
 
 /// Where a CPU waits until the guest starts it, see [`boot_abi::CPU_PORT`].
 #[derive(Default)]
@@ -31,13 +33,13 @@ pub struct StartLine {
 }
 
 impl StartLine {
-    /// Only the first time counts.
-    pub fn start(&self, entry: u32) {
-        self.entry
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get_or_insert(entry);
+    /// Only the first time counts; false: it is a later one.
+    pub fn start(&self, entry: u32) -> bool {
+        let mut known = self.entry.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_first = known.is_none();
+        known.get_or_insert(entry);
         self.started.notify_one();
+        is_first
     }
 
     fn wait(&self) -> u32 {
@@ -161,14 +163,25 @@ impl Vcpu {
                 Ok(VcpuExit::IoOut(port, data)) => {
                     stats.exits.io.add(1);
                     match bus.port_write(self.index, port, data) {
-                        None => continue,
-                        Some(outcome) => return outcome,
+                        Written::Done => continue,
+                        Written::Ends(outcome) => return outcome,
+                        Written::Refused => {
+                            let what = format!("a stray write to port {port:#x}, {data:02x?}");
+                            match self.fault_instead() {
+                                Ok(true) => continue,
+                                Ok(false) => what,
+                                Err(e) => format!("{what}: {e}"),
+                            }
+                        }
                     }
                 }
                 Ok(VcpuExit::IoIn(_, data)) => {
                     stats.exits.io.add(1);
                     data.fill(0xff);
-                    continue;
+                    match self.fault_instead() {
+                        Ok(_) => continue,
+                        Err(e) => e.to_string(),
+                    }
                 }
                 Ok(VcpuExit::MmioRead(address, data)) => {
                     stats.exits.mmio.add(1);
@@ -202,6 +215,39 @@ impl Vcpu {
             };
             let registers = dump::registers(&self.fd);
             return Outcome::Crashed(format!("CPU {}: {why}\n{registers}", self.index));
+        }
+    }
+
+    /// Has ring 3 get what the hardware gives a program for `in` and `out`: a fault at the instruction, which the kernel makes a
+    /// signal of. (Where KVM emulates the instruction, as on PVM, RIP has moved by now, and the fault comes after it.) False: it was
+    /// ring 0, in which only the kernel's own start-up code is.
+    fn fault_instead(&mut self) -> Result<bool> {
+        let sregs = self.fd.get_sregs().map_err(kvm("KVM_GET_SREGS"))?;
+        if sregs.ss.dpl != 3 {
+            return Ok(false);
+        }
+        let regs = self.fd.get_regs().map_err(kvm("KVM_GET_REGS"))?;
+        self.complete_exit()?;
+        self.fd.set_regs(&regs).map_err(kvm("KVM_SET_REGS"))?;
+        let events = self.fd.get_vcpu_events();
+        let mut events = events.map_err(kvm("KVM_GET_VCPU_EVENTS"))?;
+        events.exception.injected = 1;
+        events.exception.nr = GENERAL_PROTECTION;
+        events.exception.has_error_code = 1;
+        events.exception.error_code = 0;
+        let told = self.fd.set_vcpu_events(&events);
+        told.map_err(kvm("KVM_SET_VCPU_EVENTS"))?;
+        Ok(true)
+    }
+
+    /// KVM goes past the instruction that it stopped for when the CPU next runs: it does so here, and runs nothing.
+    fn complete_exit(&mut self) -> Result<()> {
+        self.fd.set_kvm_immediate_exit(1);
+        let stopped = self.fd.run().map(drop);
+        self.fd.set_kvm_immediate_exit(0);
+        match stopped {
+            Err(e) if e.errno() != libc::EINTR => Err(kvm("KVM_RUN")(e)),
+            _ => Ok(()),
         }
     }
 }

@@ -145,6 +145,17 @@ fn a_shut_down_cpu_is_reported_with_its_registers() {
 }
 
 #[test]
+fn a_write_to_the_exit_port_that_is_no_exit_is_reported_with_the_registers() {
+    let out = run(&[], &guest("stray"));
+    let shown = text(&out.stderr);
+    assert_eq!(out.status.code(), Some(70), "{shown}");
+    assert!(
+        shown.contains("port 0xf4") && shown.contains("rip") && shown.contains("12345678"),
+        "{shown}"
+    );
+}
+
+#[test]
 fn a_kernel_panic_has_its_own_status() {
     let out = run(&[], &guest("panic"));
     assert_eq!(out.status.code(), Some(70));

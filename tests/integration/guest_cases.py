@@ -19,7 +19,22 @@ COMMON_FLAGS = (
     # Misuse on purpose is what many of these programs are for.
     "-Wno-stringop-overflow -Wno-stringop-overread -Wno-nonnull -Wno-unused-result"
 )
-KEYS = {"name", "src", "cc", "flags", "args", "stdin", "env", "add", "exit", "stderr", "memory", "cpus", "timeout"}
+KEYS = {
+    "name",
+    "src",
+    "cc",
+    "flags",
+    "args",
+    "stdin",
+    "env",
+    "add",
+    "exit",
+    "stderr",
+    "memory",
+    "cpus",
+    "timeout",
+    "checked",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +54,7 @@ class Case:
     memory: str | None
     cpus: int | None
     timeout: float
+    checked: bool
 
     def command(self, program: Path) -> Command:
         """How to run the built program."""
@@ -87,6 +103,7 @@ def _case(row: dict[str, Any], folder: Path) -> Case:
         memory=row.get("memory"),
         cpus=row.get("cpus"),
         timeout=row.get("timeout", 60),
+        checked=row.get("checked", False),
     )
 
 

@@ -11,7 +11,10 @@ from tests.integration.guest_cases import Case, build, load_cases
 from tests.integration.harness import Guest, assert_same, run_native, without_notices
 
 CASES = load_cases()
-in_any_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+in_any_case = pytest.mark.parametrize(
+    "case",
+    [pytest.param(case, id=case.name, marks=[pytest.mark.checked] if case.checked else []) for case in CASES],
+)
 
 
 @in_any_case

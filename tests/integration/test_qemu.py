@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.guest_cases import GUEST, build_one
 from tests.integration.harness import Command, Guest, Same, compat_command, require, run
 from tests.integration.servers.place import Endpoint, GuestPlace, Setup
 from tests.integration.servers.resp import Redis
@@ -44,6 +45,14 @@ def test_notice_and_statistics(qemu: Guest) -> None:
     assert outcome.status == 0 and outcome.stdout == b""
     lines = outcome.stderr.decode().splitlines()
     assert len(lines) == 1 and "QEMU" in lines[0], lines
+
+
+@pytest.mark.parametrize("value", [0, 1, 125])
+def test_a_program_that_writes_to_the_exit_port_has_not_ended_well(value: int, qemu: Guest, programs: Path) -> None:
+    """QEMU takes it for the end, but nobody has told a status."""
+    program = build_one(GUEST / "exits" / "port.c", programs)
+    outcome = qemu.run(Command([str(program), str(value)]))
+    assert outcome.status == 70 and b"wrote to a port" in outcome.stderr, outcome
 
 
 def test_image_boots_on_both_platforms(qemu: Guest, guest: Guest, tmp_path: Path) -> None:

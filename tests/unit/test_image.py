@@ -18,7 +18,7 @@ from compat.elf_structs import EHDR, PHDR
 from compat.erofs import plan_layout
 from compat.errors import CompatError, InternalError
 from compat.image import DIRECT_MAP, HEADER_MAGIC, HUGE, TRAILER_MAGIC, build_image, read_kernel
-from compat.program import image_version
+from compat.program import ABI_VERSION, image_version
 from compat.tree import Tree
 
 
@@ -86,7 +86,7 @@ def test_the_notes_stay_readable(toy_kernel: Path, tmp_path: Path) -> None:
     build(toy_kernel, tmp_path / "image")
     notes = subprocess.run(["readelf", "-nW", tmp_path / "image"], check=True, capture_output=True, text=True).stdout
     assert "Xen" in notes
-    assert image_version(str(tmp_path / "image")) == 1
+    assert image_version(str(tmp_path / "image")) == ABI_VERSION
     assert image_version(sys.executable) is None
     assert image_version(str(tmp_path)) is None
 

@@ -218,17 +218,22 @@ pub fn real_mode_start() -> &'static [u8] {
     unsafe { core::slice::from_raw_parts(start, end as usize - start as usize) }
 }
 
-/// Leaves the CPU to the monitor for `us` microseconds, or until something comes; see `boot_abi::IDLE_PORT`.
+/// Leaves the CPU to the monitor for `us` microseconds, or until something comes.
 pub fn rest(us: u32) {
-    // SAFETY: the port has no effect on memory, but for what devices do to theirs.
-    unsafe {
-        core::arch::asm!("out dx, eax", in("dx") boot_abi::IDLE_PORT, in("eax") us, options(nostack, preserves_flags));
-    }
+    idle_port(boot_abi::IDLE_TAG | us);
 }
 
 /// Has another CPU that rests go on.
 pub fn end_rest(cpu: u32) {
-    rest(boot_abi::IDLE_RING | cpu);
+    idle_port(boot_abi::IDLE_RING | cpu);
+}
+
+/// See `boot_abi::IDLE_PORT`.
+fn idle_port(value: u32) {
+    // SAFETY: the port has no effect on memory, but for what devices do to theirs.
+    unsafe {
+        core::arch::asm!("out dx, eax", in("dx") boot_abi::IDLE_PORT, in("eax") value, options(nostack, preserves_flags));
+    }
 }
 
 /// Sleeps until an interrupt, unless one is pending.

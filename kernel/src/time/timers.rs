@@ -158,13 +158,13 @@ pub fn arm(deadline: u64) {
     apic::arm_timer(ns);
 }
 
-/// How long until the earliest timer of this CPU, for [`crate::gate::rest`].
+/// How long until the earliest timer of this CPU, for [`crate::gate::rest`]; not all of it, if that is long.
 pub fn idle_us() -> u32 {
     let next = this().queue.lock().next_deadline();
     next.map_or(boot_abi::IDLE_FOREVER, |deadline| {
         // Rather a little late than twice.
         let us = deadline.saturating_sub(monotonic()).div_ceil(1000);
-        us.min(u64::from(boot_abi::IDLE_RING) - 1) as u32
+        us.min(u64::from(boot_abi::IDLE_FOREVER) - 1) as u32
     })
 }
 

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicI32, Ordering};
 use linux_abi::{Errno, Siginfo, Signal, Winsize};
 use spin::{Mutex, Once};
-use vfs::tty::{Effects, LineDiscipline, ReadState, TtySignal};
+use vfs::tty::{Effects, LineDiscipline, ReadState, TimeLimit, TtySignal};
 use vfs::{FileOps, FileType, Metadata, Result, Sink, Source, UserMemory, WaitList, Wake, poll};
 
 static TERMINAL: Once<Arc<Terminal>> = Once::new();
@@ -19,8 +19,6 @@ static TERMINAL: Once<Arc<Terminal>> = Once::new();
 const CHUNK: usize = 512;
 /// The most bytes of output that one chunk needs room for.
 const CHUNK_ROOM: usize = 8 * CHUNK;
-/// A time limit that ran out so long ago (in ns) was of a read that nobody waits for any more.
-const STALE: u64 = 100_000_000;
 
 pub struct Terminal {
     /// The port behind the keyboard; none if stdin is something else.
@@ -37,8 +35,8 @@ pub(super) struct State {
     pub size: Winsize,
     /// Output (mostly echo) that found no room, or is held back by `VSTOP`.
     pub backlog: VecDeque<u8>,
-    /// When a read with a time limit is over, in ns.
-    deadline: Option<u64>,
+    /// Of a read.
+    limit: TimeLimit,
 }
 
 /// Wakes readers when a time limit is over.
@@ -132,7 +130,7 @@ impl State {
             self.discipline.end_input();
         }
         if fed > 0 {
-            self.deadline = None;
+            self.limit.restart();
         }
         fed > 0 || is_end
     }
@@ -158,7 +156,7 @@ impl Terminal {
                         ..Winsize::default()
                     },
                     backlog: VecDeque::new(),
-                    deadline: None,
+                    limit: TimeLimit::default(),
                 }),
                 changed: WaitList::new(),
                 alarm: Arc::new(Alarm),
@@ -198,17 +196,7 @@ impl Terminal {
         self.drain(&mut state);
         drop(state);
         effects.signals.iter().for_each(|signal| send(*signal));
-        let input = if has_input {
-            poll::IN | poll::RDNORM
-        } else {
-            0
-        };
-        let output = if restarted {
-            poll::OUT | poll::WRNORM
-        } else {
-            0
-        };
-        let events = events & !(poll::IN | poll::RDNORM) | input | output;
+        let events = events & !(poll::IN | poll::RDNORM) | poll::ready(has_input, restarted);
         if events != 0 {
             self.changed.notify(events);
         }
@@ -236,32 +224,14 @@ impl Terminal {
 
     /// Whether the time limit of a read is over; starts one if there is none.
     fn is_over(&self, state: &mut State, tenths: u8) -> bool {
-        const TENTH: u64 = time::SECOND / 10;
-        let now = time::monotonic();
-        match state.deadline {
-            Some(deadline) if now < deadline => false,
-            Some(deadline) if now < deadline + STALE => {
-                state.deadline = None;
-                true
-            }
-            _ => {
-                let deadline = now + u64::from(tenths) * TENTH;
-                state.deadline = Some(deadline);
-                let alarm: Weak<dyn Wake> = Arc::downgrade(&self.alarm);
-                time::add_timer(deadline, alarm);
-                false
-            }
-        }
+        state.limit.is_over(time::monotonic(), tenths, |deadline| {
+            let alarm: Weak<dyn Wake> = Arc::downgrade(&self.alarm);
+            time::add_timer(deadline, alarm);
+        })
     }
 
     fn take(state: &mut State, count: usize, sink: &mut dyn Sink) -> Result<usize> {
         state.discipline.take(count, |bytes| sink.put(bytes))
-    }
-
-    fn has_deadline_passed(state: &State) -> bool {
-        state
-            .deadline
-            .is_some_and(|deadline| (deadline..deadline + STALE).contains(&time::monotonic()))
     }
 
     fn at_end(&self) -> bool {
@@ -343,16 +313,11 @@ impl FileOps for Terminal {
 
     fn poll(&self) -> u32 {
         let state = self.state.lock();
-        let readable =
-            state.discipline.is_readable() || self.at_end() || Self::has_deadline_passed(&state);
+        let readable = state.discipline.is_readable()
+            || self.at_end()
+            || state.limit.has_passed(time::monotonic);
         let writable = !state.discipline.is_stopped() && self.output.is_none_or(Port::is_writable);
-        let input = if readable { poll::IN | poll::RDNORM } else { 0 };
-        let output = if writable {
-            poll::OUT | poll::WRNORM
-        } else {
-            0
-        };
-        input | output
+        poll::ready(readable, writable)
     }
 
     fn wait_list(&self) -> Option<&WaitList> {

@@ -87,17 +87,7 @@ impl FileOps for EventFd {
 
     fn poll(&self) -> u32 {
         let counter = *self.counter.lock();
-        let readable = if counter > 0 {
-            poll::IN | poll::RDNORM
-        } else {
-            0
-        };
-        let writable = if counter < MAX {
-            poll::OUT | poll::WRNORM
-        } else {
-            0
-        };
-        readable | writable
+        poll::ready(counter > 0, counter < MAX)
     }
 
     fn wait_list(&self) -> Option<&WaitList> {

@@ -155,4 +155,11 @@ pub mod poll {
     pub const RDHUP: u32 = 0x2000;
     /// What an object that never makes anyone wait answers.
     pub const ALWAYS: u32 = IN | OUT | RDNORM | WRNORM;
+
+    /// What can be done without waiting.
+    pub const fn ready(readable: bool, writable: bool) -> u32 {
+        let input = if readable { IN | RDNORM } else { 0 };
+        let output = if writable { OUT | WRNORM } else { 0 };
+        input | output
+    }
 }

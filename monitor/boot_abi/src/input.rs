@@ -23,9 +23,11 @@ pub const LINKS: usize = 8;
 pub const TIMES: usize = 9;
 pub const WORDS: usize = 15;
 
+/// Part of every operation, so that a page with something else in it is none with a request.
+const MAGIC: u64 = 0x7475_706e_6900_0000;
 /// Operation: read, as pread(2).
-pub const READ: u64 = 1;
+pub const READ: u64 = MAGIC | 1;
 /// Operation: what fstat(2) says.
-pub const STAT: u64 = 2;
+pub const STAT: u64 = MAGIC | 2;
 /// Operation: the host's file position is to be OFFSET, for whoever reads on.
-pub const LEAVE: u64 = 3;
+pub const LEAVE: u64 = MAGIC | 3;

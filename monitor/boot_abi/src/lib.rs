@@ -14,29 +14,39 @@ pub mod trace;
 pub mod virtio;
 
 /// Version of this contract, carried by the image in an ELF note (name `compat`, type 1, descriptor: one u32).
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;
 /// Name of the ELF note that carries [`ABI_VERSION`], without the NUL.
 pub const NOTE_NAME: &str = "compat";
 
-/// Port: a 32-bit write ends the machine. Bits 0..8 are the exit status; [`EXIT_PANIC`] says that the kernel failed.
-/// It is where QEMU's `isa-debug-exit,iobase=0xf4,iosize=4` listens, which loses bits: there the control port's last line counts.
+// The program's own code can write to the kernel's ports, since both are in ring 3. What the kernel would not write there (another
+// width, a value that means nothing) is refused: the CPU gets the general protection fault that an `out` of a program's is on Linux.
+
+/// Port: a 32-bit write ends the machine. Bits 0..8 are the exit status; [`EXIT_PANIC`] says that the kernel failed; above it
+/// is [`EXIT_TAG`]. It is where QEMU's `isa-debug-exit,iobase=0xf4,iosize=4` listens, which looks at no tag and loses bits: there the
+/// control port's last line counts.
 pub const EXIT_PORT: u16 = 0xf4;
+/// What is in all of an exit value but its lowest nine bits.
+pub const EXIT_TAG: u32 = 0x7c5a_3e00;
 /// Set in the exit value when the kernel itself failed; the report went to [`DEBUG_PORT`].
 pub const EXIT_PANIC: u32 = 0x100;
 /// Port: bytes (also by `rep outsb`) for a person, on stderr: kernel messages, crash reports. QEMU: `isa-debugcon,iobase=0xe9`.
 pub const DEBUG_PORT: u16 = 0xe9;
 
-/// Port: a CPU with nothing to do writes here (32 bits) for how many microseconds it has none, all ones for "until something
-/// comes". The write returns by then, or earlier: when a device has something for the driver that it would have interrupted
+/// Port: a CPU with nothing to do writes here (32 bits) [`IDLE_TAG`] and for how many microseconds it has none, [`IDLE_FOREVER`] for
+/// "until something comes". The write returns by then, or earlier: when a device has something for the driver that it would have interrupted
 /// for, when an interrupt has been raised since the last such write, or for no reason. Meanwhile the CPU's thread in the monitor serves
 /// the socket device, so that neither side has to wake the other. Offered by [`KEY_IDLE_PORT`]; elsewhere the CPU halts.
 /// One CPU waits there at a time: when another comes, it returns. A write of [`IDLE_RING`] and a CPU's number has that CPU's write
 /// return, or its next one, since an interrupt from another CPU does not reach it there.
 pub const IDLE_PORT: u16 = 0xf8;
-/// Value for [`IDLE_PORT`].
-pub const IDLE_FOREVER: u32 = u32::MAX;
-/// Value for [`IDLE_PORT`], with a CPU's number; all values above it but [`IDLE_FOREVER`] are of this kind.
-pub const IDLE_RING: u32 = 1 << 31;
+/// The bits of a value for [`IDLE_PORT`] that are a time or a CPU's number; in the others is a tag.
+pub const IDLE_VALUE: u32 = 0xf_ffff;
+/// Tag of a value for [`IDLE_PORT`]: the CPU rests.
+pub const IDLE_TAG: u32 = 0x1d70_0000;
+/// Tag of a value for [`IDLE_PORT`]: a CPU is to go on.
+pub const IDLE_RING: u32 = 0x2e80_0000;
+/// The time, in a value for [`IDLE_PORT`], that has no end. Others are about a second at most: a longer one is in pieces.
+pub const IDLE_FOREVER: u32 = IDLE_VALUE;
 
 /// Port: a 32-bit write starts another CPU. The value is the physical address of 32-bit code (a multiple of 64) plus the CPU's
 /// number, from 1 on. The CPU begins there in the state that PVH asks for, with its number in EBX, which is also its APIC id.

@@ -65,7 +65,7 @@ fn nonsense_of_the_guest_is_survived() {
     let memory = memory();
     let (trace, _reader) = attached(&memory);
     for page in [0, 1, 0xf, 0x10, u32::MAX] {
-        trace.port_write(page);
+        assert!(!trace.port_write(page));
     }
     for size in [0, SIZE_MAX, SIZE_MAX + 1, u64::MAX, 1 << 16] {
         ring(&memory);
@@ -78,6 +78,9 @@ fn nonsense_of_the_guest_is_survived() {
     set(&memory, AT_HEAD, 10);
     trace.port_write(PAGE_OF_RING);
     assert_eq!(tail(&memory), 10);
+    // The ring stays when another page is named, which has none.
+    assert!(!trace.port_write(1));
+    assert!(trace.port_write(EMPTY));
     // It claims more than fits.
     set(&memory, AT_HEAD, 1000);
     trace.port_write(EMPTY);

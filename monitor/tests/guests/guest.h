@@ -24,7 +24,7 @@ static inline u32 length(const char *text) {
 static inline void debug(const char *text) { out_bytes(0xe9, text, length(text)); }
 
 static inline _Noreturn void quit(u32 status) {
-    out32(0xf4, status);
+    out32(0xf4, 0x7c5a3e00 | status);
     for (;;) asm volatile("hlt");
 }
 

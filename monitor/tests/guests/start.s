@@ -8,7 +8,7 @@
     .long 7, 4, 1
     .asciz "compat"
     .align 4
-    .long 1
+    .long 2
 
     .code32
     .text

@@ -9,7 +9,7 @@
     .long 7, 4, 1
     .asciz "compat"
     .align 4
-    .long 1
+    .long 2
 
     .section .text
     .code32
@@ -22,7 +22,7 @@ start:
     .ifdef SPIN
 2:  jmp 2b
     .endif
-    mov $5, %eax
+    mov $0x7c5a3e05, %eax
     mov $0xf4, %edx
     out %eax, %dx
 1:  hlt

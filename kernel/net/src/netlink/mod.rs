@@ -299,12 +299,7 @@ impl SocketOps for Netlink {
     }
 
     fn poll(&self) -> u32 {
-        let readable = if self.queue.lock().is_empty() {
-            0
-        } else {
-            poll::IN | poll::RDNORM
-        };
-        readable | poll::OUT | poll::WRNORM
+        poll::ready(!self.queue.lock().is_empty(), true)
     }
 
     fn wait_list(&self) -> &WaitList {

@@ -334,12 +334,7 @@ impl SocketOps for PacketSocket {
             Some(ring) => ring.is_readable(),
             None => state.queue.front().is_some(),
         };
-        let readable = if is_readable {
-            poll::IN | poll::RDNORM
-        } else {
-            0
-        };
-        readable | poll::OUT | poll::WRNORM
+        poll::ready(is_readable, true)
     }
 
     fn wait_list(&self) -> &WaitList {

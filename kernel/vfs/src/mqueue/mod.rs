@@ -316,14 +316,7 @@ impl FileOps for Mqueue {
 
     fn poll(&self) -> u32 {
         let count = self.count();
-        let mut events = 0;
-        if count > 0 {
-            events |= poll::IN | poll::RDNORM;
-        }
-        if (count as i64) < self.queue.size.max_messages {
-            events |= poll::OUT | poll::WRNORM;
-        }
-        events
+        poll::ready(count > 0, (count as i64) < self.queue.size.max_messages)
     }
 
     fn wait_list(&self) -> Option<&WaitList> {

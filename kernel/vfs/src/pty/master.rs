@@ -85,15 +85,9 @@ impl FileOps for Master {
 
     fn poll(&self) -> u32 {
         let state = self.pty.state.lock();
-        let input = if state.output.is_empty() {
-            0
-        } else {
-            poll::IN | poll::RDNORM
-        };
         let room = state.typed.is_empty() && state.discipline.room() > 0;
-        let output = if room { poll::OUT | poll::WRNORM } else { 0 };
         let end = if state.is_left() { poll::HUP } else { 0 };
-        input | output | end
+        poll::ready(!state.output.is_empty(), room) | end
     }
 
     fn wait_list(&self) -> Option<&WaitList> {

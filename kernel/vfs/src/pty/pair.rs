@@ -1,7 +1,7 @@
 //! What both sides of a pair share.
 use super::{Job, Jobs, Ptys};
 use crate::host::Host;
-use crate::tty::{Effects, Flush, Line, LineDiscipline, TtySignal};
+use crate::tty::{Effects, Flush, Line, LineDiscipline, TimeLimit, TtySignal};
 use crate::types::{Timestamp, poll};
 use crate::wait::{WaitList, Wake};
 use crate::{Result, UserMemory};
@@ -51,8 +51,8 @@ pub(super) struct State {
     /// The session whose terminal it is, and that one's foreground process group; 0: none.
     pub session: i32,
     pub foreground: i32,
-    /// When a read with a time limit is over.
-    pub deadline: Option<u64>,
+    /// Of a read by a slave.
+    pub limit: TimeLimit,
     pub mode: u32,
     pub uid: u32,
     pub gid: u32,
@@ -76,7 +76,7 @@ impl Pty {
             hangups: 0,
             session: 0,
             foreground: 0,
-            deadline: None,
+            limit: TimeLimit::default(),
             mode: 0o620,
             uid: ptys.jobs.caller().uid,
             gid: TTY_GROUP,
@@ -110,7 +110,7 @@ impl Pty {
         let taken = state.discipline.receive(&state.typed, &mut effects);
         state.typed.drain(..taken);
         if taken > 0 {
-            state.deadline = None;
+            state.limit.restart();
         }
         if effects.flush_output {
             state.output.clear();

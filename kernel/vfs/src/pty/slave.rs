@@ -14,11 +14,6 @@ use alloc::vec::Vec;
 use linux_abi::raw::general::TOSTOP;
 use linux_abi::{Errno, Signal};
 
-/// Nanoseconds of a tenth of a second, in which `VTIME` counts.
-const TENTH: u64 = 100_000_000;
-/// A time limit that ran out so long ago (in ns) was of a read that nobody waits for any more.
-const STALE: u64 = 100_000_000;
-
 /// One opening of it.
 pub(super) struct Slave {
     pty: Arc<Pty>,
@@ -52,27 +47,16 @@ impl Slave {
 
     /// Whether the time limit of a read is over; starts one if there is none.
     fn is_over(&self, state: &mut State, tenths: u8) -> bool {
-        let now = self.pty.host.clock(MONOTONIC);
-        match state.deadline {
-            Some(deadline) if now < deadline => false,
-            Some(deadline) if now < deadline + STALE => {
-                state.deadline = None;
-                true
-            }
-            _ => {
-                let deadline = now + u64::from(tenths) * TENTH;
-                state.deadline = Some(deadline);
-                let alarm: Weak<dyn Wake> = self.pty.this.clone();
-                self.pty.host.wake_at(MONOTONIC, deadline, alarm);
-                false
-            }
-        }
+        let host = &self.pty.host;
+        let now = host.clock(MONOTONIC);
+        state.limit.is_over(now, tenths, |deadline| {
+            let alarm: Weak<dyn Wake> = self.pty.this.clone();
+            host.wake_at(MONOTONIC, deadline, alarm);
+        })
     }
 
-    fn has_deadline_passed(&self, state: &State) -> bool {
-        let now = self.pty.host.clock(MONOTONIC);
-        let deadline = state.deadline;
-        deadline.is_some_and(|deadline| (deadline..deadline + STALE).contains(&now))
+    fn has_limit_passed(&self, state: &State) -> bool {
+        state.limit.has_passed(|| self.pty.host.clock(MONOTONIC))
     }
 }
 
@@ -139,15 +123,9 @@ impl FileOps for Slave {
         if self.is_hung_up(&state) {
             return poll::ALWAYS | poll::HUP | poll::ERR;
         }
-        let readable = state.discipline.is_readable() || self.has_deadline_passed(&state);
+        let readable = state.discipline.is_readable() || self.has_limit_passed(&state);
         let writable = !state.discipline.is_stopped() && state.output.len() + CHUNK_ROOM <= OUTPUT;
-        let input = if readable { poll::IN | poll::RDNORM } else { 0 };
-        let output = if writable {
-            poll::OUT | poll::WRNORM
-        } else {
-            0
-        };
-        input | output
+        poll::ready(readable, writable)
     }
 
     fn wait_list(&self) -> Option<&WaitList> {

@@ -9,7 +9,9 @@ mod output;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod time_limit;
 
 pub use discipline::{Flush, LineDiscipline, ReadState};
 pub use input::{Effects, TtySignal};
 pub use ioctl::{Line, load, run, store};
+pub use time_limit::TimeLimit;

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use boot_abi::IDLE_FOREVER;
 use boot_abi::hostnet::*;
+use boot_abi::{IDLE_FOREVER, IDLE_PORT, IDLE_RING, IDLE_TAG};
 
 use super::super::server::Server;
 use super::super::{HostNet, Service, Turns, serve};
 use super::guest::{Event, Guest, at, free_port, outside};
+use crate::bus::{Written, tests::bus};
 use crate::devices::virtio::{Bell, Transport};
 use crate::outcome::Verdict;
 
@@ -84,6 +85,21 @@ fn a_visit_ends_at_its_deadline_and_not_before() {
         assert!(start.elapsed() >= Duration::from_micros(us.into()));
     }
     assert_eq!(guest.counters.visits.get(), 3);
+}
+
+#[test]
+fn a_write_to_the_port_without_a_tag_is_no_visit() {
+    let (guest, bell) = guest();
+    let bus = bus(Some(turns(&guest, &bell)));
+    let write = |value: u32| bus.port_write(0, IDLE_PORT, &value.to_le_bytes());
+    for value in [0, 1, IDLE_FOREVER, 1 << 31, i32::MAX as u32, u32::MAX] {
+        assert_eq!(write(value), Written::Refused, "{value:x}");
+    }
+    assert_eq!(guest.counters.visits.get(), 0);
+    assert_eq!(write(IDLE_TAG | 1), Written::Done);
+    // A call that comes before the visit ends it as well.
+    assert_eq!(write(IDLE_RING), Written::Done);
+    assert_eq!(write(IDLE_TAG | IDLE_FOREVER), Written::Done);
 }
 
 #[test]
