@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -9,7 +10,7 @@ import shutil
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,18 +62,32 @@ def start(bench: Bench, helper: Starter, program: Program, most: float | None) -
     for argv in ways:
         helper(argv)
     taken: tuple[list[Start], list[Start], list[Start]] = ([], [], [])
-    boots: list[float] = []
+    boots, alone = [], []
     for _ in range(2 * bench.runs):
         for argv, samples in zip(ways, taken, strict=True):
             samples.append(helper(argv))
         boots.append(json.loads(figures.read_text())["boot_us"] / 1000)
+        with one_cpu():
+            alone.append(helper(list(program.argv)).end_ms)
     native, run, monitor = ([one.end_ms for one in samples] for samples in taken)
     yield medians(f"{program.name}: compat run, to its end", "ms", native, run, ratio_at_most=most)
+    yield medians("  with native on one CPU, as the guest is", "ms", alone, run)
     middle = statistics.median
     before, boot = middle(run) - middle(monitor), middle(boots)
     yield Row("  of it before the monitor", "ms", None, before)
     yield Row("  of it until the program begins", "ms", None, boot)
     yield Row("  of it the program", "ms", middle(native), middle(monitor) - boot)
+
+
+@contextlib.contextmanager
+def one_cpu() -> Iterator[None]:
+    """What is started meanwhile has one CPU of those that there are."""
+    all_of_them = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(all_of_them)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, all_of_them)
 
 
 def loads(bench: Bench) -> Iterable[Row]:
