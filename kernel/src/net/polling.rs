@@ -1,7 +1,8 @@
 //! When to look at the network's device: the socket device or the card.
 //!
 //! The guest polls: before a thread sleeps, while the CPU idles, and every millisecond as long as something comes. Meanwhile
-//! the device does not interrupt. It gets to do so before the CPU halts, and when nothing has come for a while.
+//! the device does not interrupt. It gets to do so before the CPU halts, and when nothing has come for a while. A CPU that rests at the
+//! monitor brings along all there is: that starts no ticking, and leaves the interrupt on.
 
 use crate::parts::Uplink;
 use crate::time::{self, TimerId};

@@ -62,6 +62,10 @@ pub fn init(cmdline: &str) {
     BY_TABLE.store(offered, Ordering::Relaxed);
 }
 
+fn by_table() -> bool {
+    BY_TABLE.load(Ordering::Relaxed)
+}
+
 /// What the command line says about a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Location {
@@ -92,8 +96,6 @@ pub struct Mmio {
     id: u32,
     /// The queue that QueueSel holds, so that it is not written twice.
     selected: Option<u16>,
-    /// It takes queues by a table.
-    by_table: bool,
     /// Queues that it is to be told of.
     queues: Vec<[u64; WORDS]>,
 }
@@ -118,10 +120,9 @@ impl Mmio {
             size,
             id: 0,
             selected: None,
-            by_table: BY_TABLE.load(Ordering::Relaxed),
             queues: Vec::new(),
         };
-        if !mmio.by_table && mmio.read(MAGIC) != MAGIC_VALUE {
+        if !by_table() && mmio.read(MAGIC) != MAGIC_VALUE {
             return Err("no virtio device is there");
         }
         mmio.id = mmio.read(DEVICE_ID);
@@ -130,7 +131,7 @@ impl Mmio {
 
     /// Whether it speaks the interface of virtio 1; asked of devices that are used.
     pub fn is_modern(&self) -> bool {
-        self.by_table || self.read(VERSION) == MODERN
+        by_table() || self.read(VERSION) == MODERN
     }
 
     /// The number of its type.
@@ -198,7 +199,7 @@ impl Transport for Mmio {
     }
 
     fn read_device_features(&mut self) -> u64 {
-        if !self.by_table {
+        if !by_table() {
             self.write(DEVICE_FEATURES_SEL, 0);
         }
         // Version 2 of the transport implies VIRTIO_F_VERSION_1; no driver here uses another feature of the upper half.
@@ -207,7 +208,7 @@ impl Transport for Mmio {
 
     fn write_driver_features(&mut self, features: u64) {
         for half in 0..2 {
-            if half != 0 || !self.by_table {
+            if half != 0 || !by_table() {
                 self.write(DRIVER_FEATURES_SEL, half);
             }
             self.write(DRIVER_FEATURES, (features >> (32 * half)) as u32);
@@ -215,7 +216,7 @@ impl Transport for Mmio {
     }
 
     fn max_queue_size(&mut self, queue: u16) -> u32 {
-        if self.by_table {
+        if by_table() {
             // Of its own accord it refuses what is too large.
             return u32::MAX;
         }
@@ -249,7 +250,7 @@ impl Transport for Mmio {
         driver: PhysAddr,
         device: PhysAddr,
     ) {
-        if self.by_table {
+        if by_table() {
             let mut words = [0; WORDS];
             (words[QUEUE], words[SIZE]) = (queue.into(), size.into());
             (words[DESCRIPTORS], words[DRIVER], words[DEVICE]) = (descriptors, driver, device);

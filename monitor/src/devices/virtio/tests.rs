@@ -233,7 +233,7 @@ fn a_table_sets_up_several_queues_at_once() {
     }
     write(&device, VIRTIO_MMIO_STATUS, 15);
     assert_eq!(read(&device, VIRTIO_MMIO_STATUS), 15);
-    // One buffer, whose descriptor is the first of the second queue, does not come from the first one.
+    // What the first queue's driver ring offers comes back in its device ring.
     memory.write_obj(1u16, GuestAddress(0x2002)).unwrap();
     assert!(device.process());
     assert_eq!(memory.read_obj::<u16>(GuestAddress(0x3002)).unwrap(), 1);
