@@ -6,6 +6,7 @@ mod common;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
+use std::net::Shutdown;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -64,24 +65,34 @@ impl Drop for Instance {
     }
 }
 
-fn connect(path: &Path) -> BufReader<UnixStream> {
+struct Client(BufReader<UnixStream>);
+
+impl Drop for Client {
+    /// To close is not enough: what another test starts has a copy of the descriptor until it executes.
+    fn drop(&mut self) {
+        // The monitor may have hung up before.
+        let _ = self.0.get_ref().shutdown(Shutdown::Both);
+    }
+}
+
+fn connect(path: &Path) -> Client {
     let stream = UnixStream::connect(path).unwrap();
     stream
         .set_read_timeout(Some(Duration::from_secs(10)))
         .unwrap();
-    BufReader::new(stream)
+    Client(BufReader::new(stream))
 }
 
 /// None: the monitor hung up.
-fn answer(stream: &mut BufReader<UnixStream>) -> Option<Value> {
+fn answer(client: &mut Client) -> Option<Value> {
     let mut line = String::new();
-    stream.read_line(&mut line).unwrap_or(0);
+    client.0.read_line(&mut line).unwrap_or(0);
     serde_json::from_str(&line).ok()
 }
 
-fn ask(stream: &mut BufReader<UnixStream>, line: &str) -> Option<Value> {
-    writeln!(stream.get_mut(), "{line}").unwrap();
-    answer(stream)
+fn ask(client: &mut Client, line: &str) -> Option<Value> {
+    writeln!(client.0.get_mut(), "{line}").unwrap();
+    answer(client)
 }
 
 const STATS: &str = r#"{"command":"stats"}"#;
@@ -104,7 +115,7 @@ fn figures_of_the_monitor_and_the_guest() {
     // The guest answers only once.
     let start = Instant::now();
     let mut other = connect(&instance.socket(dir.path()));
-    writeln!(other.get_mut(), "{STATS}").unwrap();
+    writeln!(other.0.get_mut(), "{STATS}").unwrap();
     let late = ask(&mut stream, STATS).unwrap();
     assert_eq!(
         (&late["guest"], answer(&mut other).unwrap()["guest"].clone()),
@@ -199,15 +210,15 @@ fn strange_clients_harm_nobody() {
     // Two requests at once, in pieces.
     let two = format!("{STATS}\n{STATS}\n");
     for piece in two.as_bytes().chunks(7) {
-        stream.get_mut().write_all(piece).unwrap();
+        stream.0.get_mut().write_all(piece).unwrap();
     }
     assert!(answer(&mut stream).unwrap()["guest"].is_null() && answer(&mut stream).is_some());
     // A line without an end, a client that asks and leaves, and too many of them.
     let mut long = connect(&path);
-    let _ = long.get_mut().write_all(&[b'x'; 100_000]);
+    let _ = long.0.get_mut().write_all(&[b'x'; 100_000]);
     assert_eq!(answer(&mut long), None);
     for _ in 0..50 {
-        writeln!(connect(&path).get_mut(), "{STATS}").unwrap();
+        writeln!(connect(&path).0.get_mut(), "{STATS}").unwrap();
     }
     let idle: Vec<_> = (0..30).map(|_| connect(&path)).collect();
     assert!(ask(&mut stream, STATS).is_some());
