@@ -1,5 +1,6 @@
 //! What a socket operation must know about its caller.
 use crate::Result;
+use linux_abi::Capability;
 use vfs::InodeRef;
 
 /// `struct ucred`
@@ -21,8 +22,8 @@ pub trait Env {
     /// connect(2) to a path: the node there, which the caller may write to. `ECONNREFUSED` if it is no socket.
     fn find_node(&self, path: &[u8]) -> Result<InodeRef>;
 
-    /// Whether the caller has `CAP_NET_BIND_SERVICE`, `CAP_NET_RAW`, `CAP_NET_ADMIN`: here, all or none.
-    fn is_privileged(&self) -> bool;
+    /// Whether the caller has the capability in effect.
+    fn can(&self, capability: Capability) -> bool;
 
     /// A part of sockets is missing: `what` names it. Told to the user once.
     fn unsupported_part(&self, what: &'static str);

@@ -4,8 +4,8 @@ use crate::route;
 use crate::{Address, Env, Result};
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
-use linux_abi::Errno;
 use linux_abi::raw::ioctl as raw;
+use linux_abi::{Capability, Errno};
 use vfs::UserMemory;
 
 /// `IFNAMSIZ`
@@ -101,7 +101,7 @@ impl Network {
             env.unsupported_part(
                 "ioctl: the guest's network cannot be changed from inside; use --net",
             );
-            return Err(if env.is_privileged() {
+            return Err(if env.can(Capability::NET_ADMIN) {
                 Errno::EOPNOTSUPP
             } else {
                 Errno::EPERM

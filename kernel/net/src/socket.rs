@@ -8,9 +8,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::Any;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use linux_abi::Errno;
 use linux_abi::raw::general::{O_NONBLOCK, O_RDWR};
 use linux_abi::raw::net::{SOCK_DGRAM, SOCK_RAW, SOCK_SEQPACKET, SOCK_STREAM};
+use linux_abi::{Capability, Errno};
 use vfs::{File, FileOps, FileType, InodeRef, Sink, SliceSink, Source, UserMemory, WaitList};
 
 /// `SOCK_*`
@@ -205,7 +205,7 @@ impl Env for Nobody {
         Err(Errno::ECONNREFUSED)
     }
 
-    fn is_privileged(&self) -> bool {
+    fn can(&self, _capability: Capability) -> bool {
         false
     }
 

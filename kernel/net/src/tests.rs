@@ -49,7 +49,7 @@ impl Env for Root {
         Err(Errno::ENOENT)
     }
 
-    fn is_privileged(&self) -> bool {
+    fn can(&self, _capability: linux_abi::Capability) -> bool {
         true
     }
 

@@ -6,7 +6,8 @@ use crate::task::{Process, signal};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
-use linux_abi::{Prot, SIG_DFL, SIG_IGN, SigSet, Signal};
+use linux_abi::{CapSet, Prot, SIG_DFL, SIG_IGN, SigSet, Signal};
+use syscall_shim::state::Identity;
 use vfs::ProcessInfo;
 
 /// A live thread of the process.
@@ -29,13 +30,7 @@ pub fn info(process: &Process, tid: u32) -> Option<ProcessInfo> {
     let (start_code, end_code) = maps::extent(process, |area| area.prot.contains(Prot::PROT_EXEC));
     let (start_data, end_data) = maps::extent(process, |area| area.prot.contains(Prot::PROT_WRITE));
     let exec = process.exec.lock().clone();
-    let (uids, gids, groups) = process.state.with_identity(|id| {
-        (
-            [id.ruid, id.euid, id.suid, id.fsuid],
-            [id.rgid, id.egid, id.sgid, id.fsgid],
-            id.groups.clone(),
-        )
-    });
+    let identity = process.state.identity();
     let (ignored, caught) = actions(process);
     let (own_pending, shared_pending, queued) = signal::pending(shown);
     let pgid = process.state.pgid.load(Ordering::Relaxed);
@@ -48,9 +43,10 @@ pub fn info(process: &Process, tid: u32) -> Option<ProcessInfo> {
         tpgid: -1,
         state: if one.is_none() { b'Z' } else { state(shown) },
         comm: comm(shown),
-        uids,
-        gids,
-        groups,
+        uids: uids(&identity),
+        gids: gids(&identity),
+        capabilities: capabilities(&identity),
+        groups: identity.groups,
         umask: process.fs().umask(),
         threads: live.len() as u32,
         nice: process.state.nice.load(Ordering::Relaxed),
@@ -87,14 +83,28 @@ pub fn info(process: &Process, tid: u32) -> Option<ProcessInfo> {
     })
 }
 
+const fn uids(id: &Identity) -> [u32; 4] {
+    [id.ruid, id.euid, id.suid, id.fsuid]
+}
+
+const fn gids(id: &Identity) -> [u32; 4] {
+    [id.rgid, id.egid, id.sgid, id.fsgid]
+}
+
+const fn capabilities(id: &Identity) -> [CapSet; 5] {
+    let own = &id.capabilities;
+    [
+        own.inheritable,
+        own.permitted,
+        own.effective,
+        own.bounding,
+        own.ambient,
+    ]
+}
+
 /// One that nobody has waited for.
 fn ended(process: &Process) -> ProcessInfo {
-    let (uids, gids) = process.state.with_identity(|id| {
-        (
-            [id.ruid, id.euid, id.suid, id.fsuid],
-            [id.rgid, id.egid, id.sgid, id.fsgid],
-        )
-    });
+    let identity = process.state.identity();
     ProcessInfo {
         pid: process.pid as u32,
         tid: process.pid as u32,
@@ -104,8 +114,9 @@ fn ended(process: &Process) -> ProcessInfo {
         tpgid: -1,
         state: b'Z',
         comm: until_nul(*process.name.lock()),
-        uids,
-        gids,
+        uids: uids(&identity),
+        gids: gids(&identity),
+        capabilities: capabilities(&identity),
         user_time: process.cpu_time(),
         start_time: process.start_time,
         ..ProcessInfo::default()

@@ -9,7 +9,9 @@ use crate::mm::map::{Backing, FileBacking, OnFork};
 use crate::mm::space::{AddressSpace, At, file_backing};
 use crate::task;
 use alloc::sync::Arc;
-use linux_abi::{Advice, Errno, MapFlags, MlockallFlags, MremapFlags, MsyncFlags, Prot};
+use linux_abi::{
+    Advice, Capability, Errno, MapFlags, MlockallFlags, MremapFlags, MsyncFlags, Prot,
+};
 use syscall_shim::kernel::{Files, Memory, MmapRequest, Remap};
 use syscall_shim::state::Resource;
 use vfs::{File, InodeRef, Mapping};
@@ -40,12 +42,12 @@ impl Caller<'_> {
         }
     }
 
-    /// RLIMIT_MEMLOCK, which does not bind the superuser.
+    /// RLIMIT_MEMLOCK, which does not bind who has `CAP_IPC_LOCK`.
     fn check_lock_limit(&self, locked: u64) -> Result<(), Errno> {
         let state = &self.thread().process.state;
         let limit = state.limits.lock().current(Resource::MEMLOCK);
         match limit {
-            _ if state.with_identity(|id| id.euid) == 0 => Ok(()),
+            _ if state.with_identity(|id| id.can(Capability::IPC_LOCK)) => Ok(()),
             0 => Err(Errno::EPERM),
             _ if locked > limit => Err(Errno::ENOMEM),
             _ => Ok(()),

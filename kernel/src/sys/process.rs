@@ -5,7 +5,7 @@ use crate::mm::layout::is_user_range;
 use crate::task::{Process as Task, Thread, exec, family, pidfd, start};
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
-use linux_abi::{Errno, SysResult, WaitFlags};
+use linux_abi::{Capability, Errno, SysResult, WaitFlags};
 use syscall_shim::kernel::{
     CloneRequest, ExecRequest, ObjectKind, Process, Usage, UsageOf, WaitTarget, Waited,
 };
@@ -29,12 +29,13 @@ impl Caller<'_> {
         if own.pid == other.pid {
             return Ok(());
         }
-        let (real, effective) = own.state.with_identity(|id| (id.ruid, id.euid));
+        let (real, effective, free) = own
+            .state
+            .with_identity(|id| (id.ruid, id.euid, id.can(Capability::KILL)));
         let may = other.state.with_identity(|id| {
-            effective == 0
-                || [id.ruid, id.suid]
-                    .iter()
-                    .any(|uid| [real, effective].contains(uid))
+            free || [id.ruid, id.suid]
+                .iter()
+                .any(|uid| [real, effective].contains(uid))
         });
         if may { Ok(()) } else { Err(Errno::EPERM) }
     }
@@ -49,7 +50,7 @@ impl Caller<'_> {
         }
         let (uid, gid, privileged) = own
             .state
-            .with_identity(|id| (id.ruid, id.rgid, id.is_privileged()));
+            .with_identity(|id| (id.ruid, id.rgid, id.can(Capability::SYS_PTRACE)));
         let same = other.state.with_identity(|id| {
             [id.ruid, id.euid, id.suid] == [uid; 3] && [id.rgid, id.egid, id.sgid] == [gid; 3]
         });

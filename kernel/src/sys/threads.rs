@@ -11,7 +11,7 @@ use crate::{notice, parts, percpu};
 use alloc::string::String;
 use alloc::sync::Arc;
 use core::sync::atomic::{Ordering, fence};
-use linux_abi::{CloneFlags, Errno, SysResult};
+use linux_abi::{Capability, CloneFlags, Errno, SysResult};
 use syscall_shim::Kernel;
 use syscall_shim::kernel::{
     CloneRequest, FutexWord, MembarrierCommand, SeccompChange, Threads, WakeOp,
@@ -34,11 +34,11 @@ impl Caller<'_> {
         found.ok_or(Errno::ESRCH)
     }
 
-    /// RLIMIT_NPROC, which root need not mind.
+    /// RLIMIT_NPROC, which root need not mind, nor who may exceed limits.
     pub(super) fn check_thread_limit(&self) -> Result<(), Errno> {
         let state = &self.thread().process.state;
         let limit = state.limits.lock().current(Resource::NPROC);
-        let free = state.with_identity(|identity| identity.ruid == 0);
+        let free = state.with_identity(|id| id.ruid == 0 || id.can(Capability::SYS_RESOURCE));
         if free || (Thread::count() as u64) < limit {
             Ok(())
         } else {

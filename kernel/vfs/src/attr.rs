@@ -4,8 +4,8 @@ use crate::context::Credentials;
 use crate::mount::Place;
 use crate::notify;
 use crate::types::{FileType, SetAttr, TimeChange, access};
-use linux_abi::Errno;
 use linux_abi::raw::general::{IN_ACCESS, IN_ATTRIB, IN_MODIFY};
+use linux_abi::{Capability, Errno};
 
 impl Place {
     fn check_mutable(&self) -> Result<()> {
@@ -24,7 +24,7 @@ impl Place {
         }
         let now = self.inode.metadata();
         cred.check_owner(&now)?;
-        let keep_sgid = cred.is_root() || cred.in_group(now.gid);
+        let keep_sgid = cred.can(Capability::FSETID) || cred.in_group(now.gid);
         let mode = mode & if keep_sgid { 0o7777 } else { 0o5777 };
         self.inode.setattr(&SetAttr {
             mode: Some(mode),
@@ -38,7 +38,7 @@ impl Place {
     pub fn chown(&self, cred: &Credentials, uid: Option<u32>, gid: Option<u32>) -> Result<()> {
         self.check_mutable()?;
         let now = self.inode.metadata();
-        if !cred.is_root() {
+        if !cred.can(Capability::CHOWN) {
             let uid_stays = uid.is_none_or(|uid| uid == now.uid && uid == cred.uid);
             let gid_allowed =
                 gid.is_none_or(|gid| cred.uid == now.uid && (gid == now.gid || cred.in_group(gid)));

@@ -4,22 +4,35 @@ use crate::types::{FileType, Metadata, access};
 use crate::{Result, inode::Inode};
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use linux_abi::Errno;
+use linux_abi::{CapSet, Capability, Errno};
 use spin::Mutex;
 
 /// The identity by which files are accessed (the `fs` ids of credentials(7)).
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Debug)]
 pub struct Credentials {
     pub uid: u32,
     pub gid: u32,
     pub groups: Vec<u32>,
+    /// The effective ones.
+    pub capabilities: CapSet,
+}
+
+impl Default for Credentials {
+    /// Root, with all capabilities.
+    fn default() -> Self {
+        Self {
+            uid: 0,
+            gid: 0,
+            groups: Vec::new(),
+            capabilities: CapSet::ALL,
+        }
+    }
 }
 
 impl Credentials {
-    /// Whether permission checks are skipped, as by `CAP_DAC_OVERRIDE`.
     #[must_use]
-    pub const fn is_root(&self) -> bool {
-        self.uid == 0
+    pub const fn can(&self, capability: Capability) -> bool {
+        self.capabilities.has(capability)
     }
 
     #[must_use]
@@ -29,26 +42,37 @@ impl Credentials {
 
     /// Whether `wanted` (see [`access`]) is granted on an object.
     pub fn check(&self, metadata: &Metadata, wanted: u32) -> Result<()> {
-        let granted = if self.is_root() {
-            let runnable = metadata.is_dir() || metadata.mode & 0o111 != 0;
-            access::READ | access::WRITE | if runnable { access::EXEC } else { 0 }
-        } else if self.uid == metadata.uid {
+        let granted = if self.uid == metadata.uid {
             metadata.mode >> 6
         } else if self.in_group(metadata.gid) {
             metadata.mode >> 3
         } else {
             metadata.mode
         };
-        if wanted & !granted & 7 == 0 {
+        if wanted & !(granted | self.overrides(metadata)) & 7 == 0 {
             Ok(())
         } else {
             Err(Errno::EACCES)
         }
     }
 
+    /// What capabilities grant whatever the mode says.
+    const fn overrides(&self, metadata: &Metadata) -> u32 {
+        let directory = metadata.is_dir();
+        let mut granted = 0;
+        if self.can(Capability::DAC_READ_SEARCH) {
+            granted |= access::READ | if directory { access::EXEC } else { 0 };
+        }
+        if self.can(Capability::DAC_OVERRIDE) {
+            let runnable = directory || metadata.mode & 0o111 != 0;
+            granted |= access::READ | access::WRITE | if runnable { access::EXEC } else { 0 };
+        }
+        granted
+    }
+
     /// Whether a directory may be searched. The quick way for root, who always may.
     pub(crate) fn check_search(&self, dir: &dyn Inode) -> Result<()> {
-        if self.is_root() && dir.kind() == FileType::Directory {
+        if self.can(Capability::DAC_OVERRIDE) && dir.kind() == FileType::Directory {
             return Ok(());
         }
         self.check(&dir.metadata(), access::EXEC)
@@ -56,7 +80,7 @@ impl Credentials {
 
     /// Whether the caller owns the object or may act as if.
     pub fn check_owner(&self, metadata: &Metadata) -> Result<()> {
-        if self.is_root() || self.uid == metadata.uid {
+        if self.can(Capability::FOWNER) || self.uid == metadata.uid {
             Ok(())
         } else {
             Err(Errno::EPERM)

@@ -8,11 +8,11 @@ use crate::notify;
 use crate::types::{FileType, access};
 use crate::walk::{LookupFlags, Parent};
 use alloc::sync::Arc;
-use linux_abi::Errno;
 use linux_abi::raw::general::{
     IN_MODIFY, IN_OPEN, O_ACCMODE, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_NOATIME, O_NOFOLLOW,
     O_PATH, O_RDONLY, O_RDWR, O_TMPFILE, O_TRUNC, O_WRONLY,
 };
+use linux_abi::{Capability, Errno};
 
 /// The bit of `O_TMPFILE` that is not `O_DIRECTORY`.
 const TMPFILE: u32 = O_TMPFILE & !O_DIRECTORY;
@@ -204,7 +204,8 @@ fn check_existing(
     if kind == FileType::Socket {
         return Err(Errno::ENXIO);
     }
-    if at.cred.is_root() {
+    let named = flags & O_NOATIME == 0 || at.cred.can(Capability::FOWNER);
+    if named && at.cred.can(Capability::DAC_OVERRIDE) {
         return Ok(());
     }
     let metadata = place.inode.metadata();

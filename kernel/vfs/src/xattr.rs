@@ -8,8 +8,8 @@ use crate::types::{FileType, access};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use hashbrown::HashMap;
-use linux_abi::Errno;
 use linux_abi::raw::general::{IN_ATTRIB, S_ISVTX, XATTR_CREATE, XATTR_REPLACE};
+use linux_abi::{Capability, Errno};
 use rustc_hash::FxBuildHasher;
 use spin::Mutex;
 
@@ -49,13 +49,13 @@ impl Place {
         let inode = &*self.inode;
         match namespace(name)? {
             Namespace::Security => {}
-            Namespace::Trusted if cred.is_root() => return Ok(()),
+            Namespace::Trusted if cred.can(Capability::SYS_ADMIN) => return Ok(()),
             Namespace::Trusted if write => return Err(Errno::EPERM),
             Namespace::Trusted => return Err(Errno::ENODATA),
             Namespace::User => check_user(cred, inode, write)?,
         }
         if write && namespace(name)? == Namespace::Security {
-            return if cred.is_root() {
+            return if cred.can(Capability::SYS_ADMIN) {
                 Ok(())
             } else {
                 Err(Errno::EPERM)
@@ -106,9 +106,9 @@ impl Place {
     pub fn list_xattrs(&self, cred: &Credentials) -> Vec<u8> {
         let store = self.inode.xattrs();
         let all = store.map_or_else(Vec::new, |store| store.names(self.inode.ino()));
-        let seen = all
-            .iter()
-            .filter(|name| cred.is_root() || namespace(name) != Ok(Namespace::Trusted));
+        let seen = all.iter().filter(|name| {
+            cred.can(Capability::SYS_ADMIN) || namespace(name) != Ok(Namespace::Trusted)
+        });
         seen.flat_map(|name| name.iter().copied().chain([0]))
             .collect()
     }

@@ -68,6 +68,7 @@ fn permissions_are_the_owners_groups_and_others() {
         uid: 1000,
         gid: 1000,
         groups: vec![50],
+        capabilities: linux_abi::CapSet::EMPTY,
     };
     let at = At::cwd(&process.fs, &user);
     let open = |path: &str, flags| {

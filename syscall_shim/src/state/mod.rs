@@ -1,9 +1,11 @@
 //! What the shim remembers for a process. The kernel keeps one [`ProcessState`] per process and looks at what concerns it.
 
+mod capabilities;
 mod identity;
 mod limits;
 mod locks;
 
+pub use capabilities::{Capabilities, Uids};
 pub use identity::Identity;
 pub use limits::{Limits, Resource};
 pub use locks::{FileLocks, RecordLock, RecordOwner};
@@ -38,8 +40,6 @@ pub struct PrctlState {
     pub dumpable: AtomicU32,
     /// `PR_SET_PDEATHSIG`
     pub death_signal: AtomicU32,
-    /// `PR_SET_KEEPCAPS`
-    pub keep_caps: AtomicU32,
     /// `PR_SET_NO_NEW_PRIVS`
     pub no_new_privs: AtomicU32,
     /// `PR_SET_TIMERSLACK`, nanoseconds
@@ -48,8 +48,6 @@ pub struct PrctlState {
     pub subreaper: AtomicU32,
     /// `PR_SET_THP_DISABLE`
     pub thp_disable: AtomicU32,
-    /// `PR_SET_SECUREBITS`
-    pub securebits: AtomicU32,
 }
 
 /// Default of `PR_GET_TIMERSLACK`.
@@ -73,12 +71,10 @@ impl ProcessState {
             prctl: PrctlState {
                 dumpable: AtomicU32::new(1),
                 death_signal: AtomicU32::new(0),
-                keep_caps: AtomicU32::new(0),
                 no_new_privs: AtomicU32::new(0),
                 timer_slack: AtomicU64::new(DEFAULT_TIMER_SLACK),
                 subreaper: AtomicU32::new(0),
                 thp_disable: AtomicU32::new(0),
-                securebits: AtomicU32::new(0),
             },
         }
     }
@@ -102,12 +98,10 @@ impl ProcessState {
             prctl: PrctlState {
                 dumpable: number(&of.dumpable),
                 death_signal: AtomicU32::new(0),
-                keep_caps: number(&of.keep_caps),
                 no_new_privs: number(&of.no_new_privs),
                 timer_slack: AtomicU64::new(of.timer_slack.load(Relaxed)),
                 subreaper: AtomicU32::new(0),
                 thp_disable: number(&of.thp_disable),
-                securebits: number(&of.securebits),
             },
         }
     }

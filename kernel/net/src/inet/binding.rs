@@ -8,7 +8,7 @@ use crate::network::Network;
 use alloc::sync::Arc;
 use core::net::{IpAddr, SocketAddr};
 use core::ops::RangeInclusive;
-use linux_abi::Errno;
+use linux_abi::{Capability, Errno};
 use spin::Mutex;
 
 /// Who has ports of its own. Those of ICMP are the identifiers of echo requests.
@@ -92,7 +92,7 @@ impl Network {
             return Err(Errno::EADDRNOTAVAIL);
         }
         let port = address.port();
-        if port != 0 && port < UNPRIVILEGED_START && !env.is_privileged() {
+        if port != 0 && port < UNPRIVILEGED_START && !env.can(Capability::NET_BIND_SERVICE) {
             return Err(Errno::EACCES);
         }
         Ok(())

@@ -29,8 +29,8 @@ use alloc::sync::Arc;
 use binding::Protocol;
 use dgram::{DgramSocket, Groups, Kind, Receivers};
 use ip::Family;
-use linux_abi::Errno;
 use linux_abi::raw::net::AF_INET;
+use linux_abi::{Capability, Errno};
 use own::OwnAddresses;
 use ports::Ports;
 use registry::Registry;
@@ -103,7 +103,7 @@ pub(crate) fn socket(
         (SocketType::Stream, 0 | IPPROTO_TCP) => Box::new(TcpSocket::new(network, family, uid)),
         (SocketType::Datagram, 0 | IPPROTO_UDP) => dgram(Kind::Udp),
         (SocketType::Datagram, _) if protocol == icmp => dgram(Kind::Echo),
-        (SocketType::Raw, 1..) if !env.is_privileged() => return Err(Errno::EPERM),
+        (SocketType::Raw, 1..) if !env.can(Capability::NET_RAW) => return Err(Errno::EPERM),
         (SocketType::Raw, _) if protocol == icmp => dgram(Kind::Raw),
         (SocketType::Raw, 1..) => {
             env.unsupported_part("raw sockets of protocols other than ICMP");

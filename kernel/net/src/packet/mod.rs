@@ -26,10 +26,10 @@ use alloc::vec::Vec;
 use core::any::Any;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use filter::View;
-use linux_abi::Errno;
 use linux_abi::raw::if_arp::{ETH_P_ALL, PACKET_OUTGOING, TP_STATUS_USER};
 use linux_abi::raw::ioctl::FIONREAD;
 use linux_abi::raw::net::{AF_PACKET, MSG_ERRQUEUE, MSG_OOB, MSG_PEEK, MSG_TRUNC};
+use linux_abi::{Capability, Errno};
 use observers::Seen;
 use options::Options;
 use queue::{Frame, Queue};
@@ -76,7 +76,7 @@ pub(crate) fn socket(
     protocol: u32,
     env: &dyn Env,
 ) -> Result<Arc<Socket>> {
-    if !env.is_privileged() {
+    if !env.can(Capability::NET_RAW) {
         return Err(Errno::EPERM);
     }
     if !matches!(kind, SocketType::Raw | SocketType::Datagram) {

@@ -7,7 +7,7 @@ use crate::message::{Control, Received};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering::Relaxed;
-use linux_abi::Errno;
+use linux_abi::{Capability, Errno};
 use vfs::File;
 
 /// `SCM_MAX_FD`
@@ -27,7 +27,7 @@ pub(super) fn check(from: &Endpoint, control: &[Control], env: &dyn Env) -> Resu
     for part in control {
         match part {
             Control::Credentials(claimed) => {
-                credentials = check_claim(own, *claimed, env.is_privileged())?;
+                credentials = check_claim(own, *claimed, env.can(Capability::SYS_ADMIN))?;
             }
             Control::Rights(more) => files += more.len(),
             // Those of other levels are nothing to a Unix socket, as on Linux.
@@ -41,7 +41,7 @@ pub(super) fn check(from: &Endpoint, control: &[Control], env: &dyn Env) -> Resu
         from.names.collect_garbage_if_many();
     }
     let in_flight = from.names.flights.count();
-    if files > 0 && in_flight > MAX_IN_FLIGHT && !env.is_privileged() {
+    if files > 0 && in_flight > MAX_IN_FLIGHT && !env.can(Capability::SYS_RESOURCE) {
         return Err(Errno::ETOOMANYREFS);
     }
     Ok(credentials)

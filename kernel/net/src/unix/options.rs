@@ -5,13 +5,13 @@ use crate::env::{Env, Ucred};
 use crate::socket::{self, SocketType};
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use linux_abi::Errno;
 use linux_abi::raw::ioctl::{FIONREAD, TIOCOUTQ};
 use linux_abi::raw::net::{
     SO_ACCEPTCONN, SO_BROADCAST, SO_DONTROUTE, SO_ERROR, SO_KEEPALIVE, SO_OOBINLINE, SO_PASSCRED,
     SO_PEEK_OFF, SO_PEERCRED, SO_RCVBUF, SO_RCVBUFFORCE, SO_REUSEADDR, SO_REUSEPORT, SO_SNDBUF,
     SO_SNDBUFFORCE, SOL_SOCKET,
 };
+use linux_abi::{Capability, Errno};
 use vfs::UserMemory;
 
 /// /proc/sys/net/core/wmem_max and rmem_max
@@ -45,7 +45,7 @@ impl Endpoint {
         }
         let force = matches!(name, SO_SNDBUFFORCE | SO_RCVBUFFORCE);
         match name {
-            SO_SNDBUFFORCE | SO_RCVBUFFORCE if !env.is_privileged() => Err(Errno::EPERM),
+            SO_SNDBUFFORCE | SO_RCVBUFFORCE if !env.can(Capability::NET_ADMIN) => Err(Errno::EPERM),
             SO_SNDBUF | SO_SNDBUFFORCE => {
                 let wanted = integer(value)?;
                 let wanted = if force { wanted } else { capped(wanted) };

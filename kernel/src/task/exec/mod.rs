@@ -71,6 +71,7 @@ fn is_being_written(inode: &InodeRef) -> bool {
 /// Set-user-ID and set-group-ID files.
 fn identity_for(process: &Process, file: &Metadata) -> Identity {
     let mut identity = process.state.identity();
+    let ids = (identity.euid, identity.egid);
     if process.state.prctl.no_new_privs.load(Ordering::Relaxed) == 0 {
         if file.mode & S_ISUID != 0 {
             (identity.euid, identity.fsuid) = (file.uid, file.uid);
@@ -81,6 +82,10 @@ fn identity_for(process: &Process, file: &Metadata) -> Identity {
         }
     }
     (identity.suid, identity.sgid) = (identity.euid, identity.egid);
+    let changed = ids != (identity.euid, identity.egid);
+    identity
+        .capabilities
+        .executed(identity.ruid, identity.euid, changed);
     identity
 }
 

@@ -7,8 +7,8 @@ use crate::notify;
 use crate::types::{Metadata, access};
 use crate::walk::Parent;
 use alloc::sync::Arc;
-use linux_abi::Errno;
 use linux_abi::raw::general::S_ISGID;
+use linux_abi::{Capability, Errno};
 
 impl At<'_> {
     /// The parent of something to be made: `EEXIST` for what cannot be a new name.
@@ -36,7 +36,7 @@ impl At<'_> {
         if dir.mount.read_only {
             return Err(Errno::EROFS);
         }
-        if self.cred.is_root() {
+        if self.cred.can(Capability::DAC_OVERRIDE) {
             return Ok(());
         }
         self.cred
@@ -83,7 +83,8 @@ impl At<'_> {
     pub fn make_node(&self, path: &[u8], node: NewNode<'_>, mode: u32) -> Result<InodeRef> {
         let parent = self.new_name(path)?;
         self.refuse_slash(&parent)?;
-        if matches!(node, NewNode::CharDevice(_) | NewNode::BlockDevice(_)) && !self.cred.is_root()
+        if matches!(node, NewNode::CharDevice(_) | NewNode::BlockDevice(_))
+            && !self.cred.can(Capability::MKNOD)
         {
             return Err(Errno::EPERM);
         }

@@ -5,14 +5,14 @@ use crate::mount::Place;
 use crate::notify::{self, Move};
 use crate::walk::{LookupFlags, Parent};
 use alloc::sync::Arc;
-use linux_abi::Errno;
 use linux_abi::raw::general::{RENAME_EXCHANGE, RENAME_NOREPLACE, S_ISVTX};
+use linux_abi::{Capability, Errno};
 
 impl At<'_> {
     /// Whether `name` may be taken out of `dir`: write permission, and ownership in sticky directories.
     fn check_removal(&self, dir: &Place, victim: &Place) -> Result<()> {
         self.check_dir_writable(dir)?;
-        if self.cred.is_root() {
+        if self.cred.can(Capability::FOWNER) {
             return Ok(());
         }
         let holder = dir.inode.metadata();

@@ -13,11 +13,11 @@ use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use linux_abi::Errno;
 use linux_abi::raw::general::{
     O_ACCMODE, O_CREAT, O_EXCL, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY, SIGEV_NONE, SIGEV_SIGNAL,
     SIGEV_THREAD,
 };
+use linux_abi::{Capability, Errno};
 use spin::Mutex;
 use store::{Message, Store};
 
@@ -123,7 +123,7 @@ pub fn mq_open(cred: &Credentials, wanted: &MqOpen<'_>) -> Result<Arc<File>> {
         }
         None if wanted.flags & O_CREAT == 0 => return Err(Errno::ENOENT),
         None => {
-            if queues.len() >= QUEUES_MAX && !cred.is_root() {
+            if queues.len() >= QUEUES_MAX && !cred.can(Capability::SYS_RESOURCE) {
                 return Err(Errno::ENOSPC);
             }
             let queue = Arc::new(Queue::new(cred, wanted)?);
@@ -158,7 +158,7 @@ impl Queue {
             max_messages: MSG_DEFAULT,
             message_size: MSGSIZE_DEFAULT,
         });
-        let limits = if cred.is_root() {
+        let limits = if cred.can(Capability::SYS_RESOURCE) {
             (HARD_MSG_MAX, HARD_MSGSIZE_MAX)
         } else {
             (MSG_MAX, MSGSIZE_MAX)

@@ -5,6 +5,7 @@ use crate::{Errno, Result};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use linux_abi::CapSet;
 
 /// The answers that generated files are made of. A process or thread that is not there is none.
 pub trait ProcSource: Send + Sync {
@@ -252,6 +253,8 @@ pub struct ProcessInfo {
     pub comm: Vec<u8>,
     /// Real, effective, saved, file system.
     pub uids: [u32; 4],
+    /// Inheritable, permitted, effective, bounding, ambient.
+    pub capabilities: [CapSet; 5],
     pub gids: [u32; 4],
     pub groups: Vec<u32>,
     pub umask: u32,

@@ -198,19 +198,10 @@ fn signal_lines(p: &ProcessInfo, queue_limit: u64, out: &mut Text) {
         p.signals_ignored,
         p.signals_caught
     );
-    // Capabilities follow the effective user: all or none.
-    let capabilities: u64 = if p.uids[1] == 0 { 0x1ff_ffff_ffff } else { 0 };
-    put!(
-        out,
-        "CapInh:\t{:016x}\nCapPrm:\t{capabilities:016x}\nCapEff:\t{capabilities:016x}\n",
-        0
-    );
-    put!(
-        out,
-        "CapBnd:\t{:016x}\nCapAmb:\t{:016x}\n",
-        0x1ff_ffff_ffff_u64,
-        0
-    );
+    let names = ["Inh", "Prm", "Eff", "Bnd", "Amb"];
+    for (name, set) in names.iter().zip(p.capabilities) {
+        put!(out, "Cap{name}:\t{:016x}\n", set.bits());
+    }
 }
 
 fn scheduling_lines(p: &ProcessInfo, all_cpus: u64, out: &mut Text) {

@@ -7,7 +7,7 @@ use crate::wait::WaitList;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
-use linux_abi::Errno;
+use linux_abi::{Capability, Errno};
 use spin::Mutex;
 
 /// How many bytes a queue holds unless it is told otherwise.
@@ -121,7 +121,7 @@ impl MsgQueue {
         {
             let mut state = self.state.lock();
             state.owner.check_owner(caller.cred)?;
-            if most_bytes > MSGMNB && !caller.cred.is_root() {
+            if most_bytes > MSGMNB && !caller.cred.can(Capability::SYS_RESOURCE) {
                 return Err(Errno::EPERM);
             }
             state.owner.change(uid, gid, mode);

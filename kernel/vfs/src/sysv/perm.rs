@@ -1,7 +1,7 @@
 //! Who owns an object, and what others may do with it.
 use crate::Result;
 use crate::context::Credentials;
-use linux_abi::Errno;
+use linux_abi::{Capability, Errno};
 
 /// Which of the three it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl IpcOwner {
     /// `wanted` holds permission bits as open modes do, in any of the three places.
     pub fn check(&self, cred: &Credentials, wanted: u32) -> Result<()> {
         let wanted = (wanted >> 6 | wanted >> 3 | wanted) & 7;
-        let granted = if cred.is_root() {
+        let granted = if cred.can(Capability::IPC_OWNER) {
             return Ok(());
         } else if cred.uid == self.uid || cred.uid == self.cuid {
             self.mode >> 6
@@ -62,7 +62,7 @@ impl IpcOwner {
 
     /// Whether the caller may change or remove the object.
     pub fn check_owner(&self, cred: &Credentials) -> Result<()> {
-        if cred.is_root() || cred.uid == self.uid || cred.uid == self.cuid {
+        if cred.can(Capability::SYS_ADMIN) || cred.uid == self.uid || cred.uid == self.cuid {
             Ok(())
         } else {
             Err(Errno::EPERM)

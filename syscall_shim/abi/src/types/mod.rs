@@ -24,6 +24,7 @@ macro_rules! abi_struct {
 }
 
 mod aio;
+mod capability;
 mod dirent;
 mod events;
 mod fs;
@@ -36,6 +37,7 @@ mod terminal;
 mod time;
 
 pub use aio::*;
+pub use capability::*;
 pub use dirent::*;
 pub use events::*;
 pub use fs::*;

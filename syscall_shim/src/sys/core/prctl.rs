@@ -1,12 +1,10 @@
 use crate::kernel::Kernel;
+use crate::state::Capabilities;
 use crate::user::{UserPath, UserPtr};
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use linux_abi::raw::prctl as raw;
 use linux_abi::raw::ptrace::{SECCOMP_SET_MODE_FILTER, SECCOMP_SET_MODE_STRICT};
-use linux_abi::{Errno, Signal, SysResult};
-
-/// The highest capability that Linux 6.1 knows (`CAP_CHECKPOINT_RESTORE`).
-const CAP_LAST_CAP: u64 = 40;
+use linux_abi::{CapSet, Capability, Errno, Signal, SysResult};
 
 /// prctl(2)
 pub fn prctl<K: Kernel>(
@@ -30,8 +28,8 @@ pub fn prctl<K: Kernel>(
             arg2,
         ),
         raw::PR_GET_PDEATHSIG => get_word(k, arg2, &state.death_signal),
-        raw::PR_SET_KEEPCAPS => set_if(arg2 <= 1, &state.keep_caps, arg2),
-        raw::PR_GET_KEEPCAPS => Ok(state.keep_caps.load(Relaxed) as usize),
+        raw::PR_SET_KEEPCAPS if arg2 <= 1 => change_capabilities(k, |own| own.set_keep(arg2 == 1)),
+        raw::PR_GET_KEEPCAPS => Ok(usize::from(capabilities(k).keeps())),
         raw::PR_SET_NO_NEW_PRIVS => set_if(arg2 == 1 && rest_is_zero, &state.no_new_privs, 1),
         raw::PR_GET_NO_NEW_PRIVS if arg2 == 0 && rest_is_zero => {
             Ok(state.no_new_privs.load(Relaxed) as usize)
@@ -44,16 +42,17 @@ pub fn prctl<K: Kernel>(
         raw::PR_GET_THP_DISABLE if arg2 == 0 && rest_is_zero => {
             Ok(state.thp_disable.load(Relaxed) as usize)
         }
-        raw::PR_SET_SECUREBITS => set_securebits(k, arg2),
-        raw::PR_GET_SECUREBITS => Ok(state.securebits.load(Relaxed) as usize),
+        raw::PR_SET_SECUREBITS => change_capabilities(k, |own| own.set_securebits(arg2)),
+        raw::PR_GET_SECUREBITS => Ok(capabilities(k).securebits() as usize),
         raw::PR_CAPBSET_READ => {
-            if arg2 <= CAP_LAST_CAP {
-                Ok(1)
-            } else {
-                Err(Errno::EINVAL)
-            }
+            let wanted = Capability::new(arg2).ok_or(Errno::EINVAL)?;
+            Ok(usize::from(capabilities(k).bounding.has(wanted)))
         }
-        raw::PR_CAP_AMBIENT => ambient(arg2, arg3, arg4, arg5),
+        raw::PR_CAPBSET_DROP => {
+            let unwanted = Capability::new(arg2).ok_or(Errno::EINVAL)?;
+            change_capabilities(k, |own| own.drop_bounding(unwanted))
+        }
+        raw::PR_CAP_AMBIENT if arg4 == 0 && arg5 == 0 => ambient(k, arg2, arg3),
         raw::PR_SET_VMA => set_vma(k, arg2, arg5),
         // Whoever may trace is moot without ptrace(2); programs only announce it.
         PR_SET_PTRACER => Ok(0),
@@ -144,22 +143,41 @@ fn set_timer_slack<K: Kernel>(k: &K, slack: u64) -> SysResult {
     Ok(0)
 }
 
-fn set_securebits<K: Kernel>(k: &K, bits: u64) -> SysResult {
-    if !k.process().with_identity(|id| id.is_privileged()) {
-        return Err(Errno::EPERM);
-    }
-    set_if(bits & !0xff == 0, &k.process().prctl.securebits, bits)
+fn capabilities<K: Kernel>(k: &K) -> Capabilities {
+    k.process().with_identity(|id| id.capabilities)
 }
 
-/// `PR_CAP_AMBIENT`: the set is empty and stays so.
-fn ambient(operation: u64, cap: u64, arg4: u64, arg5: u64) -> SysResult {
-    if arg4 != 0 || arg5 != 0 {
-        return Err(Errno::EINVAL);
+fn change_capabilities<K: Kernel>(
+    k: &K,
+    change: impl FnOnce(&mut Capabilities) -> Result<(), Errno>,
+) -> SysResult {
+    k.process()
+        .change_identity(|id| change(&mut id.capabilities))
+        .map(|()| 0)
+}
+
+/// `PR_CAP_AMBIENT`
+fn ambient<K: Kernel>(k: &K, operation: u64, number: u64) -> SysResult {
+    let operation = u32::try_from(operation).map_err(|_| Errno::EINVAL)?;
+    if operation == raw::PR_CAP_AMBIENT_CLEAR_ALL {
+        let clear = |own: &mut Capabilities| {
+            own.ambient = CapSet::EMPTY;
+            Ok(())
+        };
+        return if number == 0 {
+            change_capabilities(k, clear)
+        } else {
+            Err(Errno::EINVAL)
+        };
     }
-    match u32::try_from(operation).map_err(|_| Errno::EINVAL)? {
-        raw::PR_CAP_AMBIENT_CLEAR_ALL if cap == 0 => Ok(0),
-        raw::PR_CAP_AMBIENT_IS_SET | raw::PR_CAP_AMBIENT_LOWER if cap <= CAP_LAST_CAP => Ok(0),
-        raw::PR_CAP_AMBIENT_RAISE if cap <= CAP_LAST_CAP => Err(Errno::EPERM),
+    let capability = Capability::new(number).ok_or(Errno::EINVAL)?;
+    match operation {
+        raw::PR_CAP_AMBIENT_IS_SET => Ok(usize::from(capabilities(k).ambient.has(capability))),
+        raw::PR_CAP_AMBIENT_RAISE => change_capabilities(k, |own| own.raise_ambient(capability)),
+        raw::PR_CAP_AMBIENT_LOWER => change_capabilities(k, |own| {
+            own.lower_ambient(capability);
+            Ok(())
+        }),
         _ => Err(Errno::EINVAL),
     }
 }

@@ -35,8 +35,9 @@ fn flags_mean_effective(flags: u32) -> bool {
     flags & AtFlags::AT_EACCESS.bits() != 0
 }
 
-/// Whether both kinds of ids are the same, as they nearly always are.
+/// Whether both kinds of ids and what they may do are the same, as they nearly always are.
 fn real_is_effective<K: Kernel>(k: &K) -> bool {
-    k.process()
-        .with_identity(|id| id.ruid == id.fsuid && id.rgid == id.fsgid)
+    k.process().with_identity(|id| {
+        id.ruid == id.fsuid && id.rgid == id.fsgid && id.capabilities.are_of_real_user(id.ruid)
+    })
 }

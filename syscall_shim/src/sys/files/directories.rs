@@ -5,7 +5,7 @@ use crate::{Buffer, Fd, Path};
 use linux_abi::raw::general::{
     S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK,
 };
-use linux_abi::{Errno, SysResult};
+use linux_abi::{Capability, Errno, SysResult};
 use vfs::{LookupFlags, NewNode, access};
 
 const DIRECTORY: LookupFlags = LookupFlags::FOLLOW.union(LookupFlags::DIRECTORY);
@@ -36,7 +36,10 @@ pub fn fchdir<K: Kernel>(k: &K, fd: Fd) -> SysResult {
 pub fn chroot<K: Kernel>(k: &K, pathname: Path) -> SysResult {
     with_place(k, AT_FDCWD, pathname, DIRECTORY, |place, cred| {
         cred.check(&place.inode.metadata(), access::EXEC)?;
-        if !k.process().with_identity(|id| id.is_privileged()) {
+        if !k
+            .process()
+            .with_identity(|id| id.can(Capability::SYS_CHROOT))
+        {
             return Err(Errno::EPERM);
         }
         k.fs().set_root(place.clone())

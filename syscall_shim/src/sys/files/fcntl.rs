@@ -4,7 +4,7 @@ use crate::kernel::Kernel;
 use crate::user::UserPtr;
 use alloc::sync::Arc;
 use linux_abi::raw::general as raw;
-use linux_abi::{Errno, FownerEx, SealFlags, Signal, SysResult};
+use linux_abi::{Capability, Errno, FownerEx, SealFlags, Signal, SysResult};
 use vfs::{File, PipeEnd};
 
 const FD_CLOEXEC: u64 = 1;
@@ -105,7 +105,9 @@ fn pipe_size<K: Kernel>(k: &K, file: &File, cmd: u32, arg: u64) -> SysResult {
     if cmd != F_SETPIPE_SZ {
         return Ok(pipe.capacity());
     }
-    let privileged = k.process().with_identity(|id| id.is_privileged());
+    let privileged = k
+        .process()
+        .with_identity(|id| id.can(Capability::SYS_RESOURCE));
     pipe.set_capacity(arg as u32 as usize, privileged)
 }
 

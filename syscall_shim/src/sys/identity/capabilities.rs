@@ -1,10 +1,8 @@
 use crate::kernel::Kernel;
+use crate::state::Capabilities;
 use crate::user::UserPtr;
 use linux_abi::raw::general as raw;
-use linux_abi::{CapData, CapHeader, Errno, SysResult};
-
-/// All that Linux 6.1 knows: bits 0 to 40, in two words.
-const ALL: [u32; 2] = [u32::MAX, 0x1ff];
+use linux_abi::{CapData, CapHeader, CapSet, Errno, SysResult};
 
 /// How many [`CapData`] a header's version has. An unknown version is answered with the one to use.
 fn words<K: Kernel>(k: &K, header: UserPtr<CapHeader>, version: u32) -> Result<usize, Errno> {
@@ -20,7 +18,21 @@ fn words<K: Kernel>(k: &K, header: UserPtr<CapHeader>, version: u32) -> Result<u
     }
 }
 
-/// capget(2): root has all, others none.
+/// The sets of the process that `pid` is, or is a thread of.
+fn look<K: Kernel>(k: &K, pid: i32) -> Result<Capabilities, Errno> {
+    let mut found = k.process().with_identity(|id| id.capabilities);
+    if pid < 0 {
+        return Err(Errno::EINVAL);
+    }
+    if pid != 0 && pid != k.getpid() && !k.thread_exists(pid) {
+        k.with_process(pid, &mut |state| {
+            found = state.with_identity(|id| id.capabilities);
+        })?;
+    }
+    Ok(found)
+}
+
+/// capget(2)
 pub fn capget<K: Kernel>(k: &K, header: UserPtr<CapHeader>, data: UserPtr<CapData>) -> SysResult {
     let CapHeader { version, pid } = header.read(k)?;
     let words = match words(k, header, version) {
@@ -28,45 +40,41 @@ pub fn capget<K: Kernel>(k: &K, header: UserPtr<CapHeader>, data: UserPtr<CapDat
         Err(Errno::EINVAL) if data.is_null() => return Ok(0),
         words => words?,
     };
-    if pid < 0 {
-        return Err(Errno::EINVAL);
-    }
-    if pid != 0 && pid != k.getpid() && !k.thread_exists(pid) {
-        return Err(Errno::ESRCH);
-    }
-    let privileged = k.process().with_identity(|id| id.is_privileged());
-    for (at, all) in ALL.iter().enumerate().take(words) {
-        let held = if privileged { *all } else { 0 };
+    let own = look(k, pid)?;
+    for at in 0..words {
+        let word = |set: CapSet| (set.bits() >> (32 * at)) as u32;
         data.at(at).write(
             k,
             &CapData {
-                effective: held,
-                permitted: held,
-                inheritable: 0,
+                effective: word(own.effective),
+                permitted: word(own.permitted),
+                inheritable: word(own.inheritable),
             },
         )?;
     }
     Ok(0)
 }
 
-/// capset(2)
+/// capset(2), for all threads of the process.
 pub fn capset<K: Kernel>(k: &K, header: UserPtr<CapHeader>, data: UserPtr<CapData>) -> SysResult {
     let CapHeader { version, pid } = header.read(k)?;
     let words = words(k, header, version)?;
     if pid != 0 && pid != k.gettid() {
         return Err(Errno::EPERM);
     }
-    let privileged = k.process().with_identity(|id| id.is_privileged());
-    for (at, all) in ALL.iter().enumerate().take(words) {
+    let mut bits = [0; 3];
+    for at in 0..words {
         let CapData {
             effective,
             permitted,
-            ..
+            inheritable,
         } = data.at(at).read(k)?;
-        let held = if privileged { *all } else { 0 };
-        if permitted & all & !held != 0 || effective & all & !permitted != 0 {
-            return Err(Errno::EPERM);
+        for (all, word) in bits.iter_mut().zip([effective, permitted, inheritable]) {
+            *all |= u64::from(word) << (32 * at);
         }
     }
-    Ok(0)
+    let [effective, permitted, inheritable] = bits.map(CapSet::from_bits);
+    k.process()
+        .change_identity(|id| id.capabilities.set(effective, permitted, inheritable))
+        .map(|()| 0)
 }

@@ -1,7 +1,7 @@
 use crate::kernel::Kernel;
 use crate::user::UserPtr;
 use alloc::vec;
-use linux_abi::{Errno, SysResult};
+use linux_abi::{Capability, Errno, SysResult};
 
 /// Most supplementary groups.
 const NGROUPS_MAX: usize = 65536;
@@ -21,7 +21,7 @@ pub fn getgroups<K: Kernel>(k: &K, size: i32, list: UserPtr<u32>) -> SysResult {
 
 /// setgroups(2)
 pub fn setgroups<K: Kernel>(k: &K, size: i32, list: UserPtr<u32>) -> SysResult {
-    if !k.process().with_identity(|id| id.is_privileged()) {
+    if !k.process().with_identity(|id| id.can(Capability::SETGID)) {
         return Err(Errno::EPERM);
     }
     let size = usize::try_from(size)

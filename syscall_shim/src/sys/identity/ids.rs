@@ -1,8 +1,8 @@
 //! User and group ids, see credentials(7). The user calls and the group calls follow the same rules.
 use crate::kernel::Kernel;
-use crate::state::Identity;
+use crate::state::{Identity, Uids};
 use crate::user::UserPtr;
-use linux_abi::{Errno, SysResult};
+use linux_abi::{Capability, Errno, SysResult};
 
 /// "Leave this one alone".
 const KEEP: u32 = u32::MAX;
@@ -23,6 +23,14 @@ enum Kind {
 }
 
 impl Kind {
+    /// What allows any id.
+    const fn capability(self) -> Capability {
+        match self {
+            Self::User => Capability::SETUID,
+            Self::Group => Capability::SETGID,
+        }
+    }
+
     fn get(self, id: &Identity) -> Ids {
         match self {
             Self::User => Ids {
@@ -53,6 +61,14 @@ impl Kind {
 }
 
 impl Ids {
+    const fn uids(self) -> Uids {
+        Uids {
+            real: self.real,
+            effective: self.effective,
+            saved: self.saved,
+        }
+    }
+
     fn holds(&self, wanted: u32) -> bool {
         wanted == self.real || wanted == self.effective || wanted == self.saved
     }
@@ -69,9 +85,13 @@ fn change<K: Kernel>(
     rule: impl FnOnce(&mut Ids, bool) -> Result<(), Errno>,
 ) -> SysResult {
     k.process().change_identity(|id| {
-        let mut ids = kind.get(id);
-        rule(&mut ids, id.is_privileged())?;
+        let old = kind.get(id);
+        let mut ids = old;
+        rule(&mut ids, id.can(kind.capability()))?;
         kind.put(id, ids);
+        if matches!(kind, Kind::User) {
+            id.capabilities.users_changed(old.uids(), ids.uids());
+        }
         Ok(())
     })?;
     Ok(0)
@@ -143,9 +163,14 @@ fn get_res<K: Kernel>(k: &K, kind: Kind, to: [UserPtr<u32>; 3]) -> SysResult {
 fn set_fs<K: Kernel>(k: &K, kind: Kind, wanted: u32) -> SysResult {
     let old = look(k, kind).fs;
     let allowed = |ids: &Ids, privileged: bool| privileged || ids.holds(wanted) || wanted == ids.fs;
-    change(k, kind, |ids, privileged| {
-        if wanted != KEEP && allowed(ids, privileged) {
+    k.process().change_identity(|id| {
+        let mut ids = kind.get(id);
+        if wanted != KEEP && allowed(&ids, id.can(kind.capability())) {
             ids.fs = wanted;
+            kind.put(id, ids);
+            if matches!(kind, Kind::User) {
+                id.capabilities.file_user_changed(old, wanted);
+            }
         }
         Ok(())
     })?;

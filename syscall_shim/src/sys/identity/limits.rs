@@ -2,7 +2,7 @@ use crate::kernel::Kernel;
 use crate::state::{ProcessState, Resource};
 use crate::user::UserPtr;
 use core::sync::atomic::Ordering::Relaxed;
-use linux_abi::{Errno, Rlimit64, SysResult};
+use linux_abi::{Capability, Errno, Rlimit64, SysResult};
 
 /// The highest `RLIMIT_NOFILE` (`fs.nr_open`).
 const NR_OPEN: u64 = 1 << 20;
@@ -18,7 +18,9 @@ fn change<K: Kernel>(
     resource: Resource,
     new: Option<Rlimit64>,
 ) -> Result<Rlimit64, Errno> {
-    let privileged = k.process().with_identity(|id| id.is_privileged());
+    let privileged = k
+        .process()
+        .with_identity(|id| id.can(Capability::SYS_RESOURCE));
     let mut limits = state.limits.lock();
     let old = limits.get(resource);
     if let Some(new) = new {
@@ -47,7 +49,7 @@ fn check(resource: Resource, new: Rlimit64) -> Result<(), Errno> {
 fn may_limit<K: Kernel>(k: &K, state: &ProcessState) -> bool {
     let (uid, gid, privileged) = k
         .process()
-        .with_identity(|id| (id.ruid, id.rgid, id.is_privileged()));
+        .with_identity(|id| (id.ruid, id.rgid, id.can(Capability::SYS_RESOURCE)));
     let same = state.with_identity(|id| {
         [id.ruid, id.euid, id.suid] == [uid; 3] && [id.rgid, id.egid, id.sgid] == [gid; 3]
     });

@@ -1,7 +1,7 @@
 use crate::kernel::Kernel;
 use crate::state::ProcessState;
 use core::sync::atomic::Ordering::Relaxed;
-use linux_abi::{Errno, SysResult};
+use linux_abi::{Capability, Errno, SysResult};
 
 const PRIO_PROCESS: i32 = 0;
 const PRIO_PGRP: i32 = 1;
@@ -62,7 +62,7 @@ pub fn getpriority<K: Kernel>(k: &K, which: i32, who: u32) -> SysResult {
 pub fn setpriority<K: Kernel>(k: &K, which: i32, who: u32, niceval: i32) -> SysResult {
     let (euid, privileged) = k
         .process()
-        .with_identity(|id| (id.euid, id.is_privileged()));
+        .with_identity(|id| (id.euid, id.can(Capability::SYS_NICE)));
     let new = niceval.clamp(-20, 19);
     let mut outcome = Ok(0);
     each(k, which, who, &mut |state| {

@@ -1,6 +1,6 @@
 use crate::mock::{Mock, PID};
 use crate::state::Identity;
-use linux_abi::{CapData, CapHeader, Errno, Rlimit64, Rusage};
+use linux_abi::{Errno, Rlimit64, Rusage};
 
 const KEEP: u64 = u32::MAX as u64;
 
@@ -92,29 +92,7 @@ fn process_numbers() {
     assert_eq!(k.call("setpgid", [0, u64::MAX]), Err(Errno::EINVAL));
 }
 
-#[test]
-fn capabilities_are_all_or_none() {
-    let version = 0x2008_0522;
-    for (k, effective) in [(Mock::new(), u32::MAX), (plain_user(), 0)] {
-        let (header, data) = (k.value(&CapHeader { version, pid: 0 }), k.alloc(24));
-        assert_eq!(k.call("capget", [header, data]), Ok(0));
-        assert_eq!(k.load::<CapData>(data).effective, effective);
-        assert_eq!(k.call("capset", [header, data]), Ok(0));
-        let all = k.value(&[u32::MAX; 6]);
-        assert_eq!(
-            k.call("capset", [header, all]),
-            if effective == 0 {
-                Err(Errno::EPERM)
-            } else {
-                Ok(0)
-            }
-        );
-    }
-    let k = Mock::new();
-    let unknown = k.value(&CapHeader { version: 1, pid: 0 });
-    assert_eq!(k.call("capget", [unknown, 0]), Ok(0));
-    assert_eq!(k.load::<u32>(unknown), version);
-}
+mod capabilities;
 
 #[test]
 fn limits() {

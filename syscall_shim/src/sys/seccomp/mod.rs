@@ -4,7 +4,7 @@ use crate::kernel::{Kernel, SeccompChange};
 use crate::user::UserPtr;
 use alloc::vec;
 use linux_abi::raw::ptrace as raw;
-use linux_abi::{Errno, SeccompFlags, SockFprog, SysResult};
+use linux_abi::{Capability, Errno, SeccompFlags, SockFprog, SysResult};
 use net::bpf::Program;
 
 /// `BPF_MAXINSNS`
@@ -74,7 +74,7 @@ fn read_program<K: Kernel>(k: &K, args: u64) -> Result<Program, Errno> {
         .no_new_privs
         .load(core::sync::atomic::Ordering::Relaxed)
         != 0;
-    if !tame && !process.with_identity(|id| id.is_privileged()) {
+    if !tame && !process.with_identity(|id| id.can(Capability::SYS_ADMIN)) {
         return Err(Errno::EACCES);
     }
     let mut bytes = vec![0; usize::from(head.len) * INSTRUCTION];

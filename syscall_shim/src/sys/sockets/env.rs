@@ -1,5 +1,5 @@
 use crate::kernel::Kernel;
-use linux_abi::Errno;
+use linux_abi::{Capability, Errno};
 use net::{Env, Ucred};
 use vfs::{At, FileType, InodeRef, LookupFlags, NewNode, access};
 
@@ -35,8 +35,8 @@ impl<K: Kernel> Env for Caller<'_, K> {
         }
     }
 
-    fn is_privileged(&self) -> bool {
-        self.0.process().with_identity(|id| id.is_privileged())
+    fn can(&self, capability: Capability) -> bool {
+        self.0.process().with_identity(|id| id.can(capability))
     }
 
     fn unsupported_part(&self, what: &'static str) {

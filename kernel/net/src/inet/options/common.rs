@@ -6,6 +6,7 @@ use crate::inet::own::LOOPBACK_INDEX;
 use crate::inet::tcp::info::LOOPBACK_MTU;
 use crate::network::Network;
 use core::net::{IpAddr, Ipv4Addr};
+use linux_abi::Capability;
 use linux_abi::raw::net::*;
 use spin::Mutex;
 
@@ -55,7 +56,7 @@ impl Common<'_> {
     fn set_row(&self, table: &'static [Row], name: u32, value: i32, env: &dyn Env) -> Result<Slot> {
         let row = find(table, name).ok_or(Errno::ENOPROTOOPT)?;
         let mut options = self.options.lock();
-        options.set_row(row, value, env.is_privileged())?;
+        options.set_row(row, value, env.can(Capability::NET_ADMIN))?;
         Ok(row.slot)
     }
 
@@ -85,11 +86,11 @@ impl Common<'_> {
             }
             SO_SNDBUF => self.put(Slot::SendBuffer, buffer_size(number()?, false, false)),
             SO_RCVBUF => self.put(Slot::ReceiveBuffer, buffer_size(number()?, true, false)),
-            SO_SNDBUFFORCE | SO_RCVBUFFORCE if !env.is_privileged() => Err(Errno::EPERM),
+            SO_SNDBUFFORCE | SO_RCVBUFFORCE if !env.can(Capability::NET_ADMIN) => Err(Errno::EPERM),
             SO_SNDBUFFORCE => self.put(Slot::SendBuffer, buffer_size(number()?, false, true)),
             SO_RCVBUFFORCE => self.put(Slot::ReceiveBuffer, buffer_size(number()?, true, true)),
             SO_PRIORITY | SO_BUSY_POLL => {
-                let privileged = env.is_privileged();
+                let privileged = env.can(Capability::NET_ADMIN);
                 set_privileged(&mut self.options.lock(), name, number()?, privileged)?;
                 Ok(Slot::Priority)
             }
@@ -122,7 +123,7 @@ impl Common<'_> {
         let name = value.split(|byte| *byte == 0).next().unwrap_or(&[]);
         let name = name.get(..NAME_ROOM - 1).unwrap_or(name);
         // Anybody may choose an interface, but only the privileged choose again.
-        if self.options.lock().is_set(Slot::Device) && !env.is_privileged() {
+        if self.options.lock().is_set(Slot::Device) && !env.can(Capability::NET_RAW) {
             return Err(Errno::EPERM);
         }
         let index = if name.is_empty() {

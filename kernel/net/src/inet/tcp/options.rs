@@ -8,13 +8,13 @@ use crate::inet::loopback::TcpState;
 use crate::inet::options::{Common, Slot, TCP, answer, find, int, retransmission_seconds};
 use crate::inet::ports::Claim;
 use alloc::vec::Vec;
-use linux_abi::Errno;
 use linux_abi::raw::net::{
     SO_ACCEPTCONN, SO_ERROR, SOL_SOCKET, TCP_CC_INFO, TCP_CONGESTION, TCP_DEFER_ACCEPT,
     TCP_FASTOPEN, TCP_FASTOPEN_CONNECT, TCP_FASTOPEN_KEY, TCP_INFO, TCP_INQ, TCP_LINGER2,
     TCP_MAXSEG, TCP_MD5SIG, TCP_MD5SIG_EXT, TCP_REPAIR, TCP_SAVE_SYN, TCP_TX_DELAY, TCP_ULP,
     TCP_WINDOW_CLAMP, TCP_ZEROCOPY_RECEIVE,
 };
+use linux_abi::{Capability, Errno};
 
 /// `TCP_CA_NAME_MAX`, `TCP_ULP_NAME_MAX`
 const NAME_ROOM: usize = 16;
@@ -127,7 +127,7 @@ impl Tcp {
             },
             _ => {
                 let row = find(TCP, name).ok_or(Errno::ENOPROTOOPT)?;
-                options.set_row(row, number, env.is_privileged())?;
+                options.set_row(row, number, env.can(Capability::NET_ADMIN))?;
                 return Ok(row.slot);
             }
         };

@@ -81,7 +81,7 @@ impl Env for Caller {
         Err(Errno::EINVAL)
     }
 
-    fn is_privileged(&self) -> bool {
+    fn can(&self, _capability: linux_abi::Capability) -> bool {
         self.privileged
     }
 

@@ -154,7 +154,7 @@ impl Env for World {
         self.directory.lookup(path)
     }
 
-    fn is_privileged(&self) -> bool {
+    fn can(&self, _capability: linux_abi::Capability) -> bool {
         self.is_root
     }
 

@@ -9,7 +9,7 @@ use linux_abi::raw::net::{
     IPV6_PKTINFO, IPV6_TCLASS, SCM_CREDENTIALS, SCM_RIGHTS, SOL_IP, SOL_IPV6, SOL_SOCKET, SOL_UDP,
 };
 use linux_abi::zerocopy::FromBytes;
-use linux_abi::{Errno, In6Pktinfo, InPktinfo, UserCredentials};
+use linux_abi::{Capability, Errno, In6Pktinfo, InPktinfo, UserCredentials};
 use net::{Control, Socket, SocketType, Ucred};
 
 /// The default of /proc/sys/net/core/optmem_max.
@@ -135,10 +135,9 @@ fn add_files<K: Kernel>(k: &K, data: &[u8], found: &mut Vec<Control>) -> Result<
 fn claim<K: Kernel>(k: &K, raw: UserCredentials) -> Result<Ucred, Errno> {
     let UserCredentials { pid, uid, gid } = raw;
     let allowed = k.process().with_identity(|id| {
-        id.is_privileged()
-            || (pid == k.getpid()
-                && [id.ruid, id.euid, id.suid].contains(&uid)
-                && [id.rgid, id.egid, id.sgid].contains(&gid))
+        (pid == k.getpid() || id.can(Capability::SYS_ADMIN))
+            && ([id.ruid, id.euid, id.suid].contains(&uid) || id.can(Capability::SETUID))
+            && ([id.rgid, id.egid, id.sgid].contains(&gid) || id.can(Capability::SETGID))
     });
     if !allowed {
         return Err(Errno::EPERM);
