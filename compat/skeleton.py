@@ -17,11 +17,7 @@ NSSWITCH = b"passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nservi
 
 
 def add_skeleton(tree: Tree) -> None:
-    """The directories, the merged-/usr links, and small account files of the image's own.
-
-    Account files are made here, not copied: the host's users are none of the image's business. /etc/hosts is not: the
-    kernel writes it at the start, with the name and the addresses that the guest then has.
-    """
+    """The directories and the merged-/usr links."""
     for path in _MERGED:
         if os.path.islink(path):
             tree.add_link(path, os.readlink(path))
@@ -29,6 +25,15 @@ def add_skeleton(tree: Tree) -> None:
         tree.add_dir(path, _MODES.get(path, 0o755))
     tree.add_link("/etc/mtab", "/proc/self/mounts")
     tree.add_link("/var/run", "/run")
-    for name, data in (("passwd", PASSWD), ("group", GROUP), ("nsswitch.conf", NSSWITCH)):
-        tree.add_bytes(f"/etc/{name}", data)
-    tree.add_bytes("/etc/hostname", b"compat\n")
+
+
+def add_own_files(tree: Tree) -> None:
+    """Small account files of the image's own, unless there are others: those that the user adds.
+
+    They are made here, not copied: the host's users are none of the image's business. /etc/hosts is not: the kernel
+    writes it at the start, with the name and the addresses that the guest then has.
+    """
+    files = {"passwd": PASSWD, "group": GROUP, "nsswitch.conf": NSSWITCH, "hostname": b"compat\n"}
+    for name, data in files.items():
+        if tree.lookup(f"/etc/{name}") is None:
+            tree.add_bytes(f"/etc/{name}", data)

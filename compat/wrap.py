@@ -23,7 +23,7 @@ from compat.runtime_files import PLUGIN_NAME, Added, add_runtime_files
 from compat.select.kernel import select_kernel
 from compat.select.model import Selection
 from compat.select.programs import analyse
-from compat.skeleton import add_skeleton
+from compat.skeleton import add_own_files, add_skeleton
 from compat.tree import Tree
 from compat.wrap_request import Addition, WrapRequest
 
@@ -100,6 +100,7 @@ def fill(
             tree.add_tree(addition.host, addition.guest)
         else:
             tree.add_host(addition.host, addition.guest)
+    add_own_files(tree)
     closure.extend(_plugins(additions))
     for path in _libraries_of_programs(additions):
         tree.add_host(path)

@@ -11,7 +11,7 @@ import pytest
 from compat.closure import find_closure
 from compat.dpkg import Dpkg
 from compat.runtime_files import MAX_GROUP, RuntimeFiles, add_runtime_files
-from compat.skeleton import add_skeleton
+from compat.skeleton import add_own_files, add_skeleton
 from compat.tree import Tree
 
 
@@ -24,6 +24,7 @@ def wrap(program: str) -> tuple[Tree, RuntimeFiles]:
     needs(program)
     tree = Tree()
     add_skeleton(tree)
+    add_own_files(tree)
     runtime = RuntimeFiles(tree, program, find_closure(program))
     runtime.collect()
     for path in runtime.closure.files:
