@@ -4,7 +4,7 @@
 use core::arch::asm;
 use core::fmt::{self, Write};
 
-/// Gathers text, so that a message is one `rep outsb`: one exit to the monitor, and one piece on its stderr.
+/// Gathers text, so that a message is one `rep outsb`. KVM brings it to the monitor byte by byte, which tells whole lines.
 pub struct Message {
     buffer: [u8; 1024],
     len: usize,

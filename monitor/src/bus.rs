@@ -7,12 +7,12 @@ use boot_abi::{
     IDLE_TAG, IDLE_VALUE,
 };
 
+use crate::debug_port::DebugPort;
 use crate::devices::hostnet::Turns;
 use crate::devices::virtio::Registers;
 use crate::input_file::InputFile;
 use crate::outcome::Outcome;
 use crate::stats::Stats;
-use crate::terminal;
 use crate::trace::Trace;
 use crate::vcpu::StartLine;
 
@@ -42,6 +42,7 @@ impl Written {
 pub struct Bus {
     pub windows: Vec<Window>,
     pub stats: Arc<Stats>,
+    pub debug: DebugPort,
     pub trace: Arc<Trace>,
     /// stdin, if it is a file.
     pub input: Option<InputFile>,
@@ -58,10 +59,13 @@ impl Bus {
         match (port, word) {
             (DEBUG_PORT, _) => {
                 self.stats.debug_bytes.add(data.len() as u64);
-                terminal::message(data);
+                self.debug.write(cpu, data);
                 Written::Done
             }
-            (EXIT_PORT, Some(value)) => exit_outcome(value).map_or(Written::Refused, Written::Ends),
+            (EXIT_PORT, Some(value)) => {
+                self.debug.flush();
+                exit_outcome(value).map_or(Written::Refused, Written::Ends)
+            }
             (IDLE_PORT, Some(value)) => self.rest(cpu, value),
             (CPU_PORT, Some(value)) => Written::done_if(self.start_cpu(value)),
             (boot_abi::input::PORT, Some(value)) => {

@@ -8,6 +8,7 @@ pub fn bus(idle: Option<Arc<Turns>>) -> Bus {
     Bus {
         windows: Vec::new(),
         stats: Arc::new(Stats::new()),
+        debug: DebugPort::default(),
         trace: Arc::new(Trace::new(&Arc::new(memory)).unwrap()),
         input: None,
         idle,

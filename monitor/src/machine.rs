@@ -19,6 +19,7 @@ use serde_json::Value;
 use crate::args::Options;
 use crate::bus::{Bus, Window};
 use crate::control::{self, ControlEvents};
+use crate::debug_port::DebugPort;
 use crate::devices::console::{self, Console, ConsoleEvents, Input, Output, Sink};
 use crate::devices::rng::{Rng, RngEvents};
 use crate::devices::virtio::{Bell, Device, Registers, Transport};
@@ -163,6 +164,7 @@ impl Machine {
         let bus = Bus {
             windows: Vec::new(),
             stats: Arc::clone(stats),
+            debug: DebugPort::default(),
             trace: Arc::clone(&trace),
             input,
             idle: None,

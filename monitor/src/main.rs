@@ -6,6 +6,7 @@ mod bus;
 mod config;
 mod control;
 mod cpuid;
+mod debug_port;
 mod devices;
 mod dump;
 mod error;
