@@ -22,7 +22,7 @@ pub struct Capabilities {
     securebits: u32,
 }
 
-/// Whether a user id, real or effective or saved, was or is root's.
+/// The user ids by which capabilities come and go.
 #[derive(Clone, Copy)]
 pub struct Uids {
     pub real: u32,

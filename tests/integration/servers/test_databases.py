@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -32,9 +33,11 @@ def told(argv: list[str], text: str = "") -> str:
 @pytest.fixture
 def native_data() -> Iterator[Path]:
     """Below no directory that is closed to the user that PostgreSQL runs as."""
-    path = Path(f"/tmp/compat-postgres-{os.getpid()}")
-    yield path
-    shutil.rmtree(path, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix="compat-postgres-", dir="/tmp"))
+    # initdb, as that user, makes the directory in it.
+    folder.chmod(0o777)
+    yield folder / "data"
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def psql(endpoint: Endpoint, text: str) -> str:
