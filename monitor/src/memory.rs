@@ -67,6 +67,7 @@ pub fn reserve(image: &Image, sizes: RamSizes, from: &ImageFile) -> Result<Guest
     for (start, len) in sizes.ranges() {
         let region = reserve_range(len)?;
         if start == 0 {
+            keep_small(&region);
             for segment in image.segments.iter().filter(|s| s.mappable()) {
                 map_segment(&region, segment, &from.file)?;
             }
@@ -111,6 +112,13 @@ fn reserve_range(len: u64) -> Result<MmapRegion<()>> {
         .with_mmap_flags(FLAGS)
         .build()
         .map_err(|e| failed(io::Error::other(e)))
+}
+
+/// Only a few pages below the kernel are ever used: no huge page for them, which would have to be cleared.
+fn keep_small(region: &MmapRegion<()>) {
+    let len = region.size().min(HUGE_PAGE as usize);
+    // SAFETY: the range is inside our own mapping; advice does not change what it holds.
+    unsafe { libc::madvise(region.as_ptr().cast(), len, libc::MADV_NOHUGEPAGE) };
 }
 
 /// The file's pages take the place of the reserved ones.

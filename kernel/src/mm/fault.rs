@@ -233,6 +233,9 @@ impl<'a> Filler<'a> {
         let wanted = self.inner.ahead.touch(page / PAGE, around);
         let around =
             (wanted.start * PAGE).max(self.area.start)..(wanted.end * PAGE).min(self.area.end);
+        if write && around.end - around.start == HUGE_PAGE && self.try_huge_copy(around.start) {
+            return Ok(());
+        }
         match self.fill(around, write) {
             // A neighbour past the end of the file, or no memory for one, is no trouble.
             Err(_) if self.inner.table.get(page).is_some() => Ok(()),
@@ -357,15 +360,37 @@ impl<'a> Filler<'a> {
             }
             Backing::Named(_) => return Ok(false),
         };
+        Ok(self.set_huge(start, entry))
+    }
+
+    /// A 2 MiB page at `start` with a copy of what a private mapping shows there, if nothing is there yet.
+    fn try_huge_copy(&mut self, start: u64) -> bool {
+        let Backing::File { file, offset } = &self.area.backing else {
+            return false;
+        };
+        if file.shared || !start.is_multiple_of(HUGE_PAGE) || !self.inner.table.is_huge_free(start)
+        {
+            return false;
+        }
+        let first = (offset + (start - self.area.start)) / PAGE;
+        let Some(block) = huge_copy(file.inode.as_ref(), first) else {
+            return false;
+        };
+        let bits = FRAME | PRIVATE | page_permissions(self.area, true);
+        self.set_huge(start, Entry::new(block.phys(), bits))
+    }
+
+    /// Answers false, and frees the entry's frames, if it cannot be set.
+    fn set_huge(&mut self, start: u64, entry: Entry) -> bool {
         let set = self.inner.table.set_huge(start, entry).unwrap_or(false);
         if entry.is_frame() {
             if set {
-                self.inner.resident += 512;
+                self.inner.resident += HUGE_PAGE / PAGE;
             } else {
                 frame::put_block(entry.pfn(), HUGE_ORDER);
             }
         }
-        Ok(set)
+        set
     }
 
     /// The writable page of a shared file mapping.
@@ -434,6 +459,19 @@ fn huge_image_page(inode: &dyn Inode, first: u64) -> Option<u64> {
     let start = image_page(first)?;
     let last = image_page(first + HUGE_PAGE / PAGE - 1)?;
     (start % HUGE_PAGE == 0 && last == start + HUGE_PAGE - PAGE).then(|| virt_to_phys(start))
+}
+
+/// 2 MiB of frames with a copy of a file's pages, if there are as many of both.
+fn huge_copy(inode: &dyn Inode, first: u64) -> Option<Pfn> {
+    let (block, _) = frame::alloc(HUGE_ORDER, For::Program)?;
+    for i in 0..HUGE_PAGE / PAGE {
+        let Ok(page) = inode.map_page(first + i, false) else {
+            frame::put_block(block, HUGE_ORDER);
+            return None;
+        };
+        super::user::copy_page(block.virt() + i * PAGE, page.as_ptr() as u64);
+    }
+    Some(block)
 }
 
 /// Access to a space that is not the active one (the first program's, while it is loaded).

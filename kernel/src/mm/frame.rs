@@ -7,12 +7,13 @@
 use super::layout::{BOOT_MAPPED, HUGE_PAGE, PAGE, phys_to_virt};
 use crate::faults::{self, Kind};
 use crate::rank::{self, Ranked};
+use core::ops::Range;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 pub const MAX_ORDER: u8 = 10;
 pub const HUGE_ORDER: u8 = 9;
 const NONE: u32 = u32::MAX;
-const MAX_RANGES: usize = 8;
+const MAX_RANGES: usize = 16;
 
 /// Frames that only the kernel itself may take, so that a program that fills memory gets ENOMEM and the kernel goes on.
 const RESERVE: u64 = 1024;
@@ -51,19 +52,18 @@ struct Inner {
     heads: [u32; MAX_ORDER as usize + 1],
     fresh: [(u32, u32); MAX_RANGES],
     ranges: [(u32, u32); MAX_RANGES],
-    infos: *mut Info,
 }
-
-// SAFETY: `infos` is only reached through the lock (or, for `refs`, through atomics).
-unsafe impl Send for Inner {}
 
 static INNER: Ranked<Inner, { rank::FRAMES }> = Ranked::new(Inner {
     heads: [NONE; MAX_ORDER as usize + 1],
     fresh: [(0, 0); MAX_RANGES],
     ranges: [(0, 0); MAX_RANGES],
-    infos: core::ptr::null_mut(),
 });
-static INFOS: AtomicU64 = AtomicU64::new(0);
+static BOOK: Book = Book {
+    first: AtomicU64::new(0),
+    split: AtomicU32::new(0),
+    len: AtomicU32::new(0),
+};
 static FREE: AtomicU64 = AtomicU64::new(0);
 static TOTAL: AtomicU64 = AtomicU64::new(0);
 
@@ -74,41 +74,89 @@ pub enum For {
     Program,
 }
 
+/// Where the bookkeeping is. It begins with the frame from which memory is handed out first, since what is touched
+/// of it then lies together, and beside those very frames; frames of lower numbers come after the highest.
+struct Book {
+    first: AtomicU64,
+    /// The number of the first one's frame.
+    split: AtomicU32,
+    /// How many frames there are below the top of memory.
+    len: AtomicU32,
+}
+
+impl Book {
+    fn open(&self, plan: &Plan) {
+        self.first
+            .store(phys_to_virt(plan.book.start), Ordering::Relaxed);
+        self.split.store(Pfn::of(plan.first).0, Ordering::Relaxed);
+        self.len.store(plan.frames, Ordering::Relaxed);
+    }
+
+    fn info(&self, pfn: u32) -> *mut Info {
+        let split = self.split.load(Ordering::Relaxed);
+        let index = if pfn >= split {
+            pfn - split
+        } else {
+            pfn + (self.len.load(Ordering::Relaxed) - split)
+        };
+        (self.first.load(Ordering::Relaxed) as *mut Info).wrapping_add(index as usize)
+    }
+}
+
+/// How much of the first 2 MiB the bookkeeping begins in: that of 64 MiB.
+const BOOK_START: u64 = 256 << 10;
+
+/// How the range with the bookkeeping is divided.
+struct Plan {
+    /// Physical address of the frames that are handed out first. They reach up to the bookkeeping.
+    first: u64,
+    book: Range<u64>,
+    frames: u32,
+}
+
+impl Plan {
+    /// The first frames and the start of the bookkeeping share 2 MiB: the host clears pages of this size when they are
+    /// touched, and a small program needs no other then.
+    fn new((start, end): (u64, u64), top: u64) -> Result<Self, &'static str> {
+        let need = ((top / PAGE) * size_of::<Info>() as u64).next_multiple_of(PAGE);
+        let aligned = start.next_multiple_of(HUGE_PAGE);
+        let (first, book) = if aligned + HUGE_PAGE + need <= end {
+            (aligned, aligned + HUGE_PAGE - BOOK_START)
+        } else {
+            (start, start)
+        };
+        if end < book + need + HUGE_PAGE / 2 {
+            return Err("too little memory: give the machine more with -m");
+        }
+        Ok(Self {
+            first,
+            book: book..book + need,
+            frames: Pfn::of(top).0,
+        })
+    }
+}
+
 /// Takes over the given physical ranges (page aligned, ascending, not overlapping). The bookkeeping array comes out of the
 /// largest one that the boot page tables map.
 ///
 /// # Safety
 /// Once at boot; nobody else may use the ranges, and they must be zero and mapped in the direct map.
 pub unsafe fn init(ranges: &[(u64, u64)]) -> Result<(), &'static str> {
-    let top = ranges
-        .iter()
-        .map(|r| r.1)
-        .max()
-        .ok_or("the memory map has no RAM")?;
-    let need = ((top / PAGE) * size_of::<Info>() as u64).next_multiple_of(PAGE);
-    let mapped = ranges
-        .iter()
-        .enumerate()
-        .filter(|(_, r)| r.1 <= BOOT_MAPPED);
-    let (largest, _) = mapped
-        .max_by_key(|(_, r)| r.1 - r.0)
-        .ok_or("the memory map has no RAM")?;
+    let none = "the memory map has no RAM";
+    let top = ranges.iter().map(|r| r.1).max().ok_or(none)?;
+    let mapped = ranges.iter().filter(|r| r.1 <= BOOT_MAPPED);
+    let largest = *mapped.max_by_key(|r| r.1 - r.0).ok_or(none)?;
+    let plan = Plan::new(largest, top)?;
+    BOOK.open(&plan);
     let mut inner = INNER.lock();
-    let mut total = 0;
-    for (i, &(mut start, end)) in ranges.iter().enumerate().take(MAX_RANGES) {
-        if i == largest {
-            if end - start < need + HUGE_PAGE / 2 {
-                return Err("too little memory: give the machine more with -m");
-            }
-            inner.infos = phys_to_virt(start) as *mut Info;
-            INFOS.store(phys_to_virt(start), Ordering::Relaxed);
-            start += need;
-        }
-        let range = (Pfn::of(start).0, Pfn::of(end).0);
-        inner.fresh[i] = range;
-        inner.ranges[i] = range;
-        total += u64::from(range.1 - range.0);
+    inner.add_fresh(plan.book.end, largest.1);
+    for &(start, end) in ranges.iter().filter(|range| **range != largest) {
+        inner.add_fresh(start, end);
     }
+    inner.add_fresh(largest.0, plan.first);
+    inner.add_first(plan.first, plan.book.start);
+    let total = inner.ranges.iter().map(|r| u64::from(r.1 - r.0)).sum();
+    drop(inner);
     FREE.store(total, Ordering::Relaxed);
     TOTAL.store(total, Ordering::Relaxed);
     Ok(())
@@ -118,7 +166,35 @@ impl Inner {
     fn info(&mut self, pfn: u32) -> &mut Info {
         // SAFETY: pfns come from the ranges, which the array covers; the lock makes the access exclusive, except for
         // `refs`, which is atomic and not touched through this reference while others may use it.
-        unsafe { &mut *self.infos.add(pfn as usize) }
+        unsafe { &mut *BOOK.info(pfn) }
+    }
+
+    /// Takes over a range (physical addresses) that was never touched. What lies before the first 2 MiB of it is kept apart: it
+    /// would be the next best place for anything small, and the host would clear 2 MiB for it. More ranges than there is
+    /// place for are left out.
+    fn add_fresh(&mut self, start: u64, end: u64) {
+        let aligned = start.next_multiple_of(HUGE_PAGE).min(end);
+        for (start, end) in [(aligned, end), (start, aligned)] {
+            let range = (Pfn::of(start).0, Pfn::of(end).0);
+            if let Some(i) = self.add(range) {
+                self.fresh[i] = range;
+            }
+        }
+    }
+
+    /// Takes over a range for what is wanted first.
+    fn add_first(&mut self, start: u64, end: u64) {
+        let range = (Pfn::of(start).0, Pfn::of(end).0);
+        if self.add(range).is_some() {
+            self.push_run(range.0, range.1);
+        }
+    }
+
+    fn add(&mut self, range: (u32, u32)) -> Option<usize> {
+        let i = self.ranges.iter().position(|range| range.0 == range.1);
+        let i = i.filter(|_| range.0 < range.1)?;
+        self.ranges[i] = range;
+        Some(i)
     }
 
     fn push(&mut self, pfn: u32, order: u8, zero: bool) {
@@ -246,9 +322,8 @@ pub fn alloc_zeroed(order: u8, whom: For) -> Option<Pfn> {
 }
 
 fn refs(pfn: Pfn) -> &'static AtomicU32 {
-    let infos = INFOS.load(Ordering::Relaxed) as *const Info;
     // SAFETY: the array covers every frame that was ever handed out and is never freed.
-    unsafe { &(*infos.add(pfn.0 as usize)).refs }
+    unsafe { &(*BOOK.info(pfn.0)).refs }
 }
 
 /// One more reference.

@@ -13,8 +13,8 @@ use core::sync::atomic::{AtomicU64, Ordering};
 const CLASSES: [usize; 14] = [
     16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048,
 ];
-/// Frames taken at a time for small objects: 64 KiB.
-const REFILL_ORDER: u8 = 4;
+/// Frames taken at a time for small objects: 16 KiB.
+const REFILL_ORDER: u8 = 2;
 
 /// Page-aligned allocations of one page that are alive.
 static SINGLE_PAGES: AtomicU64 = AtomicU64::new(0);

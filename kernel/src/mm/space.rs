@@ -18,7 +18,7 @@ use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::ops::Range;
 use linux_abi::{Errno, MapFlags, Prot};
-use vfs::{Ahead, Inode, Mapper};
+use vfs::{AROUND, Ahead, Inode, Mapper};
 
 const MAX_AREAS: usize = vfs::MAX_MAP_COUNT;
 /// Pages of a private writable file mapping up to which all are copied at once: they are about to be relocated.
@@ -486,7 +486,12 @@ impl Inner {
             .intersects(Prot::PROT_READ | Prot::PROT_WRITE | Prot::PROT_EXEC);
         if usable && (everything || pages <= limit) {
             let write = area.prot.contains(Prot::PROT_WRITE);
-            let _ = Filler::new(self, area).fill(area.range(), write);
+            let mut range = area.range();
+            if area.stack && !everything {
+                // Most stacks are used at their upper end only.
+                range.start = range.start.max(range.end - AROUND * PAGE);
+            }
+            let _ = Filler::new(self, area).fill(range, write);
         }
     }
 }

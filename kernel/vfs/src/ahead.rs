@@ -8,8 +8,8 @@ use core::ops::Range;
 pub const AROUND: u64 = 16;
 /// The same where a page is mapped where it lies and takes no memory.
 pub const AROUND_IN_PLACE: u64 = 64;
-/// The most pages at once.
-const MOST: u64 = 256;
+/// The most pages at once, and none beyond a multiple of it: long runs come to cover whole blocks of 2 MiB.
+pub const MOST: u64 = 512;
 /// As many runs are followed at a time.
 const RUNS: usize = 4;
 
@@ -50,7 +50,7 @@ impl Ahead {
                 run
             }
         };
-        run.next = start + run.pages;
+        run.next = (start + run.pages).min((start | (MOST - 1)) + 1);
         start..run.next
     }
 }
@@ -74,7 +74,7 @@ mod tests {
             next = range.end;
             range.end - range.start
         });
-        assert_eq!(lengths, [16, 32, 64, 128, 256, 256, 256]);
+        assert_eq!(lengths, [16, 32, 64, 128, 112, 512, 512]);
     }
 
     #[test]
@@ -91,8 +91,8 @@ mod tests {
     fn several_runs_do_not_disturb_each_other() {
         let mut ahead = Ahead::default();
         for i in 0..3 {
-            for begin in [1000, 10_000, 100_000] {
-                let page = begin / 16 * 16 + 16 * ((1 << i) - 1);
+            for begin in [1024, 10_240, 102_400] {
+                let page = begin + 16 * ((1 << i) - 1);
                 assert_eq!(ahead.touch(page, AROUND), page..page + (16 << i));
             }
         }
