@@ -1,4 +1,4 @@
-"""Patch plans for all code in the image: which `syscall` instructions become jumps."""
+"""Patch plans for all code in the image: which `syscall` and `cpuid` instructions become jumps."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from compat.erofs import Layout
     from compat.tree import Node, Tree
 
-SYSCALL = b"\x0f\x05"
 # Below this much code a second process costs more than it saves.
 WORTH_A_PROCESS = 1 << 20
 
@@ -30,7 +29,7 @@ PlanProgress = Callable[[int, int], None]
 
 @dataclass(slots=True)
 class PlanSummary:
-    """Sites over all files, and files that could not be analysed, with the reason."""
+    """System calls over all files, and files that could not be analysed, with the reason."""
 
     files: int = 0
     found: int = 0
@@ -43,7 +42,7 @@ class PlanSummary:
 
 def make_plans(tree: Tree, layout: Layout, progress: PlanProgress | None = None) -> tuple[bytes, PlanSummary]:
     """The plans segment and what it holds."""
-    from compat.analysis import encode_plans
+    from compat.analysis import Instruction, encode_plans
 
     nodes = {node.source: node for node in _code(tree) if node.source is not None}
     summary = PlanSummary()
@@ -51,29 +50,31 @@ def make_plans(tree: Tree, layout: Layout, progress: PlanProgress | None = None)
     for plan in plans.values():
         summary.files += 1
         summary.found += plan.sites
-        summary.patched += len(plan.records)
-        summary.left += len(plan.left)
+        summary.patched += plan.patched(Instruction.SYSCALL)
+        summary.left += sum(plan.left_by_reason.values())
         summary.by_technique.update({technique.name.lower(): count for technique, count in plan.by_technique.items()})
         summary.left_by_reason.update(plan.left_by_reason)
     return encode_plans({layout.nid(nodes[path]): plan for path, plan in plans.items()}), summary
 
 
 def _code(tree: Tree) -> Iterator[Node]:
-    """Files that may hold system calls: ELF files that can be mapped executable, with the bytes of the instruction."""
+    """Files that may hold sites: ELF files that can be mapped executable, with the bytes of an instruction."""
     seen: set[int] = set()
     for path, node in tree.walk():
         if not node.is_file or node.source is None or id(node) in seen:
             continue
         seen.add(id(node))
         mappable = node.mode & 0o111 or b".so" in path or path.endswith(b".node")
-        if mappable and is_elf(node.source) and _holds_syscall(node.source):
+        if mappable and is_elf(node.source) and _holds_sites(node.source):
             yield node
 
 
-def _holds_syscall(path: str) -> bool:
+def _holds_sites(path: str) -> bool:
+    from compat.analysis import Instruction
+
     try:
         with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return data.find(SYSCALL) >= 0
+            return any(data.find(instruction.code) >= 0 for instruction in Instruction)
     except (OSError, ValueError):
         return False
 

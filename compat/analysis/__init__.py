@@ -1,4 +1,4 @@
-"""Where the `syscall` instructions of a program are, and how each becomes a jump.
+"""Where the `syscall` and `cpuid` instructions of a program are, and how each becomes a jump.
 
 Importing this package is cheap; numpy and capstone are loaded when a file is analysed.
 """
@@ -8,12 +8,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from compat.analysis import cache
-from compat.analysis.model import AnalysisError, FilePlan, LeftSite, SiteRecord, Technique
+from compat.analysis.model import AnalysisError, FilePlan, Instruction, LeftSite, SiteRecord, Technique
 from compat.analysis.plan_format import decode_plans, encode_plans
 
 __all__ = [
     "AnalysisError",
     "FilePlan",
+    "Instruction",
     "LeftSite",
     "SiteRecord",
     "Technique",

@@ -7,10 +7,11 @@ import os
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from compat.analysis.model import FilePlan, LeftSite, SiteRecord, Technique
+from compat.analysis.model import FilePlan, Instruction, LeftSite, SiteRecord, Technique
 
-FORMAT = 2
+FORMAT = 3
 """Goes up with every change of what the planner finds or how it is stored."""
 
 
@@ -19,7 +20,7 @@ def load(folder: Path, sha256: str) -> FilePlan | None:
     try:
         stored = json.loads(_path(folder, sha256).read_text())
         stored["records"] = tuple(_record(row) for row in stored["records"])
-        stored["left"] = tuple(LeftSite(**row) for row in stored["left"])
+        stored["left"] = tuple(_left(row) for row in stored["left"])
         stored["rejected"] = tuple((str(reason), int(count)) for reason, count in stored["rejected"])
         return FilePlan(**stored)
     except (OSError, ValueError, TypeError, KeyError):
@@ -38,8 +39,12 @@ def store(folder: Path, plan: FilePlan) -> None:
 
 
 def _record(row: dict[str, int]) -> SiteRecord:
-    technique = Technique(row.pop("technique"))
-    return SiteRecord(technique=technique, **row)
+    technique, instruction = Technique(row.pop("technique")), Instruction(row.pop("instruction"))
+    return SiteRecord(technique=technique, instruction=instruction, **row)
+
+
+def _left(row: dict[str, Any]) -> LeftSite:
+    return LeftSite(int(row["site"]), str(row["reason"]), Instruction(row["instruction"]))
 
 
 def _path(folder: Path, sha256: str) -> Path:

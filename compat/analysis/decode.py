@@ -42,7 +42,9 @@ _FLOW_GROUPS = frozenset(
         capstone.CS_GRP_BRANCH_RELATIVE,
     }
 )
-_NOT_MOVABLE = frozenset({"syscall", "ud2", "ud0", "ud1", "int3", "hlt", "endbr64", "endbr32", "xbegin", "xabort"})
+_NOT_MOVABLE = frozenset(
+    {"syscall", "cpuid", "ud2", "ud0", "ud1", "int3", "hlt", "endbr64", "endbr32", "xbegin", "xabort"}
+)
 
 
 @cache

@@ -5,12 +5,13 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 
-from compat.analysis.model import AnalysisError, FilePlan, SiteRecord, Technique
+from compat.analysis.model import AnalysisError, FilePlan, Instruction, SiteRecord, Technique
 
 MAGIC = b"CPTPLAN1"
 _HEAD = struct.Struct("<8sII")
 _FILE = struct.Struct("<QQII")
 _SITE = struct.Struct("<QIBBBBiI")
+_TECHNIQUE = 0xF
 
 
 def encode_plans(plans: Mapping[int, FilePlan]) -> bytes:
@@ -47,7 +48,7 @@ def _encode_site(record: SiteRecord) -> bytes:
     return _SITE.pack(
         record.site,
         record.nr,
-        record.technique,
+        record.technique | record.instruction,
         record.head,
         record.tail,
         record.rip_fix,
@@ -57,5 +58,6 @@ def _encode_site(record: SiteRecord) -> bytes:
 
 
 def _decode_site(data: bytes, offset: int) -> SiteRecord:
-    site, nr, technique, head, tail, rip_fix, pad, check = _SITE.unpack_from(data, offset)
-    return SiteRecord(site, nr, Technique(technique), head, tail, rip_fix, pad, check)
+    site, nr, kind, head, tail, rip_fix, pad, check = _SITE.unpack_from(data, offset)
+    technique, instruction = Technique(kind & _TECHNIQUE), Instruction(kind & ~_TECHNIQUE)
+    return SiteRecord(site, nr, technique, head, tail, rip_fix, pad, check, instruction)

@@ -11,13 +11,16 @@ import numpy as np
 from compat.analysis.elf import Addresses, ElfFile
 from compat.analysis.functions import Function, Functions
 from compat.analysis.jumps import JumpTargets, is_resolved
-from compat.analysis.model import FilePlan, LeftSite, SiteRecord, Technique
+from compat.analysis.model import INSTRUCTION_SIZE, FilePlan, Instruction, LeftSite, SiteRecord, Technique
 from compat.analysis.pads import Pads, choose_pad, reach
-from compat.analysis.sites import SYSCALL, Site, find_sites, has_restorer_bytes
+from compat.analysis.sites import Site, find_sites, has_restorer_bytes
 from compat.analysis.targets import Interest, find_targets
 from compat.analysis.windows import JUMP, Window, Windows
 
 _RT_SIGRETURN = 15
+# From this size on code is mapped by huge pages, which a patch makes small ones: a `cpuid` that is executed a few times
+# is not worth it.
+_HUGE = 2 << 20
 
 
 def plan_file(path: Path) -> FilePlan:
@@ -25,7 +28,9 @@ def plan_file(path: Path) -> FilePlan:
     began = time.perf_counter()
     with ElfFile(path) as elf:
         functions = Functions(elf)
-        sites, rejected, raw = find_sites(elf, functions)
+        sites, rejected, raw = find_sites(elf, functions, Instruction.SYSCALL)
+        sites += find_sites(elf, functions, Instruction.CPUID)[0]
+        sites.sort(key=lambda site: site.address)
         records, left = _FilePlanner(elf, functions, sites).plan() if sites else ([], [])
         return FilePlan(
             build_id=elf.build_id,
@@ -59,7 +64,11 @@ class _FilePlanner:
     def plan(self) -> tuple[list[SiteRecord], list[LeftSite]]:
         """All records and all sites left, in no order."""
         left: dict[int, list[str]] = {site.address: [] for site in self._sites}
-        sites = [site for site in self._sites if not self._is_restorer(site)]
+        for site in self._sites:
+            reason = self._why_not(site)
+            if reason is not None:
+                left[site.address].append(reason)
+        sites = [site for site in self._sites if not left[site.address]]
         straight = [site for site in sites if site.address not in site.code.targets]
         jumped_to = [site for site in sites if site.address in site.code.targets]
         # A jump straight to the site would miss what a patch before it does, and trap: the others go first there.
@@ -75,8 +84,14 @@ class _FilePlanner:
         for site in self._sites:
             if site.address in left:
                 offset = site.address - site.segment.vaddr + site.segment.offset
-                self._left.append(LeftSite(offset, "; ".join(left[site.address]) or "rt_sigreturn"))
+                self._left.append(LeftSite(offset, "; ".join(left[site.address]), site.instruction))
         return self._records, self._left
+
+    def _why_not(self, site: Site) -> str | None:
+        """Why a site must stay, or had better."""
+        if site.instruction is Instruction.CPUID:
+            return "in code that huge pages map" if site.segment.size >= _HUGE else None
+        return "rt_sigreturn" if self._is_restorer(site) else None
 
     def _is_restorer(self, site: Site) -> bool:
         """Whether the site returns from a signal handler, as far as anyone can tell from the code before it."""
@@ -92,7 +107,7 @@ class _FilePlanner:
         pad = choose_pad(self._pads.near(site), self._used, self._is_target)
         if pad is None:
             return "no padding near"
-        return self._record(site, Window(Technique.HOP, site.address, site.address + 2), pad)
+        return self._record(site, Window(Technique.HOP, site.address, site.address + INSTRUCTION_SIZE), pad)
 
     def _after(self, site: Site) -> str | None:
         """Technique 4; else why not."""
@@ -112,10 +127,11 @@ class _FilePlanner:
                 nr=number,
                 technique=window.technique,
                 head=site.address - window.start,
-                tail=window.end - site.address - len(SYSCALL),
+                tail=window.end - site.address - INSTRUCTION_SIZE,
                 rip_fix=window.rip_fix,
                 pad=window.rip_end if pad is None else pad - site.address,
                 check=zlib.crc32(self._elf.read(window.start, window.end - window.start)),
+                instruction=site.instruction,
             )
         )
         return None

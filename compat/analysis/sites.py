@@ -1,4 +1,4 @@
-"""Finding the real `syscall` instructions among the byte pairs `0f 05`."""
+"""Finding the real instructions among the byte pairs that look like them: `0f 05` is `syscall`, `0f a2` is `cpuid`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from compat.analysis.decode import Code, direct_target, ends_flow
 from compat.analysis.elf import ElfFile, Segment
 from compat.analysis.functions import Function, Functions
+from compat.analysis.model import Instruction
 
-SYSCALL = b"\x0f\x05"
 # `mov $15,%rax` or `mov $15,%eax` before the `syscall`: unwinders and debuggers know signal frames by these bytes.
 RESTORERS = (b"\x48\xc7\xc0\x0f\x00\x00\x00", b"\xb8\x0f\x00\x00\x00")
 _MAX_LOOK_BACK = 64
@@ -18,8 +18,9 @@ _MAX_LOOK_BACK = 64
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A real `syscall` instruction."""
+    """A real instruction."""
 
+    instruction: Instruction
     address: int
     segment: Segment
     function: Function
@@ -32,23 +33,23 @@ class Site:
         return self.function.code
 
 
-def raw_pairs(elf: ElfFile) -> Iterator[tuple[Segment, int]]:
-    """Addresses of all `0f 05` in executable segments."""
+def raw_pairs(elf: ElfFile, instruction: Instruction) -> Iterator[tuple[Segment, int]]:
+    """Addresses of all pairs in executable segments."""
     for segment in elf.segments:
         if segment.executable:
             at = segment.offset - 1
-            while (at := elf.find(SYSCALL, at + 1, segment.offset + segment.size)) >= 0:
+            while (at := elf.find(instruction.code, at + 1, segment.offset + segment.size)) >= 0:
                 yield segment, at - segment.offset + segment.vaddr
 
 
-def find_sites(elf: ElfFile, functions: Functions) -> tuple[list[Site], Counter[str], int]:
+def find_sites(elf: ElfFile, functions: Functions, instruction: Instruction) -> tuple[list[Site], Counter[str], int]:
     """The real sites in order, why the other pairs are none, and the number of pairs."""
     sites = []
     rejected: Counter[str] = Counter()
     raw = 0
-    for segment, address in raw_pairs(elf):
+    for segment, address in raw_pairs(elf, instruction):
         raw += 1
-        found = "in code with relocations" if elf.relocates_code else _site(functions, segment, address)
+        found = "in code with relocations" if elf.relocates_code else _site(functions, instruction, segment, address)
         if isinstance(found, Site):
             sites.append(found)
         else:
@@ -62,7 +63,7 @@ def has_restorer_bytes(elf: ElfFile, site: Site) -> bool:
     return any(before.endswith(restorer) for restorer in RESTORERS)
 
 
-def _site(functions: Functions, segment: Segment, address: int) -> Site | str:
+def _site(functions: Functions, instruction: Instruction, segment: Segment, address: int) -> Site | str:
     if segment.writable:
         return "in writable code"
     function = functions.at(address)
@@ -74,8 +75,8 @@ def _site(functions: Functions, segment: Segment, address: int) -> Site | str:
     if line is None:
         return "within an instruction"
     if function.swept and not _sets_rax(function.code, line):
-        return "in unlisted code, without a system-call number"
-    return Site(address, segment, function, line)
+        return "in unlisted code, without a number in rax"
+    return Site(instruction, address, segment, function, line)
 
 
 def _sets_rax(code: Code, line: int, jumps: int = 2) -> bool:

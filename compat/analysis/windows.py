@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from compat.analysis.decode import Code, Detail, Line, constant_rax, detail, keeps_rax
 from compat.analysis.elf import ElfFile
-from compat.analysis.model import NR_UNKNOWN, Technique
-from compat.analysis.sites import SYSCALL, Site
+from compat.analysis.model import INSTRUCTION_SIZE, NR_UNKNOWN, Technique
+from compat.analysis.sites import Site
 
 JUMP = 5
 """Bytes of a `jmp rel32`."""
@@ -41,7 +41,7 @@ class Windows:
         """Techniques 1 and 2, or the reason why neither works."""
         lines = site.code.lines
         if site.line and self._is_mov(lines[site.line - 1]):
-            return Window(Technique.MOV, site.address - JUMP, site.address + 2)
+            return Window(Technique.MOV, site.address - JUMP, site.address + INSTRUCTION_SIZE)
         first = site.line
         while site.address - lines[first][0] < JUMP:
             first -= 1
@@ -55,7 +55,7 @@ class Windows:
         if len(moved) > 1 and not resolved:
             return "unresolved indirect jump in the function"
         start = moved[0][0]
-        return Window(Technique.BEFORE, start, site.address + 2, *self._rip_fix(moved, start))
+        return Window(Technique.BEFORE, start, site.address + INSTRUCTION_SIZE, *self._rip_fix(moved, start))
 
     def after(self, site: Site, *, resolved: bool) -> Window | str:
         """Technique 4, or the reason why it does not work."""
@@ -72,11 +72,11 @@ class Windows:
         moved = lines[site.line + 1 : last + 1]
         if any(self._is_target(line[0]) or self._into(site.code, line) for line in moved):
             return "jump into the instructions after it"
-        fix = self._rip_fix(moved, site.address + len(SYSCALL))
+        fix = self._rip_fix(moved, site.address + INSTRUCTION_SIZE)
         return Window(Technique.AFTER, site.address, end, *fix)
 
     def number(self, site: Site, window_start: int, *, resolved: bool) -> int:
-        """The system-call number, where every way through the patched window leads to the same one."""
+        """What eax holds (the system-call number), where every way through the patched window leads to the same one."""
         for line in reversed(site.code.lines[max(0, site.line - _MAX_LOOK_BACK) : site.line]):
             if line[0] + line[1] <= window_start and (not resolved or self._is_target(line[0] + line[1])):
                 return NR_UNKNOWN

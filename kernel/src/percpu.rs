@@ -32,8 +32,9 @@ struct ReturnFrame {
 #[repr(C, align(64))]
 pub struct PerCpu {
     this: u64,
-    /// `%gs:8`: trampolines jump here.
+    /// `%gs:8` and `%gs:16`: trampolines jump here.
     syscall_entry: u64,
+    cpuid_entry: u64,
     kstack_top: UnsafeCell<u64>,
     user_rsp: u64,
     pending: AtomicU32,
@@ -63,7 +64,10 @@ pub struct PerCpu {
     irq_stack: [u128; RING0_STACK / 16],
 }
 
-pub const SYSCALL_ENTRY: usize = offset_of!(PerCpu, syscall_entry);
+const ENTRIES: [usize; 2] = [
+    offset_of!(PerCpu, syscall_entry),
+    offset_of!(PerCpu, cpuid_entry),
+];
 pub const KSTACK_TOP: usize = offset_of!(PerCpu, kstack_top);
 pub const USER_RSP: usize = offset_of!(PerCpu, user_rsp);
 pub const PENDING: usize = offset_of!(PerCpu, pending);
@@ -76,7 +80,10 @@ pub const FLUSH_WANTED: usize = offset_of!(PerCpu, flush_wanted);
 pub const FLUSH_DONE: usize = offset_of!(PerCpu, flush_done);
 pub const EXC_TOP: usize = offset_of!(PerCpu, exc_stack) + RING0_STACK;
 
-const _: () = assert!(SYSCALL_ENTRY == 8, "trampolines jump through %gs:8");
+const _: () = assert!(
+    ENTRIES[0] == 8 && ENTRIES[1] == 16,
+    "trampolines jump through %gs:8 and %gs:16"
+);
 
 impl PerCpu {
     pub const fn new() -> Self {
@@ -90,6 +97,7 @@ impl PerCpu {
         Self {
             this: 0,
             syscall_entry: 0,
+            cpuid_entry: 0,
             kstack_top: UnsafeCell::new(0),
             user_rsp: 0,
             pending: AtomicU32::new(0),
@@ -129,6 +137,7 @@ impl PerCpu {
         this.this = block as u64;
         this.cpu = cpu;
         this.syscall_entry = entries.syscall;
+        this.cpuid_entry = entries.cpuid;
         *this.kstack_top.get_mut() = kstack_top;
         this.exc_frame.rip = entries.exception;
         this.irq_entry_frame.rip = entries.interrupt;
@@ -172,6 +181,7 @@ pub unsafe fn load(cpu: u32) {
 /// Where the gate and the trampolines enter ring-3 kernel code.
 pub struct Entries {
     pub syscall: u64,
+    pub cpuid: u64,
     pub exception: u64,
     pub interrupt: u64,
 }

@@ -18,9 +18,10 @@ pub const KERNEL_STACKS: u8 = 7;
 pub const KERNEL_TABLE: u8 = 8;
 pub const HEAP: u8 = 9;
 pub const FRAMES: u8 = 10;
+pub const CPUID: u8 = 11;
 
 /// By rank.
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 12] = [
     "a futex queue",
     "signals of a thread",
     "signals of a process",
@@ -32,6 +33,7 @@ const NAMES: [&str; 11] = [
     "the kernel's page table",
     "the heap",
     "frames",
+    "answers of cpuid",
 ];
 
 /// A lock with its place in the order.

@@ -8,13 +8,11 @@ from dataclasses import dataclass, field
 
 from compat.analysis import SiteRecord, Technique
 from compat.analysis.elf import ElfFile
-from tools.patches.model import JUMP, SYSCALL, Patch, Violation, locate
+from tools.patches.model import ENTRIES, JUMP, SITE, Patch, Violation, locate
 
 ALIGN = 16
 INT3 = b"\xcc"
-LEA_RCX = b"\x48\x8d\x0d"
-JMP_ENTRY = b"\x65\xff\x24\x25\x08\x00\x00\x00"
-CALL_SIZE = len(LEA_RCX) + 4 + len(JMP_ENTRY)
+CALL_SIZE = 15
 _AWAY = 1 << 21
 _REL8 = range(-128, 128)
 
@@ -71,13 +69,13 @@ def _refusal(elf: ElfFile, patch: Patch, taken: set[int]) -> str | None:
     shapes = {
         Technique.MOV: record.head == JUMP and record.tail == 0 and not record.rip_fix,
         Technique.BEFORE: record.head >= JUMP and record.tail == 0,
-        Technique.HOP: record.head == record.tail == 0 and record.pad - SYSCALL in _REL8,
-        Technique.AFTER: record.head == 0 and record.tail >= JUMP - SYSCALL,
+        Technique.HOP: record.head == record.tail == 0 and record.pad - SITE in _REL8,
+        Technique.AFTER: record.head == 0 and record.tail >= JUMP - SITE,
     }
     if not shapes[record.technique]:
         return f"head {record.head}, tail {record.tail}, pad {record.pad} do not suit technique {record.technique}"
-    if elf.read(patch.site, SYSCALL) != b"\x0f\x05":
-        return "is no syscall"
+    if elf.read(patch.site, SITE) != record.instruction.code:
+        return f"is no {record.instruction.name.lower()}"
     if zlib.crc32(window) != record.check:
         return "the window's checksum differs"
     if any(at in taken for low, high in patch.taken for at in range(low, high)):
@@ -91,14 +89,14 @@ def _patch(patched: Patched, patch: Patch) -> None:
     moved = patched.elf.read(low, high - low)
     if patch.record.technique is Technique.AFTER:
         back = trampoline + CALL_SIZE
-        code = _call(trampoline, back) + _moved(patch, moved, low, back)
+        code = _call(patch, trampoline, back) + _moved(patch, moved, low, back)
         code += _jump(trampoline + len(code), patch.end)
     else:
         code = _moved(patch, moved, low, trampoline)
-        code += _call(trampoline + len(code), patch.site + SYSCALL)
+        code += _call(patch, trampoline + len(code), patch.site + SITE)
     if patch.pad is not None:
         patched.write(patch, patch.pad, _jump(patch.pad, trampoline))
-        patched.write(patch, patch.site, b"\xeb" + struct.pack("<b", patch.record.pad - SYSCALL))
+        patched.write(patch, patch.site, b"\xeb" + struct.pack("<b", patch.record.pad - SITE))
     else:
         end = patch.end if patch.record.technique is Technique.AFTER else patch.site
         patched.write(patch, patch.start, _jump(patch.start, trampoline).ljust(end - patch.start, INT3))
@@ -110,8 +108,9 @@ def _jump(source: int, target: int) -> bytes:
     return b"\xe9" + struct.pack("<i", target - source - JUMP)
 
 
-def _call(source: int, back: int) -> bytes:
-    return LEA_RCX + struct.pack("<i", back - source - len(LEA_RCX) - 4) + JMP_ENTRY
+def _call(patch: Patch, source: int, back: int) -> bytes:
+    entry = ENTRIES[patch.record.instruction]
+    return entry.lea + struct.pack("<i", back - source - len(entry.lea) - 4) + entry.jump
 
 
 def _moved(patch: Patch, code: bytes, origin: int, place: int) -> bytes:

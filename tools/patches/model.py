@@ -4,11 +4,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from compat.analysis import SiteRecord, Technique
+from compat.analysis import Instruction, SiteRecord, Technique
 from compat.analysis.elf import ElfFile, Segment
 
 JUMP = 5
-SYSCALL = 2
+SITE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """How a trampoline enters the kernel: the register with the way back, its place in the per-CPU block."""
+
+    register: str
+    lea: bytes
+    offset: int
+
+    @property
+    def jump(self) -> bytes:
+        return b"\x65\xff\x24\x25" + self.offset.to_bytes(4, "little")
+
+
+ENTRIES = {
+    Instruction.SYSCALL: Entry("rcx", b"\x48\x8d\x0d", 8),
+    Instruction.CPUID: Entry("rdx", b"\x48\x8d\x15", 16),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +55,7 @@ class Patch:
 
     @property
     def end(self) -> int:
-        return self.site + SYSCALL + self.record.tail
+        return self.site + SITE + self.record.tail
 
     @property
     def pad(self) -> int | None:
@@ -47,7 +66,7 @@ class Patch:
     def displaced(self) -> tuple[int, int]:
         """The range of the instructions that move to the trampoline."""
         if self.record.technique is Technique.AFTER:
-            return self.site + SYSCALL, self.end
+            return self.site + SITE, self.end
         return self.start, self.site
 
     @property
@@ -58,7 +77,7 @@ class Patch:
 
     @property
     def closed(self) -> list[int]:
-        """Where nothing may enter: inside the window. A `syscall` that stays may be jumped to, and traps."""
+        """Where nothing may enter: inside the window. An instruction that stays may be jumped to."""
         inside = range(self.start + 1, self.end)
         if self.record.technique in (Technique.MOV, Technique.BEFORE):
             return [at for at in inside if at != self.site]

@@ -8,15 +8,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from compat.analysis import SiteRecord, Technique, plan_patches
+from compat.analysis import Instruction, SiteRecord, Technique, plan_patches
 from compat.analysis.decode import Line, ends_flow, is_flow, operation, sweep
 from compat.analysis.elf import ElfFile
 from tools.patches.apply import Patched, apply_plan
-from tools.patches.model import JUMP, SYSCALL, Patch, Violation
+from tools.patches.model import ENTRIES, JUMP, SITE, Patch, Violation
 from tools.patches.survey import Survey, survey
 
 _RIP = re.compile(r"\[rip ([+-]) (\w+)\]")
-_ENTRY = ("jmp", "qword ptr gs:[8]")
+_SITES = {instruction.name.lower() for instruction in Instruction}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +72,13 @@ def _whole(elf: ElfFile, patch: Patch, seen: Survey) -> list[str]:
         line = seen.kept.get(at)
         if line is None:
             return [f"no instruction begins at {at:#x}, in the window or at its start"]
-        if at != patch.site and (is_flow(line) or ends_flow(line) or operation(line) == "syscall"):
+        if at != patch.site and (is_flow(line) or ends_flow(line) or operation(line) in _SITES):
             found.append(f"{line[2]} at {at:#x} cannot move")
         at += line[1]
     if at != patch.end:
         found.append(f"the window's end {patch.end:#x} cuts an instruction")
     if patch.site not in seen.kept:
-        found.append("the syscall is within an instruction")
+        found.append("the site is within an instruction")
     if patch.record.technique is Technique.MOV and elf.read(patch.start, 1) != b"\xb8":
         found.append("no mov before it")
     return found
@@ -99,7 +99,7 @@ def _entered(patch: Patch, seen: Survey) -> list[str]:
 def _rewritten(patched: Patched, patch: Patch, trampoline: int) -> list[str]:
     """The way through the patched bytes: jump, displaced instructions that mean the same, the call, the way back."""
     door = patch.site if patch.record.technique in (Technique.HOP, Technique.AFTER) else patch.start
-    first = _decode(patched, door, SYSCALL if patch.pad is not None else JUMP)
+    first = _decode(patched, door, SITE if patch.pad is not None else JUMP)
     if patch.pad is not None:
         if _texts(first) != [("jmp", hex(patch.pad))]:
             return [f"the hop reads {_texts(first)}"]
@@ -108,13 +108,15 @@ def _rewritten(patched: Patched, patch: Patch, trampoline: int) -> list[str]:
         return [f"the jump to the trampoline reads {_texts(first)}"]
     low, high = patch.displaced
     moved = _texts(sweep(patched.elf.read(low, high - low), low))
-    after = patch.site + SYSCALL
+    after = patch.site + SITE
+    entry = ENTRIES[patch.record.instruction]
+    way_in = ("jmp", f"qword ptr gs:[{hex(entry.offset) if entry.offset > 9 else entry.offset}]")
     size = high - low + 15
     if patch.record.technique is Technique.AFTER:
-        wanted = [("lea", f"rcx, [{trampoline + 15:#x}]"), _ENTRY, *moved, ("jmp", hex(patch.end))]
+        wanted = [("lea", f"{entry.register}, [{trampoline + 15:#x}]"), way_in, *moved, ("jmp", hex(patch.end))]
         size += JUMP
     else:
-        wanted = [*moved, ("lea", f"rcx, [{after:#x}]"), _ENTRY]
+        wanted = [*moved, ("lea", f"{entry.register}, [{after:#x}]"), way_in]
     seen = _texts(_decode(patched, trampoline, size))
     return [] if seen == wanted else [f"the trampoline reads {seen}, not {wanted}"]
 

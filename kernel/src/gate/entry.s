@@ -150,6 +150,22 @@ exit_iret_end:
     jmp return_to_program
 
     .balign 16
+    .globl cpuid_entry
+cpuid_entry:                        # eax, ecx: as for the instruction, rdx: where to go on; everything else is the program's
+    movq %rsp, %gs:{USER_RSP}
+    movq %gs:{KSTACK_TOP}, %rsp
+    pushq $0x2b
+    pushq %gs:{USER_RSP}
+    pushfq
+    pushq $0x33
+    pushq %rdx
+    pushq $-1
+    SAVE_REGISTERS
+    leaq XMM(%rsp), %rdi
+    call cpuid_from_ring3           # (frame)
+    jmp return_to_program           # by iretq, which serialises as cpuid does
+
+    .balign 16
     .globl irq_entry
 irq_entry:                          # from gate_interrupt: the program was interrupted
     movq %gs:{KSTACK_TOP}, %rsp

@@ -57,6 +57,7 @@ unsafe extern "C" {
     static gate_spurious: u8;
     static gate_flush: u8;
     static syscall_entry: u8;
+    static cpuid_entry: u8;
     static exc_entry: u8;
     static irq_entry: u8;
     static boot_stack_top: u8;
@@ -139,6 +140,7 @@ impl Tss {
 fn entries() -> Entries {
     Entries {
         syscall: addr_of!(syscall_entry) as u64,
+        cpuid: addr_of!(cpuid_entry) as u64,
         exception: addr_of!(exc_entry) as u64,
         interrupt: addr_of!(irq_entry) as u64,
     }

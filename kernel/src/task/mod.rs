@@ -1,6 +1,7 @@
 //! Processes and threads: who runs, in which memory, with which files and signals.
 
 mod copy;
+mod cpuid;
 pub mod describe;
 pub mod entry;
 pub mod exec;

@@ -33,7 +33,7 @@ struct Data {
 
 const _: () = assert!(size_of::<Data>() == PAGE as usize && time::SHIFT == 32);
 const _: () = assert!(
-    offset_of!(PerCpu, cpu) == 36,
+    offset_of!(PerCpu, cpu) == 44,
     "getcpu in vdso.s reads the processor's number there"
 );
 

@@ -3,7 +3,7 @@
     .set TSC0, 0
     .set MULT, 8
     .set REALTIME0, 16
-    .set PERCPU_CPU, 36             # %gs is the kernel's per-CPU block
+    .set PERCPU_CPU, 44             # %gs is the kernel's per-CPU block
 
     .set CLOCKS, 0x8f3              # REALTIME MONOTONIC _RAW REALTIME_COARSE MONOTONIC_COARSE BOOTTIME TAI
     .set REALTIME_CLOCKS, 0x821     # REALTIME REALTIME_COARSE TAI

@@ -1,17 +1,42 @@
 //! The machine code of trampolines and patched windows.
 
 use super::Skip;
-use super::shape::{MAX_WINDOW, Shape, Technique};
+use super::shape::{Instruction, MAX_WINDOW, SITE_SIZE, Shape, Technique};
 
 const INT3: u8 = 0xcc;
 const JMP_REL32: u8 = 0xe9;
 const JMP_REL8: u8 = 0xeb;
-/// `lea rel32(%rip),%rcx`, without the displacement.
-const LEA_RCX: [u8; 3] = [0x48, 0x8d, 0x0d];
-/// `jmp *%gs:8`: the kernel's system-call entry, from the per-CPU block.
-const JMP_ENTRY: [u8; 8] = [0x65, 0xff, 0x24, 0x25, 0x08, 0x00, 0x00, 0x00];
 
-/// `lea` and `jmp *%gs:8`.
+/// The way into the kernel, from where it finds its entries in the per-CPU block. A context may be resumed at its start, so
+/// it changes nothing that the instruction takes.
+struct Call {
+    /// `lea rel32(%rip),REGISTER`, without the displacement: where to go on.
+    lea: [u8; 3],
+    /// `jmp *%gs:OFFSET`.
+    jmp: [u8; 8],
+}
+
+/// By rcx, which a `syscall` overwrites, and `%gs:8`.
+const SYSCALL: Call = Call {
+    lea: [0x48, 0x8d, 0x0d],
+    jmp: [0x65, 0xff, 0x24, 0x25, 0x08, 0x00, 0x00, 0x00],
+};
+/// By rdx, which a `cpuid` overwrites and does not take, and `%gs:16`.
+const CPUID: Call = Call {
+    lea: [0x48, 0x8d, 0x15],
+    jmp: [0x65, 0xff, 0x24, 0x25, 0x10, 0x00, 0x00, 0x00],
+};
+
+impl Call {
+    fn of(instruction: Instruction) -> &'static Self {
+        match instruction {
+            Instruction::Syscall => &SYSCALL,
+            Instruction::Cpuid => &CPUID,
+        }
+    }
+}
+
+/// `lea` and `jmp`.
 pub(super) const CALL_SIZE: usize = 15;
 /// Every trampoline starts at a multiple of this.
 pub(super) const ALIGN: usize = 16;
@@ -75,11 +100,11 @@ impl Code {
         self.put_rel32(target)
     }
 
-    /// `lea back(%rip),%rcx; jmp *%gs:8`.
-    fn put_call(&mut self, back: u64) -> Result<(), Skip> {
-        self.put(&LEA_RCX)?;
+    fn put_call(&mut self, instruction: Instruction, back: u64) -> Result<(), Skip> {
+        let call = Call::of(instruction);
+        self.put(&call.lea)?;
         self.put_rel32(back)?;
-        self.put(&JMP_ENTRY)
+        self.put(&call.jmp)
     }
 
     /// Puts displaced bytes that were at `from`, with their displacement corrected for the new place.
@@ -114,16 +139,16 @@ fn distance(from: u64, to: u64) -> Result<i32, Skip> {
 pub(super) fn trampoline(shape: &Shape, window: &[u8], site: u64, addr: u64) -> Result<Code, Skip> {
     let mut code = Code::at(addr);
     let displaced = shape.displaced(window);
-    let after_syscall = site.wrapping_add(2);
+    let after_site = site.wrapping_add(SITE_SIZE);
     match shape.technique {
         Technique::Mov | Technique::Before | Technique::Hop => {
             code.put_displaced(shape, displaced, site.wrapping_sub(shape.head.into()))?;
-            code.put_call(after_syscall)?;
+            code.put_call(shape.instruction, after_site)?;
         }
         Technique::After => {
-            code.put_call(addr.wrapping_add(CALL_SIZE as u64))?;
-            code.put_displaced(shape, displaced, after_syscall)?;
-            code.put_jump(after_syscall.wrapping_add(shape.tail.into()))?;
+            code.put_call(shape.instruction, addr.wrapping_add(CALL_SIZE as u64))?;
+            code.put_displaced(shape, displaced, after_site)?;
+            code.put_jump(after_site.wrapping_add(shape.tail.into()))?;
         }
     }
     code.fill_to(trampoline_size(shape));

@@ -18,7 +18,7 @@ pub struct PatchMap {
 /// Offsets are 32 bits wide: jumps do not reach farther.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Entry {
-    /// Offset of the `0f 05` in the module's mapping.
+    /// Offset of the instruction in the module's mapping.
     site: u32,
     /// Offset of the trampoline in the area.
     trampoline: u32,

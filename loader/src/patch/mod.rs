@@ -1,4 +1,4 @@
-//! System-call sites become jumps.
+//! System calls and `cpuid` become jumps.
 //!
 //! [`Plans`] reads what the analysis of the files found out, [`apply`] patches one executable mapping and yields a
 //! [`PatchMap`], which keeps trampolines out of the program's sight. The format and the techniques are in
@@ -22,7 +22,7 @@ pub use apply::{
 };
 pub use map::PatchMap;
 pub use plan::{PlanError, Plans, SiteRecord, Sites};
-pub use shape::Technique;
+pub use shape::{Instruction, Technique};
 
 /// Why a record was left alone; the site keeps working through the trap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -172,11 +172,12 @@ impl<'a> Sites<'a> {
 /// One record as it stands in the plan; nothing about it has been checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SiteRecord {
-    /// File offset of the `0f 05`.
+    /// File offset of the instruction.
     pub site: u64,
-    /// The system call's number when it is constant.
+    /// What eax holds there (the system call's number) when it is constant.
     pub nr: Option<u32>,
-    pub technique: u8,
+    /// The technique's number and the instruction's.
+    pub kind: u8,
     pub head: u8,
     pub tail: u8,
     pub rip_fix: u8,
@@ -186,26 +187,12 @@ pub struct SiteRecord {
 
 impl SiteRecord {
     fn decode(record: &Record) -> Self {
-        let [
-            ..,
-            technique,
-            head,
-            tail,
-            rip_fix,
-            p0,
-            p1,
-            p2,
-            p3,
-            _,
-            _,
-            _,
-            _,
-        ] = *record;
+        let [.., kind, head, tail, rip_fix, p0, p1, p2, p3, _, _, _, _] = *record;
         let nr = u32_at(record, 8);
         SiteRecord {
             site: u64_at(record, 0),
             nr: (nr != NOT_CONSTANT).then_some(nr),
-            technique,
+            kind,
             head,
             tail,
             rip_fix,
@@ -220,7 +207,7 @@ impl SiteRecord {
         let fields = [
             &self.site.to_le_bytes()[..],
             &self.nr.unwrap_or(NOT_CONSTANT).to_le_bytes(),
-            &[self.technique, self.head, self.tail, self.rip_fix],
+            &[self.kind, self.head, self.tail, self.rip_fix],
             &self.pad.to_le_bytes(),
             &self.check.to_le_bytes(),
         ];

@@ -6,18 +6,39 @@ use crc::{CRC_32_ISO_HDLC, Crc, Table};
 
 /// `jmp rel32`.
 pub(super) const JUMP_SIZE: u64 = 5;
-/// `0f 05`.
-pub(super) const SYSCALL_SIZE: u64 = 2;
-const SYSCALL: [u8; 2] = [0x0f, 0x05];
+/// Of either instruction.
+pub(super) const SITE_SIZE: u64 = 2;
 /// `mov $imm32,%eax`.
 const MOV_EAX: u8 = 0xb8;
 
 /// No technique displaces more: five bytes of whole instructions are at most 4 + 15.
 const MAX_DISPLACED: u8 = 32;
 /// The largest window.
-pub(super) const MAX_WINDOW: usize = MAX_DISPLACED as usize + SYSCALL_SIZE as usize;
+pub(super) const MAX_WINDOW: usize = MAX_DISPLACED as usize + SITE_SIZE as usize;
 
 const CRC: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
+
+/// What becomes a jump. The values are those of a record, where they are added to the technique's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Instruction {
+    Syscall = 0,
+    Cpuid = 0x10,
+}
+
+impl Instruction {
+    fn from_number(number: u8) -> Option<Self> {
+        [Instruction::Syscall, Instruction::Cpuid]
+            .into_iter()
+            .find(|instruction| *instruction as u8 == number)
+    }
+
+    pub(super) fn code(self) -> [u8; 2] {
+        match self {
+            Instruction::Syscall => [0x0f, 0x05],
+            Instruction::Cpuid => [0x0f, 0xa2],
+        }
+    }
+}
 
 /// How a site becomes a jump.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +84,8 @@ pub(super) struct RipFix {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Shape {
     pub technique: Technique,
-    /// File offset of the `0f 05`.
+    pub instruction: Instruction,
+    /// File offset of the instruction.
     pub site: u64,
     pub head: u8,
     pub tail: u8,
@@ -76,7 +98,10 @@ pub(super) struct Shape {
 
 impl Shape {
     pub fn new(record: &SiteRecord) -> Result<Self, Skip> {
-        let technique = Technique::from_number(record.technique).ok_or(Skip::Malformed)?;
+        const TECHNIQUE: u8 = 0xf;
+        let technique = Technique::from_number(record.kind & TECHNIQUE).ok_or(Skip::Malformed)?;
+        let instruction =
+            Instruction::from_number(record.kind & !TECHNIQUE).ok_or(Skip::Malformed)?;
         let &SiteRecord {
             site,
             head,
@@ -92,7 +117,7 @@ impl Shape {
             Technique::After => head == 0 && (3..=MAX_DISPLACED).contains(&tail),
         };
         let in_file =
-            site >= u64::from(head) && site.checked_add(SYSCALL_SIZE + u64::from(tail)).is_some();
+            site >= u64::from(head) && site.checked_add(SITE_SIZE + u64::from(tail)).is_some();
         if !sizes_fit || !in_file {
             return Err(Skip::Malformed);
         }
@@ -104,6 +129,7 @@ impl Shape {
         let rip = rip_fix(record, technique)?;
         Ok(Shape {
             technique,
+            instruction,
             site,
             head,
             tail,
@@ -116,9 +142,7 @@ impl Shape {
 
     /// File offsets of all bytes that the patch owns at the site, changed or not.
     pub fn window(&self) -> Range<u64> {
-        let end = self
-            .site
-            .saturating_add(SYSCALL_SIZE + u64::from(self.tail));
+        let end = self.site.saturating_add(SITE_SIZE + u64::from(self.tail));
         self.site.saturating_sub(self.head.into())..end
     }
 
@@ -138,7 +162,7 @@ impl Shape {
             (Technique::Mov, ..) => false,
             _ => true,
         };
-        mov && rest.starts_with(&SYSCALL) && CRC.checksum(window) == self.check
+        mov && rest.starts_with(&self.instruction.code()) && CRC.checksum(window) == self.check
     }
 
     /// The displaced bytes of a window.
@@ -146,7 +170,7 @@ impl Shape {
         let range = match self.technique {
             Technique::Mov | Technique::Before => 0..usize::from(self.head),
             Technique::Hop => 0..0,
-            Technique::After => SYSCALL_SIZE as usize..window.len(),
+            Technique::After => SITE_SIZE as usize..window.len(),
         };
         window.get(range).unwrap_or_default()
     }
@@ -166,8 +190,8 @@ fn hop_pad(record: &SiteRecord) -> Result<i16, Skip> {
         .site
         .checked_add_signed(pad.into())
         .is_some_and(|pad| pad.checked_add(JUMP_SIZE).is_some());
-    let reached = i8::try_from(i32::from(pad) - SYSCALL_SIZE as i32).is_ok();
-    let beside = pad <= -(JUMP_SIZE as i16) || pad >= SYSCALL_SIZE as i16;
+    let reached = i8::try_from(i32::from(pad) - SITE_SIZE as i32).is_ok();
+    let beside = pad <= -(JUMP_SIZE as i16) || pad >= SITE_SIZE as i16;
     if in_file && reached && beside {
         Ok(pad)
     } else {

@@ -1,6 +1,6 @@
 """Applies a patch plan to a copy of a file so that the result runs on ordinary Linux.
 
-It does what ARCHITECTURE.md ("Patch plans") says the loader does, but a trampoline holds a real `syscall` where
+It does what ARCHITECTURE.md ("Patch plans") says the loader does, but a trampoline holds the real instruction where
 the loader's jumps to the kernel. If a patched libc, interpreter or program still behaves, the plan moved no byte
 that it should not have moved.
 """
@@ -17,7 +17,7 @@ from compat.analysis import FilePlan, SiteRecord, Technique
 _PAGE = 4096
 _PT_LOAD, _PT_NOTE, _PT_GNU_PROPERTY = 1, 4, 0x6474E553
 _PHDR = struct.Struct("<IIQQQQQQ")
-_SYSCALL, _INT3, _UD2 = b"\x0f\x05", b"\xcc", b"\x0f\x0b"
+_INT3, _UD2 = b"\xcc", b"\x0f\x0b"
 
 
 @dataclass
@@ -28,8 +28,8 @@ class _Image:
     base: int
     """Address of the trampolines."""
     trampolines: bytearray
-    entry: bytes
-    """What a trampoline does for the system call."""
+    trap: bool
+    """Trampolines fault instead."""
 
     def vaddr(self, offset: int) -> int:
         for kind, _, start, vaddr, _, size, _, _ in phdrs(self.data):
@@ -54,7 +54,7 @@ def apply(path: Path, plan: FilePlan, result: Path, *, trap: bool = False) -> No
     data = bytearray(path.read_bytes())
     top = max(row[3] + row[6] for row in phdrs(data) if row[0] == _PT_LOAD)
     base = (top + _PAGE - 1) // _PAGE * _PAGE + 0x10000
-    image = _Image(data, base, bytearray(), _UD2 if trap else _SYSCALL)
+    image = _Image(data, base, bytearray(), trap)
     for record in plan.records:
         _apply_site(image, record)
     _add_segment(image)
@@ -71,12 +71,13 @@ def _apply_site(image: _Image, record: SiteRecord) -> None:
     start, end = record.site - record.head, record.site + 2 + record.tail
     window = bytes(image.data[start:end])
     assert zlib.crc32(window) == record.check
-    assert image.data[record.site : record.site + 2] == _SYSCALL
+    assert image.data[record.site : record.site + 2] == record.instruction.code
+    entry = _UD2 if image.trap else record.instruction.code
     entrance = image.here
     if record.technique in (Technique.MOV, Technique.BEFORE):
         assert record.head >= 5
         moved = _moved(image, record, window[: record.head], site - record.head)
-        image.trampolines += moved + image.entry
+        image.trampolines += moved + entry
         image.data[start : record.site] = (_jump(site - record.head, entrance)).ljust(record.head, _INT3)
         image.trampolines += _jump(image.here, site + 2)
     elif record.technique == Technique.HOP:
@@ -85,11 +86,11 @@ def _apply_site(image: _Image, record: SiteRecord) -> None:
         image.data[record.site : record.site + 2] = b"\xeb" + struct.pack("<b", distance)
         pad = record.site + record.pad
         image.data[pad : pad + 5] = _jump(site + record.pad, entrance)
-        image.trampolines += image.entry
+        image.trampolines += entry
         image.trampolines += _jump(image.here, site + 2)
     else:
         assert record.tail >= 3
-        image.trampolines += image.entry
+        image.trampolines += entry
         image.trampolines += _moved(image, record, window[2:], site + 2)
         image.trampolines += _jump(image.here, site + 2 + record.tail)
         image.data[start:end] = _jump(site, entrance).ljust(2 + record.tail, _INT3)

@@ -139,7 +139,7 @@ def test_unlisted_site_without_a_number_is_refused(tmp_path: Path) -> None:
     filler = "g: push %rbx\nmov %rdi, %rbx\nsite_a: syscall\npop %rbx\nret\n.p2align 4"
     built = build(tmp_path, body_without_tables(filler), strip=True)
     assert built["site_a"] is None
-    assert rejected(built) == {"in unlisted code, without a system-call number": 1}
+    assert rejected(built) == {"in unlisted code, without a number in rax": 1}
 
 
 def pclntab(*, stated: bool) -> str:

@@ -22,6 +22,12 @@ CASES = {
         "site_t0": 0,
     },
     ("registers.c", "probes.S"): {"site_mov": 1, "site_before": 2, "site_hop": 3, "site_after": 4},
+    ("cpuid.c", "cpuid_sites.S"): {
+        "site_cpuid_mov": 1,
+        "site_cpuid_before": 2,
+        "site_cpuid_hop": 3,
+        "site_cpuid_after": 4,
+    },
     ("red_zone.c",): {"site_by_mov": 1, "site_by_before": 2, "site_by_hop": 3, "site_by_after": 4},
     ("jump_to_site.c", "sites.S"): {"site_direct": 1},
 }

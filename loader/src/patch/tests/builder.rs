@@ -1,7 +1,7 @@
 //! Builds functions with system calls and the records that a correct analysis would write for them.
 
 use super::machine::{FILE_OFFSET, MODULE};
-use crate::patch::{SiteRecord, Technique};
+use crate::patch::{Instruction, SiteRecord, Technique};
 use alloc::vec::Vec;
 use crc::{CRC_32_ISO_HDLC, Crc};
 use iced_x86::{Decoder, DecoderOptions};
@@ -25,10 +25,11 @@ pub fn crc(bytes: &[u8]) -> u32 {
     Crc::<u32>::new(&CRC_32_ISO_HDLC).checksum(bytes)
 }
 
-/// One function: instructions around one `syscall`, then `ret` and padding.
+/// One function: instructions around one site, then `ret` and padding.
 #[derive(Debug, Clone)]
 pub struct Function {
     pub technique: Technique,
+    pub instruction: Instruction,
     pub nr: u32,
     pub before: Vec<usize>,
     pub after: Vec<usize>,
@@ -67,7 +68,7 @@ fn emit(function: &Function, previous_pad: usize, built: &mut Built) {
         built.code.extend_from_slice(&function.nr.to_le_bytes());
     }
     let site = built.code.len();
-    built.code.extend_from_slice(b"\x0f\x05");
+    built.code.extend_from_slice(&function.instruction.code());
     let tail = instructions(&function.after, &mut built.code);
     built.code.push(0xc3);
     let pad = if function.backwards {
@@ -79,7 +80,7 @@ fn emit(function: &Function, previous_pad: usize, built: &mut Built) {
     let mut record = SiteRecord {
         site: FILE_OFFSET + site as u64,
         nr: Some(function.nr),
-        technique: function.technique as u8,
+        kind: function.technique as u8 | function.instruction as u8,
         head: 0,
         tail: 0,
         rip_fix: 0,

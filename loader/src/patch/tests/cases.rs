@@ -3,12 +3,15 @@
 use super::assert_same_behaviour;
 use super::builder::{Built, Function, build, crc};
 use super::machine::{AREA, FILE_OFFSET, MODULE, Machine, changed};
-use crate::patch::{Mapping, SiteRecord, Sites, Skip, Technique, pages_touched, trampoline_size};
+use crate::patch::{
+    Instruction, Mapping, SiteRecord, Sites, Skip, Technique, pages_touched, trampoline_size,
+};
 use alloc::vec::Vec;
 
 fn function(technique: Technique) -> Function {
     Function {
         technique,
+        instruction: Instruction::Syscall,
         nr: 39,
         before: [1, 8].to_vec(),
         after: [4, 0].to_vec(),
@@ -56,6 +59,31 @@ fn mov_before_the_syscall() {
     assert_eq!(machine.area[12..20], [0x65, 0xff, 0x24, 0x25, 8, 0, 0, 0]);
     assert!(machine.area[20..].iter().all(|&byte| byte == 0xcc));
     assert_eq!(applied.map.trampolines(), AREA..AREA + 32);
+    assert_same_behaviour(&built, &machine, &applied.map);
+}
+
+#[test]
+fn cpuid_goes_by_rdx_and_an_entry_of_its_own() {
+    let cpuid = Function {
+        instruction: Instruction::Cpuid,
+        ..function(Technique::Mov)
+    };
+    let built = build(&[cpuid]);
+    let mut machine = Machine::new(&built.code, 4096);
+    let record = built.records[0];
+    let skip = first_skip(&built, &mut machine, |record| {
+        record.kind = Technique::Mov as u8;
+    });
+    assert_eq!(skip, Skip::Mismatch);
+    let applied = machine.apply(&[record]);
+    assert_eq!(applied.counts.total_patched(), 1);
+    let site = (record.site - FILE_OFFSET) as usize;
+    assert_eq!(machine.code[site..site + 2], [0x0f, 0xa2]);
+    assert_eq!(machine.area[5..8], [0x48, 0x8d, 0x15]);
+    assert_eq!(
+        machine.area[12..20],
+        [0x65, 0xff, 0x24, 0x25, 0x10, 0, 0, 0]
+    );
     assert_same_behaviour(&built, &machine, &applied.map);
 }
 
@@ -181,8 +209,9 @@ fn contradictory_records_are_left_alone() {
         let (built, mut machine) = one(technique);
         assert_eq!(first_skip(&built, &mut machine, change), Skip::Malformed);
     };
-    check(Technique::Mov, &|record| record.technique = 0);
-    check(Technique::Mov, &|record| record.technique = 5);
+    check(Technique::Mov, &|record| record.kind = 0);
+    check(Technique::Mov, &|record| record.kind = 5);
+    check(Technique::Mov, &|record| record.kind = 0x21);
     check(Technique::Mov, &|record| record.head = 6);
     check(Technique::Mov, &|record| record.tail = 3);
     check(Technique::Mov, &|record| record.rip_fix = 1);
@@ -220,7 +249,7 @@ fn windows_must_be_inside_the_mapping() {
     assert_eq!(
         first_skip(&built, &mut machine, |record| (
             record.head,
-            record.technique,
+            record.kind,
             record.tail
         ) = (5, 1, 0)),
         Skip::Mismatch
@@ -244,7 +273,7 @@ fn overlapping_and_unsorted_records() {
     let mut moved = built.records[0];
     (
         moved.site,
-        moved.technique,
+        moved.kind,
         moved.head,
         moved.tail,
         moved.rip_fix,

@@ -118,7 +118,7 @@ pub fn effects(steps: &[Step]) -> Vec<&str> {
 }
 
 /// Runs straight-line code from `pc` until `ret`. Jumps of patches have no effect of their own; a `lea` into rcx
-/// followed by the entry jump is a system call, as is `syscall`. `visible` translates return addresses.
+/// or rdx followed by the entry jump is a system call or a `cpuid`, as are the instructions. `visible` translates return addresses.
 pub fn trace(machine: &Machine, mut pc: u64, visible: impl Fn(u64) -> u64) -> Vec<Step> {
     let mut steps = Vec::new();
     let mut return_address = None;
@@ -134,22 +134,25 @@ pub fn trace(machine: &Machine, mut pc: u64, visible: impl Fn(u64) -> u64) -> Ve
                 return steps;
             }
             Mnemonic::Syscall => (std::format!("syscall, back to {next:#x}"), next),
+            Mnemonic::Cpuid => (std::format!("cpuid, back to {next:#x}"), next),
             Mnemonic::Lea if is_return_address(machine, &instruction) => {
-                return_address = Some(instruction.ip_rel_memory_address());
+                return_address = Some((
+                    instruction.op0_register(),
+                    instruction.ip_rel_memory_address(),
+                ));
                 (String::new(), next)
             }
             Mnemonic::Jmp if instruction.op0_kind() == OpKind::Memory => {
-                assert_eq!(
-                    (
-                        instruction.memory_segment(),
-                        instruction.memory_displacement64()
-                    ),
-                    (Register::GS, 8)
-                );
-                let back = return_address
+                assert_eq!(instruction.memory_segment(), Register::GS);
+                let (register, back) = return_address
                     .take()
                     .expect("entry reached without a return address");
-                (std::format!("syscall, back to {:#x}", visible(back)), back)
+                let what = match (register, instruction.memory_displacement64()) {
+                    (Register::RCX, 8) => "syscall",
+                    (Register::RDX, 16) => "cpuid",
+                    other => panic!("no entry: {other:?}"),
+                };
+                (std::format!("{what}, back to {:#x}", visible(back)), back)
             }
             Mnemonic::Jmp => (String::new(), instruction.near_branch_target()),
             _ => (describe(&instruction), next),
@@ -162,10 +165,12 @@ pub fn trace(machine: &Machine, mut pc: u64, visible: impl Fn(u64) -> u64) -> Ve
 
 fn is_return_address(machine: &Machine, lea: &Instruction) -> bool {
     let follows = || machine.decode(lea.next_ip());
-    lea.op0_register() == Register::RCX && lea.is_ip_rel_memory_operand() && {
-        let jump = follows();
-        jump.mnemonic() == Mnemonic::Jmp && jump.op0_kind() == OpKind::Memory
-    }
+    matches!(lea.op0_register(), Register::RCX | Register::RDX)
+        && lea.is_ip_rel_memory_operand()
+        && {
+            let jump = follows();
+            jump.mnemonic() == Mnemonic::Jmp && jump.op0_kind() == OpKind::Memory
+        }
 }
 
 /// The instruction with its rip-relative operand as an absolute address.

@@ -7,7 +7,7 @@ fn record(site: u64) -> SiteRecord {
     SiteRecord {
         site,
         nr: None,
-        technique: 4,
+        kind: 4,
         head: 0,
         tail: 9,
         rip_fix: 3,

@@ -3,7 +3,7 @@
 use super::assert_same_behaviour;
 use super::builder::{Built, Function, MOVABLE, build};
 use super::machine::{FILE_OFFSET, Machine, changed};
-use crate::patch::{Plans, SiteRecord, Technique};
+use crate::patch::{Instruction, Plans, SiteRecord, Technique};
 use alloc::vec::Vec;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -11,9 +11,10 @@ use proptest::prelude::*;
 fn function() -> impl Strategy<Value = Function> {
     let instructions = || vec(0..MOVABLE.len(), 1..4);
     let technique = prop::sample::select(Technique::ALL.to_vec());
+    let instruction = prop::sample::select([Instruction::Syscall, Instruction::Cpuid].to_vec());
     let padding = prop::sample::select([0xcc, 0x90, 0x00].to_vec());
     (
-        technique,
+        (technique, instruction),
         0..460u32,
         instructions(),
         instructions(),
@@ -21,8 +22,9 @@ fn function() -> impl Strategy<Value = Function> {
         any::<bool>(),
     )
         .prop_map(
-            |(technique, nr, before, after, padding, backwards)| Function {
+            |((technique, instruction), nr, before, after, padding, backwards)| Function {
                 technique,
+                instruction,
                 nr,
                 before,
                 after,
@@ -39,7 +41,7 @@ fn hostile_record() -> impl Strategy<Value = SiteRecord> {
     (
         site,
         any::<Option<u32>>(),
-        0..6u8,
+        prop_oneof![0..6u8, 0x10..0x16u8, any::<u8>()],
         small(),
         small(),
         small(),
@@ -47,10 +49,10 @@ fn hostile_record() -> impl Strategy<Value = SiteRecord> {
         any::<u32>(),
     )
         .prop_map(
-            |(site, nr, technique, head, tail, rip_fix, pad, check)| SiteRecord {
+            |(site, nr, kind, head, tail, rip_fix, pad, check)| SiteRecord {
                 site,
                 nr,
-                technique,
+                kind,
                 head,
                 tail,
                 rip_fix,
@@ -65,7 +67,7 @@ fn changed_record(built: &Built, index: usize, hostile: SiteRecord, field: u8) -
     let mut record = built.records[index % built.records.len()];
     match field % 7 {
         0 => record.site = record.site.wrapping_add(hostile.site % 16),
-        1 => record.technique = hostile.technique,
+        1 => record.kind = hostile.kind,
         2 => record.head = hostile.head,
         3 => record.tail = hostile.tail,
         4 => record.rip_fix = hostile.rip_fix,
@@ -87,7 +89,7 @@ fn declares(record: &SiteRecord, at: u64) -> bool {
     let site = i128::from(record.site);
     let window = site - i128::from(record.head)..site + 2 + i128::from(record.tail);
     let pad = site + i128::from(record.pad);
-    window.contains(&at) || record.technique == 3 && (pad..pad + 5).contains(&at)
+    window.contains(&at) || record.kind & 0xf == 3 && (pad..pad + 5).contains(&at)
 }
 
 proptest! {
