@@ -3,7 +3,7 @@
 
 use crate::percpu::{self, MAX_CPUS};
 use core::ops::{Deref, DerefMut};
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use spin::{Mutex, MutexGuard};
 
 /// Queues of futexes. Two of them are locked in the order of their table.
@@ -95,9 +95,10 @@ impl<T, const RANK: u8> Drop for RankedGuard<'_, T, RANK> {
 }
 
 /// What each CPU holds: three bits for each rank count how many. A lock is never held across a switch of threads.
-static HELD: [AtomicU32; MAX_CPUS] = [const { AtomicU32::new(0) }; MAX_CPUS];
+static HELD: [AtomicU64; MAX_CPUS] = [const { AtomicU64::new(0) }; MAX_CPUS];
 const BITS: u32 = 3;
-const MOST: u32 = (1 << BITS) - 1;
+const MOST: u64 = (1 << BITS) - 1;
+const _: () = assert!(NAMES.len() as u32 * BITS <= u64::BITS);
 /// The executing CPU can be told.
 static READY: AtomicBool = AtomicBool::new(false);
 
@@ -106,13 +107,13 @@ pub fn start() {
     READY.store(true, Ordering::Relaxed);
 }
 
-fn held() -> Option<&'static AtomicU32> {
+fn held() -> Option<&'static AtomicU64> {
     let ready = READY.load(Ordering::Relaxed);
     ready.then(|| &HELD[percpu::this().cpu as usize % MAX_CPUS])
 }
 
 /// The first rank held that `rank` must come before.
-fn violated(held: u32, rank: u8, may_be_same: bool) -> Option<u8> {
+fn violated(held: u64, rank: u8, may_be_same: bool) -> Option<u8> {
     let least = if may_be_same { rank + 1 } else { rank };
     (least..NAMES.len() as u8).find(|&other| held >> (u32::from(other) * BITS) & MOST != 0)
 }

@@ -119,15 +119,15 @@ impl Plan {
     /// touched, and a small program needs no other then.
     fn new((start, end): (u64, u64), top: u64) -> Result<Self, &'static str> {
         let need = ((top / PAGE) * size_of::<Info>() as u64).next_multiple_of(PAGE);
+        if end < start + need + HUGE_PAGE / 2 {
+            return Err("too little memory: give the machine more with -m");
+        }
         let aligned = start.next_multiple_of(HUGE_PAGE);
         let (first, book) = if aligned + HUGE_PAGE + need <= end {
             (aligned, aligned + HUGE_PAGE - BOOK_START)
         } else {
             (start, start)
         };
-        if end < book + need + HUGE_PAGE / 2 {
-            return Err("too little memory: give the machine more with -m");
-        }
         Ok(Self {
             first,
             book: book..book + need,
