@@ -40,6 +40,19 @@
     cld
     .endm
 
+    .macro FROM_PROGRAM back, orig_rax      # a jump of the program's: to the thread's kernel stack, rdi: the frame
+    movq %rsp, %gs:{USER_RSP}
+    movq %gs:{KSTACK_TOP}, %rsp
+    pushq $0x2b
+    pushq %gs:{USER_RSP}
+    pushfq
+    pushq $0x33
+    pushq \back
+    pushq \orig_rax
+    SAVE_REGISTERS
+    leaq XMM(%rsp), %rdi
+    .endm
+
     .macro RESTORE_XMM
     movaps (%rsp), %xmm0
     movaps 16(%rsp), %xmm1
@@ -87,16 +100,7 @@ trap_entry:                         # from gate_lstar
     movq %gs:{TRAP_RIP}, %rcx
     .globl syscall_entry
 syscall_entry:                      # rax: number, rcx: where to go on; everything else is the program's
-    movq %rsp, %gs:{USER_RSP}
-    movq %gs:{KSTACK_TOP}, %rsp
-    pushq $0x2b
-    pushq %gs:{USER_RSP}
-    pushfq
-    pushq $0x33
-    pushq %rcx
-    pushq %rax
-    SAVE_REGISTERS
-    leaq XMM(%rsp), %rdi
+    FROM_PROGRAM %rcx, %rax
     call *SYSCALL_HANDLER(%rip)     # (frame); the result is left in the frame; see `trace`
     RESTORE_XMM
     addq $XMM, %rsp
@@ -152,16 +156,7 @@ exit_iret_end:
     .balign 16
     .globl cpuid_entry
 cpuid_entry:                        # eax, ecx: as for the instruction, rdx: where to go on; everything else is the program's
-    movq %rsp, %gs:{USER_RSP}
-    movq %gs:{KSTACK_TOP}, %rsp
-    pushq $0x2b
-    pushq %gs:{USER_RSP}
-    pushfq
-    pushq $0x33
-    pushq %rdx
-    pushq $-1
-    SAVE_REGISTERS
-    leaq XMM(%rsp), %rdi
+    FROM_PROGRAM %rdx, $-1
     call cpuid_from_ring3           # (frame)
     jmp return_to_program           # by iretq, which serialises as cpuid does
 
