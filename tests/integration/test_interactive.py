@@ -233,3 +233,45 @@ def test_job_control(guest: Guest, place: str) -> None:
         shell.expect(b"ready> ")
         shell.type(b"exit 7\n")
         assert shell.process.wait(20) == 7
+
+
+@pytest.mark.parametrize("place", ["native", "guest"])
+def test_who_is_in_the_background_is_stopped(guest: Guest, place: str) -> None:
+    """Who reads the shell's terminal, and with `stty tostop` also who writes to it, until it is brought back."""
+    bash = require("/bin/bash", "bash")
+    command = Command([bash, "--norc", "--noprofile", "-i"], env={"PS1": "ready> "}, add=["/bin/cat", "/bin/stty"])
+    opened = native_terminal(command) if place == "native" else terminal(guest, command)
+    with opened as shell:
+        shell.expect(b"ready> ")
+        shell.type(b"cat &\n")
+        shell.expect(b"ready> ")
+        stops(shell)
+        shell.type(b"fg\n")
+        shell.expect(b"cat\r\n")
+        time.sleep(1)
+        shell.type(b"through\n")
+        shell.expect(b"through\r\nthrough\r\n")
+        shell.type(b"\x04")
+        shell.expect(b"ready> ")
+        shell.type(b"stty tostop; echo l''oud &\n")
+        shell.expect(b"ready> ")
+        assert b"loud" not in stops(shell)
+        shell.type(b"fg\n")
+        shell.expect(b"loud\r\n")
+        shell.expect(b"ready> ")
+        # One that does not care is refused.
+        shell.type(b"stty -tostop; (trap '' TTIN; read x; echo status $?) 2>&1 | cat & wait\n")
+        shell.expect(b"Input/output error")
+        shell.type(b"exit 7\n")
+        assert shell.process.wait(20) == 7
+
+
+def stops(shell: Terminal) -> bytes:
+    """Waits until the shell tells that its job has stopped. Answers what was seen."""
+    deadline = time.monotonic() + shell.patience
+    seen = b""
+    while b"Stopped" not in seen and time.monotonic() < deadline:
+        shell.type(b"jobs\n")
+        seen += shell.expect(b"jobs\r\n") + shell.expect(b"ready> ")
+    assert b"Stopped" in seen
+    return seen

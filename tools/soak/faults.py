@@ -31,8 +31,8 @@ from tools.soak.watch import LeakError, Soak
 STATUS_INTERNAL = 70
 KERNEL_FAILED = (b"the kernel failed", b" in the kernel, error ", b"a kernel stack overflowed")
 OUT_OF_MEMORY = b"compat: out of memory"
-# They count whom a call woke, and futex(2) allows that somebody wakes by himself.
-COUNT_WAKERS = ("threads-futexes", "threads-futex2")
+# They tell who woke and by what, and futex(2) allows that somebody wakes by himself.
+TELL_WAKERS = ("threads-futexes", "threads-futex2", "signals-restart-table")
 PROGRAM_SECONDS = 120.0
 # Verdicts that are told of at once, beside "BAD". The second is no word on the guest: the host disturbs the program.
 FOR_EVER, OTHERWISE = "waits for ever", "natively otherwise than ever"
@@ -111,7 +111,7 @@ def runs(programs: Path, seed: int) -> Iterator[Run]:
     ]
     while True:
         name, command, status = dice.choices(makers, (4, 1))[0]()
-        short = dice.random() < 0.5 or name.startswith(COUNT_WAKERS)
+        short = dice.random() < 0.5 or name.startswith(TELL_WAKERS)
         plan = f"{(shortage if short else disturbance)(dice)},seed={dice.randrange(1 << 32)}"
         yield Run(name, replace(command, cpus=dice.choice((1, 2, 3))), status, plan, not short)
 

@@ -315,6 +315,12 @@ impl PageTable {
         change_level(table(self.root.phys()), 3, 0, &range, change)
     }
 
+    /// Calls `look(address, entry, huge)` for every leaf entry of the program's part, ascending. It only reads: a hypervisor that
+    /// shadows page tables keeps them write-protected, and the first write to each is an exit.
+    pub fn visit(&self, look: &mut dyn FnMut(u64, Entry, bool)) {
+        visit_level(table(self.root.phys()), 3, 0, look);
+    }
+
     /// Gives back the tables of the program's part. All leaf entries must be gone.
     fn free_tables(&mut self) {
         for (slot, entry) in table(self.root.phys()).iter().enumerate() {
@@ -376,6 +382,21 @@ fn split(slot: &mut u64) -> Result<(), NoMemory> {
     Ok(())
 }
 
+fn visit_level(entries: &Table, level: u32, base: u64, look: &mut dyn FnMut(u64, Entry, bool)) {
+    for (i, &entry) in entries.iter().enumerate() {
+        let start = base + i as u64 * (PAGE << (9 * level));
+        if entry == 0 || (level == 3 && i == KERNEL_SLOT) {
+            continue;
+        }
+        let huge = level == 1 && entry & HUGE != 0;
+        if level == 0 || huge {
+            look(start, Entry(entry), huge);
+        } else {
+            visit_level(table(entry), level - 1, start, look);
+        }
+    }
+}
+
 fn change_level(
     table_: &mut Table,
     level: u32,
@@ -398,12 +419,14 @@ fn change_level(
                 && range.start <= start
                 && range.end >= start + HUGE_PAGE)
         {
-            let new = change(start, Entry(*slot), level == 1).0;
-            *slot = if level == 1 && new != 0 {
-                new | HUGE
-            } else {
-                new
-            };
+            let mut new = change(start, Entry(*slot), level == 1).0;
+            if level == 1 && new != 0 {
+                new |= HUGE;
+            }
+            // See `visit`: a write that changes nothing is not free.
+            if *slot != new {
+                *slot = new;
+            }
             continue;
         }
         if level == 1 && *slot & HUGE != 0 {

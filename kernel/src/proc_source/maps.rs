@@ -1,7 +1,7 @@
 //! The mappings of a process, and what they hold.
 
 use crate::mm::frame;
-use crate::mm::layout::{HUGE_PAGE, PAGE, USER_END};
+use crate::mm::layout::{HUGE_PAGE, PAGE};
 use crate::mm::map::{Area, Backing};
 use crate::mm::paging::Entry;
 use crate::mm::space::{AddressSpace, Inner};
@@ -48,12 +48,11 @@ pub fn areas(space: &AddressSpace) -> Vec<(Area, Residence)> {
 
 /// Each mapping and what of it is in memory. Allocates nothing.
 fn each(space: &AddressSpace, emit: &mut dyn FnMut(&Area, Residence)) {
-    let mut inner = space.lock();
-    let Inner { areas, table, .. } = &mut *inner;
+    let inner = space.lock();
+    let Inner { areas, table, .. } = &*inner;
     let mut rest = areas.iter().map(|area| (area, Residence::default()));
     let mut at = rest.next();
-    // Changes nothing: it is the way to visit what is there. Whole entries only, so nothing is split and nothing can fail.
-    let _ = table.change(0..USER_END + PAGE, &mut |address, entry, huge| {
+    table.visit(&mut |address, entry, huge| {
         while let Some((area, resident)) = at.take_if(|(area, _)| area.end <= address) {
             emit(area, resident);
             at = rest.next();
@@ -61,7 +60,6 @@ fn each(space: &AddressSpace, emit: &mut dyn FnMut(&Area, Residence)) {
         if let Some((area, resident)) = &mut at {
             count(area, entry, huge, resident);
         }
-        entry
     });
     at.into_iter()
         .chain(rest)
@@ -126,22 +124,20 @@ fn special_name(area: &Area, brk_start: u64, stack_top: u64) -> &'static str {
 /// Bytes of the space's anonymous memory, of what forked spaces have in common a part each.
 pub fn own_share(space: &AddressSpace) -> u64 {
     let mut sum = 0;
-    let mut inner = space.lock();
-    // Changes nothing, as in `each`.
-    let _ = inner
-        .table
-        .change(0..USER_END + PAGE, &mut |_, entry, huge| {
-            if entry.is_private() {
-                let size = if huge { HUGE_PAGE } else { PAGE };
-                sum += size / u64::from(frame::holders(entry.pfn()).max(1));
-            }
-            entry
-        });
+    space.lock().table.visit(&mut |_, entry, huge| {
+        if entry.is_private() {
+            let size = if huge { HUGE_PAGE } else { PAGE };
+            sum += size / u64::from(frame::holders(entry.pfn()).max(1));
+        }
+    });
     sum
 }
 
 /// The sizes that /proc/pid/status tells.
 pub fn memory_use(process: &Process) -> MemoryUse {
+    if process.live_threads().is_empty() {
+        return MemoryUse::default(); // nobody has waited for it
+    }
     let exe = process.exec.lock().exe.clone();
     let mut total = MemoryUse::default();
     let mut held = Residence::default();

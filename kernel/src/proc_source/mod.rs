@@ -21,8 +21,8 @@ use spin::Once;
 use syscall_shim::state::Resource;
 use syscall_shim::sys::core::{RELEASE, VERSION};
 use vfs::{
-    CpuInfo, Errno, FdTable, InodeRef, Limit, MapEntry, NetFile, NetInterface, Place, ProcPlace,
-    ProcSource, ProcessInfo, SystemMemory, Uname,
+    CpuInfo, Errno, FdTable, InodeRef, Limit, MapEntry, MemoryUse, NetFile, NetInterface, Place,
+    ProcPlace, ProcSource, ProcessInfo, SystemMemory, Uname,
 };
 
 /// Longest piece of the program's memory that is shown: its arguments, its environment.
@@ -128,8 +128,16 @@ impl ProcSource for Source {
         tids
     }
 
+    fn started(&self, pid: u32, tid: u32) -> Option<u64> {
+        process::started(&*find(pid)?, tid)
+    }
+
     fn process(&self, pid: u32, tid: u32) -> Option<ProcessInfo> {
         process::info(&*find(pid)?, tid)
+    }
+
+    fn memory_use(&self, pid: u32) -> Option<MemoryUse> {
+        Some(maps::memory_use(&*find(pid)?))
     }
 
     fn maps(&self, pid: u32, emit: &mut dyn FnMut(&MapEntry<'_>)) -> Result<(), Errno> {

@@ -18,6 +18,12 @@ pub fn thread(process: &Process, tid: u32) -> Option<Arc<Thread>> {
         .find(|thread| thread.tid as u32 == tid)
 }
 
+/// When a thread, or with `tid` the process's number all of it, was started.
+pub fn started(process: &Process, tid: u32) -> Option<u64> {
+    let is_there = tid == process.pid as u32 || thread(process, tid).is_some();
+    is_there.then_some(process.start_time)
+}
+
 /// A thread, or with `tid` the process's number all of it.
 pub fn info(process: &Process, tid: u32) -> Option<ProcessInfo> {
     let whole = tid == process.pid as u32;
@@ -55,7 +61,6 @@ pub fn info(process: &Process, tid: u32) -> Option<ProcessInfo> {
         } else {
             shown.cpu_time()
         },
-        memory: maps::memory_use(process),
         minor_faults: process.minor_faults.load(Ordering::Relaxed),
         signals_pending: own_pending.bits,
         signals_shared_pending: shared_pending.bits,

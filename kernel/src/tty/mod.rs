@@ -4,6 +4,7 @@ mod control;
 mod figures;
 mod host_file;
 mod ioctl;
+mod processes;
 mod stdio;
 mod stream;
 mod terminal;
@@ -13,6 +14,7 @@ use vfs::FileOps;
 
 pub use control::start as start_control;
 pub use host_file::{keep_position, leave_position};
+pub use processes::{Processes, first_session};
 pub use stdio::{Streams, open_std_files};
 pub use terminal::resize;
 

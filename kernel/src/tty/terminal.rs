@@ -1,5 +1,5 @@
 //! The terminal: the line discipline between the program and a port.
-use super::ioctl;
+use super::{Processes, first_session, ioctl};
 use crate::drivers::virtio::Port;
 use crate::task::family::{self, INIT};
 use crate::task::{self, signal};
@@ -8,9 +8,10 @@ use alloc::collections::VecDeque;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicI32, Ordering};
+use linux_abi::raw::general::TOSTOP;
 use linux_abi::{Errno, Siginfo, Signal, Winsize};
 use spin::{Mutex, Once};
-use vfs::tty::{Effects, LineDiscipline, ReadState, TimeLimit, TtySignal};
+use vfs::tty::{Effects, Holder, LineDiscipline, ReadState, TimeLimit, TtySignal};
 use vfs::{FileOps, FileType, Metadata, Result, Sink, Source, UserMemory, WaitList, Wake, poll};
 
 static TERMINAL: Once<Arc<Terminal>> = Once::new();
@@ -72,15 +73,22 @@ fn first_group() -> i32 {
 
 /// tcsetpgrp(3). The terminal is that of the first process's session. ESRCH: no such group. EPERM: one of another session.
 pub fn set_foreground(group: i32) -> Result<()> {
-    let session =
-        task::entry::init_process().map_or(INIT, |first| first.state.sid.load(Ordering::Relaxed));
     let members = family::group(group);
     let first = members.first().ok_or(Errno::ESRCH)?;
-    if first.state.sid.load(Ordering::Relaxed) != session {
+    if first.state.sid.load(Ordering::Relaxed) != first_session() {
         return Err(Errno::EPERM);
     }
     FOREGROUND.store(group, Ordering::Relaxed);
     Ok(())
+}
+
+/// Has the caller stop, if it is in the background of this terminal.
+fn check_foreground(signal: Signal) -> Result<()> {
+    let holder = Holder {
+        session: first_session(),
+        foreground: foreground(),
+    };
+    vfs::tty::check_foreground(&Processes, holder, signal)
 }
 
 /// A signal for the foreground process group. If nobody is left of it, the first process's gets it.
@@ -255,6 +263,7 @@ impl FileOps for Terminal {
     fn read(&self, _offset: u64, sink: &mut dyn Sink) -> Result<usize> {
         // As on Linux for a terminal that one does not belong to.
         self.input.ok_or(Errno::EIO)?;
+        check_foreground(Signal::SIGTTIN)?;
         let wanted = sink.remaining();
         if wanted == 0 {
             return Ok(0);
@@ -279,6 +288,9 @@ impl FileOps for Terminal {
 
     fn write(&self, _offset: u64, source: &mut dyn Source) -> Result<usize> {
         let output = self.output.ok_or(Errno::EIO)?;
+        if self.state.lock().discipline.termios().lflag & TOSTOP != 0 {
+            check_foreground(Signal::SIGTTOU)?;
+        }
         let wanted = source.remaining();
         if output.is_hung_up() {
             return Err(Errno::EIO);
@@ -325,6 +337,9 @@ impl FileOps for Terminal {
     }
 
     fn ioctl(&self, command: u32, argument: u64, memory: &dyn UserMemory) -> Result<usize> {
+        if vfs::tty::is_change(command) {
+            check_foreground(Signal::SIGTTOU)?;
+        }
         vfs::tty::run(self, command, argument, memory)
     }
 

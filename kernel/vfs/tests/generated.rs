@@ -3,16 +3,19 @@
 mod common;
 use common::*;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use vfs::{
-    At, CpuInfo, Errno, FdTable, FsContext, Limit, LookupFlags, MapEntry, MemFs, Mount, NetFile,
-    NetInterface, Place, ProcPlace, ProcSource, ProcessInfo, SystemMemory, Terminals, Uname, devfs,
-    procfs, sysfs,
+    At, CpuInfo, Errno, FdTable, FsContext, Limit, LookupFlags, MapEntry, MemFs, MemoryUse, Mount,
+    NetFile, NetInterface, Place, ProcPlace, ProcSource, ProcessInfo, SystemMemory, Terminals,
+    Uname, devfs, procfs, sysfs,
 };
 
 struct Machine {
     files: Arc<FdTable>,
     root: Place,
     exe: Place,
+    /// How often somebody asked what the process holds of memory.
+    counted: AtomicU32,
 }
 
 impl ProcSource for Machine {
@@ -24,6 +27,13 @@ impl ProcSource for Machine {
     }
     fn threads(&self, _pid: u32) -> Vec<u32> {
         vec![7, 8]
+    }
+    fn started(&self, pid: u32, tid: u32) -> Option<u64> {
+        self.process(pid, tid).map(|info| info.start_time)
+    }
+    fn memory_use(&self, pid: u32) -> Option<MemoryUse> {
+        self.counted.fetch_add(1, Ordering::Relaxed);
+        (pid == 7).then(MemoryUse::default)
     }
     fn process(&self, pid: u32, tid: u32) -> Option<ProcessInfo> {
         let comm = b"my (odd) name".to_vec();
@@ -143,17 +153,22 @@ impl ProcSource for Machine {
 }
 
 fn machine() -> (Process, Arc<FdTable>) {
+    let (process, source) = machine_and_source();
+    (process, source.files.clone())
+}
+
+fn machine_and_source() -> (Process, Arc<Machine>) {
     let process = Process::empty();
     for dir in ["/dev", "/proc", "/sys", "/tmp"] {
         process.at().mkdir(dir.as_bytes(), 0o755).unwrap();
     }
     process.write_file("/exe", b"ELF");
-    let files = Arc::new(FdTable::new(100));
     let exe = process.find("/exe").unwrap();
     let source = Arc::new(Machine {
-        files: files.clone(),
+        files: Arc::new(FdTable::new(100)),
         root: process.root.clone(),
         exe,
+        counted: AtomicU32::new(0),
     });
     let mount = |at: &str, id, root, fs_type| {
         Mount::attach(&process.find(at).unwrap(), id, mount_spec(root, fs_type))
@@ -165,9 +180,9 @@ fn machine() -> (Process, Arc<FdTable>) {
         "devtmpfs",
     );
     mount("/proc", 3, procfs(3, host(), source.clone()), "proc");
-    mount("/sys", 4, sysfs(4, host(), source), "sysfs");
+    mount("/sys", 4, sysfs(4, host(), source.clone()), "sysfs");
     mount("/tmp", 5, MemFs::tmpfs(5, host(), 100, 0o1777), "tmpfs");
-    (process, files)
+    (process, source)
 }
 
 fn text(process: &Process, path: &str) -> String {
@@ -177,6 +192,19 @@ fn text(process: &Process, path: &str) -> String {
             .unwrap_or_else(|error| panic!("{path}: {error:?}")),
     )
     .unwrap()
+}
+
+#[test]
+fn only_what_tells_of_memory_looks_at_it() {
+    let (process, source) = machine_and_source();
+    assert_eq!(process.find("/proc/self/ns/uts").err(), Some(Errno::ENOENT));
+    text(&process, "/proc/self/comm");
+    text(&process, "/proc/self/task/8/cgroup");
+    assert_eq!(source.counted.load(Ordering::Relaxed), 0);
+    for name in ["stat", "statm", "status"] {
+        text(&process, &format!("/proc/self/{name}"));
+    }
+    assert_eq!(source.counted.load(Ordering::Relaxed), 3);
 }
 
 #[test]

@@ -130,13 +130,13 @@ fn number(name: &[u8]) -> Option<u32> {
 
 fn find_process(context: &Context, name: &[u8]) -> Option<(Entry, Context)> {
     let pid = number(name)?;
-    let info = context.source.process(pid, pid)?;
+    let since = context.source.started(pid, pid)?;
     Some((
         dir("", &process::PROCESS),
         Context {
             pid,
             tid: pid,
-            since: info.start_time,
+            since,
             ..context.clone()
         },
     ))

@@ -91,7 +91,7 @@ static TASK_LIST: Dynamic = Dynamic {
 
 fn find_task(context: &Context, name: &[u8]) -> Option<(Entry, Context)> {
     let tid = number(name)?;
-    context.source.process(context.pid, tid)?;
+    context.source.started(context.pid, tid)?;
     Some((
         dir("", &THREAD),
         Context {

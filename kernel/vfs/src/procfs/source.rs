@@ -18,8 +18,14 @@ pub trait ProcSource: Send + Sync {
     /// The threads of a process, ascending.
     fn threads(&self, pid: u32) -> Vec<u32>;
 
+    /// When a thread of a process was started, in nanoseconds since the kernel was. In every path below /proc.
+    fn started(&self, pid: u32, tid: u32) -> Option<u64>;
+
     /// A thread of a process; `tid == pid` is the process as a whole.
     fn process(&self, pid: u32, tid: u32) -> Option<ProcessInfo>;
+
+    /// What a process holds of memory. All its pages are looked at.
+    fn memory_use(&self, pid: u32) -> Option<MemoryUse>;
 
     /// The mappings of a process, ascending.
     fn maps(&self, pid: u32, emit: &mut dyn FnMut(&MapEntry<'_>)) -> Result<()>;
@@ -265,7 +271,6 @@ pub struct ProcessInfo {
     pub system_time: u64,
     /// Nanoseconds since the start of the kernel.
     pub start_time: u64,
-    pub memory: MemoryUse,
     pub minor_faults: u64,
     pub major_faults: u64,
     pub signals_pending: u64,

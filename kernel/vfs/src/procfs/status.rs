@@ -11,6 +11,7 @@ const SIGPENDING: usize = 11;
 
 pub(super) fn stat(context: &Context, out: &mut Text) -> Result<()> {
     let p = info(context)?;
+    let m = require(context.source.memory_use(context.pid))?;
     let resident_limit = context
         .source
         .limits(context.pid)
@@ -43,12 +44,7 @@ pub(super) fn stat(context: &Context, out: &mut Text) -> Result<()> {
         p.threads,
         p.start_time / TICK_NS
     );
-    put!(
-        out,
-        "{} {} {resident_limit} ",
-        p.memory.size,
-        p.memory.resident / PAGE
-    );
+    put!(out, "{} {} {resident_limit} ", m.size, m.resident / PAGE);
     put!(
         out,
         "{} {} {} 0 0 ",
@@ -82,7 +78,8 @@ pub(super) fn stat(context: &Context, out: &mut Text) -> Result<()> {
 }
 
 pub(super) fn statm(context: &Context, out: &mut Text) -> Result<()> {
-    let m = info(context)?.memory;
+    require(context.source.started(context.pid, context.tid))?;
+    let m = require(context.source.memory_use(context.pid))?;
     let shared = (m.resident_file + m.resident_shared) / PAGE;
     let data = (m.data + m.stack) / PAGE;
     put!(
@@ -144,7 +141,8 @@ pub(super) fn status(context: &Context, out: &mut Text) -> Result<()> {
         p.pgid,
         p.sid
     );
-    memory_lines(&p.memory, out);
+    let memory = require(context.source.memory_use(context.pid))?;
+    memory_lines(&memory, out);
     let queue_limit = context
         .source
         .limits(context.pid)

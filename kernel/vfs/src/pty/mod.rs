@@ -12,6 +12,7 @@ use crate::Result;
 use crate::host::Host;
 use crate::inode::InodeRef;
 use crate::ops::FileOps;
+use crate::tty::{Job, Jobs};
 use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use linux_abi::{Errno, Signal};
@@ -20,30 +21,6 @@ use spin::Mutex;
 
 /// As many as Linux has by default (/proc/sys/kernel/pty/max).
 const MOST: u32 = 4096;
-
-/// Who makes the system call.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Job {
-    pub pid: i32,
-    pub group: i32,
-    pub session: i32,
-    pub uid: u32,
-}
-
-/// What terminals ask about processes. The kernel implements it.
-pub trait Jobs: Send + Sync {
-    fn caller(&self) -> Job;
-    /// The session of a process group; none if there is no such group.
-    fn session_of(&self, group: i32) -> Option<i32>;
-    fn signal_group(&self, group: i32, signal: Signal);
-    fn signal_process(&self, pid: i32, signal: Signal);
-    /// Whether the caller neither blocks nor ignores a signal.
-    fn heeds(&self, signal: Signal) -> bool;
-    /// Whether the caller may be stopped: somebody could let its group go on.
-    fn can_stop(&self) -> bool;
-    /// Whether the session's terminal is another one than these.
-    fn has_console(&self, session: i32) -> bool;
-}
 
 /// All pseudo-terminals: what /dev/ptmx and /dev/pts are.
 pub struct Ptys {

@@ -1,14 +1,16 @@
 //! What both sides of a pair share.
-use super::{Job, Jobs, Ptys};
+use super::Ptys;
 use crate::host::Host;
-use crate::tty::{Effects, Flush, Line, LineDiscipline, TimeLimit, TtySignal};
+use crate::tty::{
+    self, Effects, Flush, Holder, Job, Jobs, Line, LineDiscipline, TimeLimit, TtySignal,
+};
 use crate::types::{Timestamp, poll};
 use crate::wait::{WaitList, Wake};
 use crate::{Result, UserMemory};
 use alloc::collections::VecDeque;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
-use linux_abi::{Errno, Signal, Termios, Winsize};
+use linux_abi::{Signal, Termios, Winsize};
 use spin::Mutex;
 
 /// How much of the program's output waits for the master; echo may go beyond it by as much again, then it is lost.
@@ -250,43 +252,14 @@ impl Wake for Pty {
     }
 }
 
-/// Whether a request changes the terminal, which is not for those in the background.
-pub(super) const fn is_change(command: u32) -> bool {
-    use linux_abi::raw::ioctl as raw;
-    matches!(
-        command,
-        raw::TCSETS
-            | raw::TCSETSW
-            | raw::TCSETSF
-            | raw::TCSETS2
-            | raw::TCSETSW2
-            | raw::TCSETSF2
-            | raw::TCFLSH
-            | raw::TCXONC
-            | raw::TCSBRK
-            | raw::TCSBRKP
-            | raw::TIOCSPGRP
-    )
-}
-
-/// Has the caller stop, if it is in the background of its own terminal; then the call is made again once it goes on.
+/// Has the caller stop, if it is in the background of its own terminal.
 pub(super) fn check_foreground(pty: &Pty, signal: Signal) -> Result<()> {
-    let caller = pty.jobs.caller();
-    {
+    let holder = {
         let state = pty.state.lock();
-        let in_foreground = state.foreground == 0 || state.foreground == caller.group;
-        if state.session != caller.session || in_foreground {
-            return Ok(());
+        Holder {
+            session: state.session,
+            foreground: state.foreground,
         }
-    }
-    match (pty.jobs.heeds(signal), signal) {
-        (false, Signal::SIGTTIN) => return Err(Errno::EIO),
-        (false, _) => return Ok(()),
-        _ => {}
-    }
-    if !pty.jobs.can_stop() {
-        return Err(Errno::EIO);
-    }
-    pty.jobs.signal_group(caller.group, signal);
-    Err(Errno::ERESTARTSYS)
+    };
+    tty::check_foreground(pty.jobs.as_ref(), holder, signal)
 }

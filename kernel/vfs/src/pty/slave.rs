@@ -1,7 +1,7 @@
 //! The slave: a terminal for the programs that have it open.
 use super::Ptys;
 use super::control::Side;
-use super::pair::{CHUNK, CHUNK_ROOM, MONOTONIC, OUTPUT, Pty, State, check_foreground, is_change};
+use super::pair::{CHUNK, CHUNK_ROOM, MONOTONIC, OUTPUT, Pty, State, check_foreground};
 use crate::io::{Sink, Source, UserMemory};
 use crate::ops::FileOps;
 use crate::tty::ReadState;
@@ -136,7 +136,7 @@ impl FileOps for Slave {
         if self.is_hung_up(&self.pty.state.lock()) {
             return Err(Errno::EIO);
         }
-        if is_change(command) {
+        if tty::is_change(command) {
             check_foreground(&self.pty, Signal::SIGTTOU)?;
         }
         let side = Side {

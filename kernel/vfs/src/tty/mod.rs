@@ -5,6 +5,7 @@ mod discipline;
 mod edit;
 mod input;
 mod ioctl;
+mod jobs;
 mod output;
 mod settings;
 #[cfg(test)]
@@ -14,4 +15,5 @@ mod time_limit;
 pub use discipline::{Flush, LineDiscipline, ReadState};
 pub use input::{Effects, TtySignal};
 pub use ioctl::{Line, load, run, store};
+pub use jobs::{Holder, Job, Jobs, check_foreground, is_change};
 pub use time_limit::TimeLimit;
