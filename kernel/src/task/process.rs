@@ -27,6 +27,8 @@ pub struct ExecInfo {
     pub auxv: Range<u64>,
     pub brk_start: u64,
     pub stack_top: u64,
+    /// Where the vDSO was mapped; 0 if its unwinder would not look there: programs that are linked with musl statically.
+    pub vdso: u64,
 }
 
 /// What a thread needs at every step, and takes along when it is made. A process has it for those who look at it from outside.

@@ -4,6 +4,7 @@ use super::frame::{Frame, Vector, xsave_mask, xsave_size};
 use super::signal::on_alternate;
 use super::thread::Thread;
 use crate::mm::user;
+use crate::vdso;
 use alloc::vec;
 use linux_abi::{Errno, SaFlags, SigAction, SigSet, Siginfo, Signal, SsFlags, StackT};
 
@@ -28,6 +29,9 @@ const STACK: usize = 3;
 const CONTEXT: usize = 6;
 const MASK: usize = 38;
 const INFO: usize = 39;
+
+/// `mov $15, %rax` or `mov $15, %eax`, and `syscall`.
+const RESTORERS: [&[u8]; 2] = [b"\x48\xc7\xc0\x0f\0\0\0\x0f\x05", b"\xb8\x0f\0\0\0\x0f\x05"];
 
 /// The least stack that a handler needs (AT_MINSIGSTKSZ).
 #[must_use]
@@ -122,6 +126,17 @@ fn vector_image(frame: &mut Frame) -> vec::Vec<u8> {
     image
 }
 
+/// Where the handler returns to. It is the program's restorer, but an ordinary one has a `syscall` that would trap, and whose bytes
+/// unwinders know, so that it is not replaced by a jump. The vDSO's does the same without.
+fn way_back(thread: &Thread, restorer: u64) -> u64 {
+    let mut code = [0; 9];
+    let is_ordinary = user::read(restorer, &mut code).is_ok()
+        && RESTORERS.iter().any(|known| code.starts_with(known));
+    let vdso = thread.process.exec.lock().vdso;
+    let other = is_ordinary.then(|| vdso::sigreturn(&thread.space, vdso));
+    other.flatten().unwrap_or(restorer)
+}
+
 fn frame_words(
     thread: &Thread,
     frame: &Frame,
@@ -132,7 +147,7 @@ fn frame_words(
     vector_at: u64,
 ) -> [u64; WORDS] {
     let mut words = [0; WORDS];
-    words[0] = action.restorer;
+    words[0] = way_back(thread, action.restorer);
     words[UC] = UC_FP_XSTATE | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS;
     words[STACK] = alternate.sp;
     words[STACK + 1] = u64::from(alternate.flags);

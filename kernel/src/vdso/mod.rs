@@ -13,8 +13,16 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use linux_abi::{Errno, MapFlags, Prot};
 
 const OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/vdso.so"));
+/// Where `sigreturn` is: what the ELF header calls the entry point.
+const SIGRETURN: u64 = match OBJECT.split_at(24).1.first_chunk() {
+    Some(entry) => u64::from_le_bytes(*entry),
+    None => 0,
+};
+const _: () = assert!(SIGRETURN != 0);
 const CODE_PAGES: usize = OBJECT.len().div_ceil(PAGE as usize);
 const CODE_LEN: usize = CODE_PAGES * PAGE as usize;
+
+const NAME: &str = "[vdso]";
 
 /// The object in pages of its own.
 #[repr(C, align(4096))]
@@ -71,7 +79,7 @@ pub fn map(space: &AddressSpace) -> Result<u64, Errno> {
         At::Fixed(code),
         CODE_LEN as u64,
         prot,
-        Backing::Named("[vdso]"),
+        Backing::Named(NAME),
         MapFlags::empty(),
     )?;
     // Without the mark of a frame: nobody counts references to pages of the kernel's image.
@@ -88,6 +96,14 @@ pub fn map(space: &AddressSpace) -> Result<u64, Errno> {
         )?;
     }
     Ok(code)
+}
+
+/// Where handlers may return to, of an object that was mapped at `at`; none if it is there no more.
+#[must_use]
+pub fn sigreturn(space: &AddressSpace, at: u64) -> Option<u64> {
+    let inner = space.lock();
+    let area = inner.areas.find(at)?;
+    matches!(area.backing, Backing::Named(NAME)).then_some(at + SIGRETURN)
 }
 
 fn fill_data() {

@@ -139,4 +139,43 @@ ENTRY __vdso_clock_getres, clock_getres
 1:  SYSTEM_CALL SYS_clock_getres
 END __vdso_clock_getres
 
+    # Where a handler returns to in place of the program's restorer, whose `syscall` would trap: rsp is at the ucontext.
+    # Unwinders go on from there with the registers that were interrupted; they look up the byte before a return address.
+    .set UC_RSP, 160
+    .set SYS_rt_sigreturn, 15
+
+    .macro FROM_UCONTEXT register, offset   # DW_CFA_expression: DW_OP_breg7 (rsp) and an offset
+    .cfi_escape 0x10, \register, 3, 0x77, (\offset & 0x7f) | 0x80, \offset >> 7
+    .endm
+
+    .balign 16
+    .cfi_startproc simple
+    .cfi_signal_frame
+    .cfi_escape 0x0f, 4, 0x77, (UC_RSP & 0x7f) | 0x80, UC_RSP >> 7, 0x06   # DW_CFA_def_cfa_expression: rsp as it was
+    FROM_UCONTEXT 8, 40             # r8 to r15
+    FROM_UCONTEXT 9, 48
+    FROM_UCONTEXT 10, 56
+    FROM_UCONTEXT 11, 64
+    FROM_UCONTEXT 12, 72
+    FROM_UCONTEXT 13, 80
+    FROM_UCONTEXT 14, 88
+    FROM_UCONTEXT 15, 96
+    FROM_UCONTEXT 5, 104            # rdi
+    FROM_UCONTEXT 4, 112            # rsi
+    FROM_UCONTEXT 6, 120            # rbp
+    FROM_UCONTEXT 3, 128            # rbx
+    FROM_UCONTEXT 1, 136            # rdx
+    FROM_UCONTEXT 0, 144            # rax
+    FROM_UCONTEXT 2, 152            # rcx
+    FROM_UCONTEXT 7, UC_RSP
+    FROM_UCONTEXT 16, 168           # rip
+    nop
+    .globl sigreturn
+    .hidden sigreturn
+    .type sigreturn, @function
+sigreturn:
+    SYSTEM_CALL SYS_rt_sigreturn
+    .cfi_endproc
+    .size sigreturn, . - sigreturn
+
     .section .note.GNU-stack, "", @progbits

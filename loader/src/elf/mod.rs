@@ -6,6 +6,7 @@
 mod error;
 mod header;
 mod interp;
+mod note;
 mod plan;
 mod read;
 mod segment;

@@ -2,6 +2,7 @@
 
 use super::header::{PHENT_SIZE, read_header, read_program_headers};
 use super::interp::read_interp;
+use super::note::has_abi_tag;
 use super::{ElfError, LoadError, ReadAt, Segment, SegmentFault};
 use crate::page::{PAGE_SIZE, USER_END};
 use alloc::vec::Vec;
@@ -36,6 +37,8 @@ pub struct Program {
     pub entry: u64,
     /// Path of the interpreter without NUL.
     pub interp: Option<Vec<u8>>,
+    /// A note says that it was linked with the GNU C library.
+    pub has_abi_tag: bool,
     /// `PT_GNU_STACK` asks for an executable stack.
     pub exec_stack: bool,
     /// Address of the program headers for `AT_PHDR`; 0 when no segment holds them, as under Linux.
@@ -71,6 +74,7 @@ impl Program {
             align: alignment(&headers)?,
             entry: header.e_entry,
             interp,
+            has_abi_tag: has_abi_tag(file, &headers)?,
             exec_stack: exec_stack(&headers),
             phdr_vaddr: phdr_vaddr(&headers, header.e_phoff),
             phnum: header.e_phnum,

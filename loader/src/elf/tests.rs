@@ -36,7 +36,7 @@ fn this_program() {
     let program = parse(&bytes).unwrap();
     assert_eq!(program.placement, Placement::Pie);
     assert!(program.interp.as_ref().unwrap().starts_with(b"/lib64/ld-"));
-    assert!(!program.exec_stack);
+    assert!(program.has_abi_tag && !program.exec_stack);
     assert_eq!(program.phdr_vaddr, 64);
     assert_eq!(program.span.start, 0);
     assert_eq!(program.bias(0x5555_5555_4000), 0x5555_5555_4000);
@@ -56,6 +56,7 @@ fn this_program() {
         std::fs::read(std::str::from_utf8(program.interp.as_ref().unwrap()).unwrap()).unwrap();
     let interp = parse(&interp).unwrap();
     assert_eq!(interp.placement, Placement::MmapArea);
+    assert!(!interp.has_abi_tag);
 }
 
 #[test]

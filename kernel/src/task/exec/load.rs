@@ -201,6 +201,11 @@ impl Runner<'_> {
             auxv: image.auxv,
             brk_start: layout.brk_start,
             stack_top: layout.stack_top,
+            vdso: if interp.is_some() || program.has_abi_tag {
+                vdso
+            } else {
+                0
+            },
         };
         let start = interp.as_ref().map_or(entry, |(_, plan)| {
             plan.entry.wrapping_add(layout.interp_bias)
