@@ -72,7 +72,13 @@ class _FilePlanner:
         straight = [site for site in sites if site.address not in site.code.targets]
         jumped_to = [site for site in sites if site.address in site.code.targets]
         # A jump straight to the site would miss what a patch before it does, and trap: the others go first there.
-        phases = ((self._before, straight), (self._hop, sites), (self._after, sites), (self._before, jumped_to))
+        phases = (
+            (self._before, straight),
+            (self._hop, sites),
+            (self._after, sites),
+            (self._short, straight),
+            (self._before, jumped_to),
+        )
         for attempt, candidates in phases:
             for site in candidates:
                 if site.address in left:
@@ -84,7 +90,7 @@ class _FilePlanner:
         for site in self._sites:
             if site.address in left:
                 offset = site.address - site.segment.vaddr + site.segment.offset
-                self._left.append(LeftSite(offset, "; ".join(left[site.address]), site.instruction))
+                self._left.append(LeftSite(offset, "; ".join(filter(None, left[site.address])), site.instruction))
         return self._records, self._left
 
     def _why_not(self, site: Site) -> str | None:
@@ -108,6 +114,11 @@ class _FilePlanner:
         if pad is None:
             return "no padding near"
         return self._record(site, Window(Technique.HOP, site.address, site.address + INSTRUCTION_SIZE), pad)
+
+    def _short(self, site: Site) -> str | None:
+        """Technique 2 with the site's own bytes; why not, the others have told."""
+        window = self._windows.short(site, resolved=self._is_resolved(site.function))
+        return "" if window is None else self._record(site, window)
 
     def _after(self, site: Site) -> str | None:
         """Technique 4; else why not."""

@@ -57,6 +57,22 @@ class Windows:
         start = moved[0][0]
         return Window(Technique.BEFORE, start, site.address + INSTRUCTION_SIZE, *self._rip_fix(moved, start))
 
+    def short(self, site: Site, *, resolved: bool) -> Window | None:
+        """Technique 2 with a jump that ends in the site, to which nothing else may jump then."""
+        lines = site.code.lines
+        first = site.line
+        while site.address + INSTRUCTION_SIZE - lines[first][0] < JUMP:
+            first -= 1
+            if first < 0 or not self._details(lines[first]).movable:
+                return None
+        moved = lines[first : site.line]
+        inner = [*moved[1:], lines[site.line]]
+        entered = any(self._into(site.code, line) for line in moved) or any(self._is_target(line[0]) for line in inner)
+        if entered or not resolved:
+            return None
+        start = moved[0][0]
+        return Window(Technique.BEFORE, start, site.address + INSTRUCTION_SIZE, *self._rip_fix(moved, start))
+
     def after(self, site: Site, *, resolved: bool) -> Window | str:
         """Technique 4, or the reason why it does not work."""
         if not resolved:

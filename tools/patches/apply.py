@@ -68,7 +68,7 @@ def _refusal(elf: ElfFile, patch: Patch, taken: set[int]) -> str | None:
     window = elf.read(patch.start, patch.end - patch.start)
     shapes = {
         Technique.MOV: record.head == JUMP and record.tail == 0 and not record.rip_fix,
-        Technique.BEFORE: record.head >= JUMP and record.tail == 0,
+        Technique.BEFORE: record.head >= JUMP - SITE and record.tail == 0,
         Technique.HOP: record.head == record.tail == 0 and record.pad - SITE in _REL8,
         Technique.AFTER: record.head == 0 and record.tail >= JUMP - SITE,
     }

@@ -79,7 +79,7 @@ class Patch:
     def closed(self) -> list[int]:
         """Where nothing may enter: inside the window. An instruction that stays may be jumped to."""
         inside = range(self.start + 1, self.end)
-        if self.record.technique in (Technique.MOV, Technique.BEFORE):
+        if self.record.technique in (Technique.MOV, Technique.BEFORE) and self.record.head >= JUMP:
             return [at for at in inside if at != self.site]
         return list(inside)
 

@@ -125,10 +125,13 @@ pub fn is_restart(value: u64) -> bool {
         .any(|errno| value == u64::from(errno.raw()).wrapping_neg())
 }
 
-/// The program counter goes back to the two bytes of the `syscall` as the program knows them, with the number in rax.
+/// The program counter goes back to the two bytes of the `syscall` as the program knows them, with the number in rax; or to what a
+/// patch has put in their place.
 fn restart(frame: &mut Frame) {
+    let space = super::current_space();
+    let site = space.visible_pc(frame.rip).wrapping_sub(2);
     frame.rax = frame.orig_rax;
-    frame.rip = super::current_space().visible_pc(frame.rip).wrapping_sub(2);
+    frame.rip = space.resume_pc(site);
     frame.orig_rax = u64::MAX;
 }
 

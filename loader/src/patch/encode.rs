@@ -161,7 +161,9 @@ pub(super) fn window(shape: &Shape, addr: u64, trampoline: u64) -> Result<Code, 
     match shape.technique {
         Technique::Mov | Technique::Before => {
             code.put_jump(trampoline)?;
-            code.fill_to(shape.head.into());
+            // Where less than the jump is displaced, it ends in the site.
+            let end = code.len.max(shape.head.into());
+            code.fill_to(end);
         }
         Technique::Hop => {
             let rel = i8::try_from(shape.pad - 2).map_err(|_| Skip::Malformed)?;

@@ -134,7 +134,7 @@ impl PatchMap {
         match entry.technique {
             Technique::Mov | Technique::Before => {
                 let start = site.checked_sub(entry.head.into())?;
-                // At the site itself `0f 05` would work too, but slowly.
+                // At the site itself `0f 05` would work too where it is still there, but slowly.
                 (start < pc && pc <= site).then(|| trampoline.saturating_add(pc - start))
             }
             Technique::Hop => None,

@@ -11,6 +11,8 @@ pub(super) const SITE_SIZE: u64 = 2;
 /// `mov $imm32,%eax`.
 const MOV_EAX: u8 = 0xb8;
 
+/// The jump may take bytes of the site as well.
+const LEAST_BEFORE: u8 = (JUMP_SIZE - SITE_SIZE) as u8;
 /// No technique displaces more: five bytes of whole instructions are at most 4 + 15.
 const MAX_DISPLACED: u8 = 32;
 /// The largest window.
@@ -112,7 +114,7 @@ impl Shape {
         } = record;
         let sizes_fit = match technique {
             Technique::Mov => head == 5 && tail == 0,
-            Technique::Before => (5..=MAX_DISPLACED).contains(&head) && tail == 0,
+            Technique::Before => (LEAST_BEFORE..=MAX_DISPLACED).contains(&head) && tail == 0,
             Technique::Hop => head == 0 && tail == 0,
             Technique::After => head == 0 && (3..=MAX_DISPLACED).contains(&tail),
         };

@@ -36,15 +36,15 @@ int main(void) {
         part(sites[i].name);
         feed = 0;
         EXPECT(interrupted_read(&sites[i], 0, &byte) == -EINTR);
-        EXPECT(seen_rip == (uintptr_t)sites[i].address + 2);
+        EXPECT(seen_rip == (uintptr_t)address_of(&sites[i]) + 2);
         EXPECT(seen_rax == -EINTR);
-        if (sites[i].address == site_t4) EXPECT(t4_result == -EINTR);
+        if (address_of(&sites[i]) == site_t4) EXPECT(t4_result == -EINTR);
         feed = 1;
         EXPECT(interrupted_read(&sites[i], SA_RESTART, &byte) == 1);
         EXPECT(byte == 'z');
-        EXPECT(seen_rip == (uintptr_t)sites[i].address);
+        EXPECT(seen_rip == (uintptr_t)address_of(&sites[i]));
         EXPECT(seen_rax == SYS_read);
-        if (sites[i].address == site_t4) EXPECT(t4_result == 1);
+        if (address_of(&sites[i]) == site_t4) EXPECT(t4_result == 1);
     }
     return done();
 }

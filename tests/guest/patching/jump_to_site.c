@@ -28,7 +28,9 @@ int main(void) {
     EXPECT(jump_direct(SYS_getppid) == getppid());
     EXPECT(jump_direct(-1) == getpid());
     part("jumps that it cannot see");
-    for (int i = 0; i < SITES; i++) EXPECT(jump_computed(SYS_getppid, sites[i].address) == getppid());
+    // But where the jump of the patch ends in the site: nobody jumps to one that nothing mentions.
+    for (int i = 0; i < SITES; i++)
+        if (sites[i].before == 0) EXPECT(jump_computed(SYS_getppid, sites[i].address) == getppid());
     EXPECT(jump_computed(SYS_getppid, site_direct) == getppid());
     return done();
 }

@@ -97,6 +97,33 @@ site_t4:
     .cfi_endproc
     .size t4_call, . - t4_call
 
+# Technique 2 with a jump that ends in the site: four bytes can move, and as above.
+    .section .text.packed3, "ax", @progbits
+    .globl t2_short_call, behind_t2_short   # a label of the site would be a way to it
+    .type t2_short_call, @function
+t2_short_call:
+    .cfi_startproc
+    .rept 80
+    test %rax, %rax
+    .endr
+    shuffle
+    test %rax, %rax
+    js 1f
+    test %edi, %edi
+    test %esi, %esi
+    syscall
+behind_t2_short:
+    jmp 1f
+    .rept 80
+    ud2
+    .endr
+1:  ret
+    .rept 80
+    ud2
+    .endr
+    .cfi_endproc
+    .size t2_short_call, . - t2_short_call
+
 # Not patched: a jump goes between the instructions before it, and a jump follows it.
     .section .text.packed2, "ax", @progbits
     .globl t0_call, site_t0

@@ -75,10 +75,11 @@ def _apply_site(image: _Image, record: SiteRecord) -> None:
     entry = _UD2 if image.trap else record.instruction.code
     entrance = image.here
     if record.technique in (Technique.MOV, Technique.BEFORE):
-        assert record.head >= 5
+        assert record.head >= 3
         moved = _moved(image, record, window[: record.head], site - record.head)
         image.trampolines += moved + entry
-        image.data[start : record.site] = (_jump(site - record.head, entrance)).ljust(record.head, _INT3)
+        jump = _jump(site - record.head, entrance).ljust(record.head, _INT3)
+        image.data[start : start + len(jump)] = jump
         image.trampolines += _jump(image.here, site + 2)
     elif record.technique == Technique.HOP:
         distance = record.pad - 2

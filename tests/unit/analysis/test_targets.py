@@ -11,7 +11,7 @@ from compat.analysis.model import NR_UNKNOWN
 from tests.unit.analysis.asm_builder import build, function
 
 # `1:` is where another jump may enter; both instructions before the site have to move together.
-BODY = "mov $1, %eax\nmov %rdi, %rsi\nsite_in: mov %rdx, %r8\nsite_a: syscall\nret"
+BODY = "mov $1, %eax\nmov %rdi, %rsi\nsite_in: mov %edx, %ecx\nsite_a: syscall\nret"
 INTO = "jump into the instructions before it"
 PIC, FIXED = ("-shared",), ("-no-pie", "-static", "-Wl,-e,packed")
 

@@ -64,6 +64,22 @@ def test_what_cannot_move_before(tmp_path: Path, blocker: str) -> None:
     assert "right before it" in reason or "jump into" in reason
 
 
+LOOP = "mov $60, %edx\n1: xor %edi, %edi\nmov %edx, %eax\nsite_a: syscall\njmp 1b"
+
+
+def test_jump_that_ends_in_the_site(tmp_path: Path) -> None:
+    """As glibc's threads end."""
+    record = build(tmp_path, one(LOOP)).record("site_a")
+    assert (record.technique, record.nr, record.head, record.tail) == (Technique.BEFORE, NR_UNKNOWN, 4, 0)
+    assert record.check == zlib.crc32(bytes.fromhex("31ff89d00f05"))
+
+
+@pytest.mark.parametrize("label", ["mov %edx, %eax", "site_a: syscall"])
+def test_nothing_may_enter_such_a_window(tmp_path: Path, label: str) -> None:
+    body = LOOP.replace(label, f"2: {label}") + "\ntest %eax, %eax\njne 2b\nret"
+    assert "jmp right after it" in build(tmp_path, one(body)).left("site_a")
+
+
 def test_window_does_not_leave_the_function(tmp_path: Path) -> None:
     built = build(tmp_path, function("first", "mov $1, %eax\nret") + one("xor %eax, %eax\nsite_a: syscall\nret"))
     assert "function starts" in built.left("site_a")

@@ -63,6 +63,31 @@ fn mov_before_the_syscall() {
 }
 
 #[test]
+fn a_jump_may_end_in_the_site() {
+    for before in [[0, 5].as_slice(), &[0]] {
+        let built = build(&[Function {
+            before: before.to_vec(),
+            ..function(Technique::Before)
+        }]);
+        let mut machine = Machine::new(&built.code, 4096);
+        let applied = machine.apply(&built.records);
+        assert_eq!(applied.counts.total_patched(), 1);
+        let record = built.records[0];
+        let start = (record.site - FILE_OFFSET) as usize - usize::from(record.head);
+        let mut wanted = built.code.clone();
+        let behind = u64::from(record.head) + 2;
+        wanted[start..start + 5].copy_from_slice(&machine.code[start..start + 5]);
+        assert_eq!((machine.code[start], &machine.code), (0xe9, &wanted));
+        let site = MODULE + start as u64 + behind - 2;
+        assert_eq!(
+            applied.map.resume_pc(site),
+            Some(AREA + u64::from(record.head))
+        );
+        assert_same_behaviour(&built, &machine, &applied.map);
+    }
+}
+
+#[test]
 fn cpuid_goes_by_rdx_and_an_entry_of_its_own() {
     let cpuid = Function {
         instruction: Instruction::Cpuid,
@@ -215,7 +240,7 @@ fn contradictory_records_are_left_alone() {
     check(Technique::Mov, &|record| record.head = 6);
     check(Technique::Mov, &|record| record.tail = 3);
     check(Technique::Mov, &|record| record.rip_fix = 1);
-    check(Technique::Before, &|record| record.head = 4);
+    check(Technique::Before, &|record| record.head = 2);
     check(Technique::Before, &|record| record.head = 33);
     check(Technique::Before, &|record| record.rip_fix = 7);
     check(Technique::Before, &|record| record.rip_fix = 255);
