@@ -11,7 +11,7 @@ from typing import Any
 
 from compat.analysis.model import FilePlan, Instruction, LeftSite, SiteRecord, Technique
 
-FORMAT = 4
+FORMAT = 5
 """Goes up with every change of what the planner finds or how it is stored."""
 
 
