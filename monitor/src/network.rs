@@ -63,7 +63,7 @@ impl Opened {
         } else if let (Some(options), Some(tap)) = (&options.tap, tap) {
             opened.record = Some(options.record(tap.mtu));
             opened.interface = Some(tap.name);
-            let mac = options.mac.map_or_else(tap::random_mac, Ok)?;
+            let mac = options.mac().map_or_else(tap::random_mac, Ok)?;
             let card = Net::new(tap.fd, mac, tap.mtu, capture);
             opened.device = Some(Device::Card(Box::new(card)));
         }

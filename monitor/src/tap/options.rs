@@ -1,7 +1,7 @@
 //! `--net tap...`, as text.
 
 use std::fmt::Write as _;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use crate::error::{Error, Result};
 
@@ -17,7 +17,7 @@ pub struct TapOptions {
     addresses: Vec<(IpAddr, u8)>,
     gateways: Vec<IpAddr>,
     dns: Vec<IpAddr>,
-    pub mac: Option<[u8; 6]>,
+    mac: Option<[u8; 6]>,
     pub mtu: Option<u16>,
     pub bridge: Option<String>,
 }
@@ -34,6 +34,15 @@ impl TapOptions {
             None | Some(b':' | b',') => Some(Self::parse_rest(rest)),
             Some(_) => None,
         }
+    }
+
+    /// The card's, as it is given or follows from the IPv4 address; none with DHCP, which tells machines apart by it.
+    pub fn mac(&self) -> Option<[u8; 6]> {
+        let first = self.addresses.iter().find_map(|(ip, _)| match ip {
+            IpAddr::V4(ip) => Some(mac_of(*ip)),
+            IpAddr::V6(_) => None,
+        });
+        self.mac.or(first)
     }
 
     fn parse_rest(rest: &str) -> Result<Self> {
@@ -130,6 +139,12 @@ fn network(text: &str) -> Option<(IpAddr, u8)> {
 }
 
 /// Six bytes in hexadecimal; not of a group, and not all zero.
+/// Locally administered, and always the same for an address: who talked to the machine that had it before finds the next one at once.
+fn mac_of(ip: Ipv4Addr) -> [u8; 6] {
+    let [a, b, c, d] = ip.octets();
+    [0x02, 0x43, a, b, c, d]
+}
+
 fn mac(text: &str) -> Option<[u8; 6]> {
     let bytes: Vec<u8> = text
         .split(':')
@@ -151,6 +166,16 @@ mod tests {
     }
 
     #[test]
+    fn the_card_follows_from_the_first_ipv4_address() {
+        let mac = |text| parse(text).unwrap().mac();
+        assert_eq!(
+            mac("tap,ip=fd00::2/64,ip=10.1.0.2/16"),
+            Some([2, 0x43, 10, 1, 0, 2])
+        );
+        assert_eq!(mac("tap"), None);
+    }
+
+    #[test]
     fn everything_that_can_be_said() {
         let text = "tap:t0,ip=10.1.0.2/16,ip=fd00::2/64,gateway=10.1.0.1,gateway=fd00::1,dns=10.1.0.1,dns=1.1.1.1,\
                     mac=02:00:5E:00:00:01,mtu=1400,bridge=br0";
@@ -159,7 +184,7 @@ mod tests {
             (options.name.as_deref(), options.bridge.as_deref()),
             (Some("t0"), Some("br0"))
         );
-        assert_eq!(options.mac, Some([2, 0, 0x5e, 0, 0, 1]));
+        assert_eq!(options.mac(), Some([2, 0, 0x5e, 0, 0, 1]));
         assert_eq!(
             options.record(1400),
             "mode=card ip=10.1.0.2/16 ip=fd00::2/64 gateway=10.1.0.1 gateway=fd00::1 dns=10.1.0.1 dns=1.1.1.1 mtu=1400"
