@@ -42,36 +42,26 @@ class Windows:
         lines = site.code.lines
         if site.line and self._is_mov(lines[site.line - 1]):
             return Window(Technique.MOV, site.address - JUMP, site.address + INSTRUCTION_SIZE)
-        first = site.line
-        while site.address - lines[first][0] < JUMP:
-            first -= 1
-            if first < 0:
-                return "function starts right before it"
-            if not self._details(lines[first]).movable:
-                return f"{lines[first][2]} right before it"
+        first = self._first_before(site, site.address)
+        if isinstance(first, str):
+            return first
         moved = lines[first : site.line]
-        if any(self._into(site.code, line) for line in moved) or any(self._is_target(line[0]) for line in moved[1:]):
+        if self._entered(site.code, moved, moved[1:]):
             return "jump into the instructions before it"
         if len(moved) > 1 and not resolved:
             return "unresolved indirect jump in the function"
-        start = moved[0][0]
-        return Window(Technique.BEFORE, start, site.address + INSTRUCTION_SIZE, *self._rip_fix(moved, start))
+        return self._moves(site, moved)
 
     def short(self, site: Site, *, resolved: bool) -> Window | None:
         """Technique 2 with a jump that ends in the site, to which nothing else may jump then."""
         lines = site.code.lines
-        first = site.line
-        while site.address + INSTRUCTION_SIZE - lines[first][0] < JUMP:
-            first -= 1
-            if first < 0 or not self._details(lines[first]).movable:
-                return None
-        moved = lines[first : site.line]
-        inner = [*moved[1:], lines[site.line]]
-        entered = any(self._into(site.code, line) for line in moved) or any(self._is_target(line[0]) for line in inner)
-        if entered or not resolved:
+        first = self._first_before(site, site.address + INSTRUCTION_SIZE)
+        if isinstance(first, str) or not resolved:
             return None
-        start = moved[0][0]
-        return Window(Technique.BEFORE, start, site.address + INSTRUCTION_SIZE, *self._rip_fix(moved, start))
+        moved = lines[first : site.line]
+        if self._entered(site.code, moved, lines[first + 1 : site.line + 1]):
+            return None
+        return self._moves(site, moved)
 
     def after(self, site: Site, *, resolved: bool) -> Window | str:
         """Technique 4, or the reason why it does not work."""
@@ -102,6 +92,27 @@ class Windows:
             if not keeps_rax(line):
                 return NR_UNKNOWN
         return NR_UNKNOWN
+
+    def _first_before(self, site: Site, end: int) -> int | str:
+        """The line with which a jump that ends at `end` can begin, or the reason why there is none."""
+        lines = site.code.lines
+        first = site.line
+        while end - lines[first][0] < JUMP:
+            first -= 1
+            if first < 0:
+                return "function starts right before it"
+            if not self._details(lines[first]).movable:
+                return f"{lines[first][2]} right before it"
+        return first
+
+    def _entered(self, code: Code, moved: list[Line], inner: list[Line]) -> bool:
+        """Whether anything may jump into one of `moved`, or to the start of one of `inner`."""
+        return any(self._into(code, line) for line in moved) or any(self._is_target(line[0]) for line in inner)
+
+    def _moves(self, site: Site, moved: list[Line]) -> Window:
+        """Technique 2 by which `moved` go elsewhere."""
+        start = moved[0][0]
+        return Window(Technique.BEFORE, start, site.address + INSTRUCTION_SIZE, *self._rip_fix(moved, start))
 
     def _is_mov(self, line: Line) -> bool:
         return line[1] == JUMP and self._elf.read(line[0], 1) == bytes((_MOV_EAX,))
