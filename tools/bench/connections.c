@@ -91,6 +91,9 @@ static void idle(long count) {
         char answer[7];
         int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
         if (fd < 0) fail("socket");
+        // They end by a reset: many runs would use up the ports, which TIME_WAIT holds for a minute.
+        struct linger reset = {.l_onoff = 1};
+        if (setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset) < 0) fail("setsockopt");
         if (connect(fd, (struct sockaddr *)&server, sizeof server) < 0) fail("connect");
         if (send(fd, "PING\r\n", 6, MSG_NOSIGNAL) != 6) fail("send");
         if (recv(fd, answer, sizeof answer, MSG_WAITALL) != sizeof answer) fail("recv");

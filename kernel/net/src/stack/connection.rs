@@ -1,5 +1,5 @@
 //! One TCP connection: a socket of smoltcp in a set of its own, and what Linux has beyond it.
-use super::path::Path;
+use super::path::{Path, Segment};
 use crate::uplink::Connection as Progress;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -223,11 +223,33 @@ impl Connection {
         Some(self.path.heard + keep.idle + keep.interval * u64::from(keep.count))
     }
 
+    /// When the peer has been silent for long enough to be asked. After that smoltcp goes on asking.
+    fn keep_alive_begin(&self) -> Option<u64> {
+        let keep = self.keep_alive.filter(|_| self.is_established)?;
+        let asks = self.peek_tcp().keep_alive().is_some();
+        (!asks).then_some(self.path.heard + keep.idle)
+    }
+
+    /// Closed; while its reset has not left, it is still connected to somebody.
+    pub fn is_over(&self) -> bool {
+        self.state() == State::Closed && self.peek_tcp().remote_endpoint().is_none()
+    }
+
+    /// Whether the socket would take a SYN for anything but the beginning of this connection.
+    pub fn is_synchronized(&self, syn: &Segment) -> bool {
+        match self.state() {
+            State::Closed | State::Listen | State::SynSent => false,
+            State::SynReceived => syn.sequence.wrapping_add(1) != self.path.first,
+            _ => true,
+        }
+    }
+
     /// When this wants to be looked after, besides smoltcp's times.
     pub fn alarm(&self) -> Option<u64> {
         [
             self.deadline(),
             self.keep_alive_deadline(),
+            self.keep_alive_begin(),
             self.hold_until,
             self.path.flight.alarm(),
         ]
@@ -259,12 +281,12 @@ impl Connection {
         }
     }
 
-    fn pace_keep_alive(&mut self, now: u64) {
+    /// smoltcp asks the peer as soon as it is told to, so it is told when the peer has been silent, and until it is heard.
+    pub fn pace_keep_alive(&mut self, now: u64) {
         if let Some(keep) = self.keep_alive {
-            let is_idle = now >= self.path.heard + keep.idle;
-            let nanos = if is_idle { keep.interval } else { keep.idle };
-            let interval = Duration::from_micros(nanos / 1000);
-            self.tcp().set_keep_alive(Some(interval));
+            let is_silent = self.is_established && now >= self.path.heard + keep.idle;
+            let interval = Duration::from_micros(keep.interval / 1000);
+            self.tcp().set_keep_alive(is_silent.then_some(interval));
         }
     }
 

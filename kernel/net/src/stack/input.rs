@@ -8,7 +8,7 @@ use super::packet::{
     self, ETHERNET_HEADER, ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Header, ICMP, ICMPV6,
     IGMP, TCP, UDP,
 };
-use super::path::{RST, Segment};
+use super::path::{RST, SYN, Segment};
 use super::segment;
 use super::state::State;
 use core::net::IpAddr;
@@ -166,7 +166,9 @@ impl State {
             self.output.counters.received_dropped += 1;
             return;
         }
-        if let Some(id) = self.by_pair.get(&pair).copied() {
+        if let Some(id) = self.by_pair.get(&pair).copied()
+            && !(segment.is_syn() && self.gives_way(id))
+        {
             return self.receive_segment(id, ip, header, &segment);
         }
         if self.time_waits.contains(&pair)
@@ -188,11 +190,16 @@ impl State {
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
         };
+        if segment.has(SYN) && connection.is_synchronized(segment) {
+            return self.challenge(id, segment);
+        }
         let before = connection.state();
         let is_duplicate = connection.has_already(segment);
         let is_news = connection
             .path
             .incoming(ip, header, segment, self.output.now);
+        // Before smoltcp winds its clock up by what it was told when the peer was silent.
+        connection.pace_keep_alive(self.output.now);
         if is_duplicate {
             let (pair, expected) = (connection.pair, connection.expected());
             segment::send_duplicate(&mut self.output, &pair, &connection.path, expected, segment);
@@ -220,6 +227,38 @@ impl State {
                 connection.error = Some(errno);
             }
         }
+    }
+
+    /// A SYN in the middle of a connection (RFC 5961, 4.2). A peer that has lost the connection and begins anew resets it
+    /// when it hears where this end is; who forged the SYN does not hear it. smoltcp would say nothing.
+    fn challenge(&mut self, id: u64, segment: &Segment) {
+        let Some(connection) = self.connections.get(&id) else {
+            return;
+        };
+        // Nobody answers a reset.
+        if !segment.has(RST) {
+            let (path, expected) = (&connection.path, connection.expected());
+            let window = path.window_from(expected);
+            segment::send(
+                &mut self.output,
+                &connection.pair,
+                path.next,
+                expected,
+                window,
+            );
+        }
+    }
+
+    /// Whether the addresses of a connection are free for another: it is over, and only the program still holds it.
+    fn gives_way(&mut self, id: u64) -> bool {
+        let Some(connection) = self.connections.get(&id) else {
+            return false;
+        };
+        let is_over = connection.is_over();
+        if is_over {
+            self.by_pair.remove(&connection.pair);
+        }
+        is_over
     }
 
     /// A SYN for somebody who may listen. False: nobody does.

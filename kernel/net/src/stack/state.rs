@@ -143,7 +143,10 @@ impl State {
     /// Forgets a connection without a word to the peer.
     pub fn remove_connection(&mut self, id: u64) {
         if let Some(connection) = self.connections.remove(&id) {
-            self.by_pair.remove(&connection.pair);
+            // It may have given way to another.
+            if self.by_pair.get(&connection.pair) == Some(&id) {
+                self.by_pair.remove(&connection.pair);
+            }
             self.grower.forget(&connection);
             self.handshake_ended(connection.owner, id);
             if let Some(at) = connection.timer {

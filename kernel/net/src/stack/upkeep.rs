@@ -129,8 +129,7 @@ impl State {
                     .add(pair, path.next, path.acknowledged, self.output.now);
             }
             TcpState::Listen => {}
-            // While its reset has not left, it is still connected to somebody.
-            TcpState::Closed if connection.peek_tcp().remote_endpoint().is_none() => {}
+            TcpState::Closed if connection.is_over() => {}
             _ => return false,
         }
         self.remove_connection(id);

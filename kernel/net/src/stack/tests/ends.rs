@@ -1,6 +1,7 @@
 //! How connections begin and end.
 use crate::stack::simulation::{Backlog, Faults, MILLISECOND, SECOND, World, at, receive, send};
-use crate::uplink::{Connection, StreamOption, Uplink};
+use crate::stack::{checksum, packet};
+use crate::uplink::{ConnectRequest, Connection, Stream, StreamOption, Uplink};
 use linux_abi::Errno;
 use std::sync::Arc;
 use std::vec::Vec;
@@ -137,23 +138,25 @@ fn bytes_are_delivered_after_close() {
     assert_eq!(got, bytes.len());
 }
 
+/// To port 80 of end 1, each time from the same port.
+fn connect_from_one_port(world: &World) -> Arc<dyn Stream> {
+    world.ends[0]
+        .connect(ConnectRequest {
+            local: at("0.0.0.0:5555"),
+            remote: at("10.0.0.2:80"),
+            options: &[],
+            events: Arc::default(),
+        })
+        .unwrap()
+}
+
 #[test]
 fn time_wait_answers_a_repeated_end_and_gives_way_to_a_new_beginning() {
     let world = world();
     let queue = Backlog::new(8);
     let _listening = queue.listen(&world.ends[1], "0.0.0.0:80", 8);
-    let connect = || {
-        world.ends[0]
-            .connect(crate::uplink::ConnectRequest {
-                local: at("0.0.0.0:5555"),
-                remote: at("10.0.0.2:80"),
-                options: &[],
-                events: Arc::default(),
-            })
-            .unwrap()
-    };
     for _ in 0..3 {
-        let client = connect();
+        let client = connect_from_one_port(&world);
         // If its number comes before the last ones, the client must break TIME-WAIT first, and begin again a second later.
         world.run(2 * SECOND);
         // The server ends first, so TIME-WAIT is there.
@@ -165,6 +168,120 @@ fn time_wait_answers_a_repeated_end_and_gives_way_to_a_new_beginning() {
         assert_eq!(state.connections.len(), 0);
         assert!(state.time_waits.next().is_some());
     }
+}
+
+#[test]
+fn who_begins_anew_resets_what_was_left() {
+    let world = world();
+    let queue = Backlog::new(8);
+    let _listening = queue.listen(&world.ends[1], "0.0.0.0:80", 8);
+    let client = connect_from_one_port(&world);
+    world.run(SECOND);
+    let left = queue.take();
+    // It goes away, and nobody hears of it.
+    world.wires[1].lock().unwrap().faults.drop = Some(|_| true);
+    client.abort();
+    drop(client);
+    world.run(MILLISECOND);
+    world.wires[1].lock().unwrap().faults.drop = None;
+    assert_eq!(left.connection(), Connection::Established);
+    let client = connect_from_one_port(&world);
+    world.run(2 * SECOND);
+    assert_eq!(left.take_error(), Some(Errno::ECONNRESET));
+    assert_eq!(client.connection(), Connection::Established);
+    let server = queue.take();
+    // What was left does not take the new one along.
+    drop(left);
+    send(&client, b"anew").unwrap();
+    world.run(SECOND);
+    assert_eq!(receive(&server, 100), Ok(b"anew".to_vec()));
+}
+
+#[test]
+fn what_has_ended_holds_up_nobody() {
+    let world = world();
+    let queue = Backlog::new(8);
+    let _listening = queue.listen(&world.ends[1], "0.0.0.0:80", 8);
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        let client = connect_from_one_port(&world);
+        world.run(MILLISECOND);
+        held.push(queue.take());
+        client.abort();
+        drop(client);
+        world.run(MILLISECOND);
+    }
+    for server in &held {
+        assert_eq!(server.take_error(), Some(Errno::ECONNRESET));
+    }
+    drop(held);
+    world.run(MILLISECOND);
+    let state = world.ends[1].shared().state.lock();
+    assert_eq!((state.connections.len(), state.by_pair.len()), (0, 0));
+}
+
+#[test]
+fn a_forged_syn_changes_nothing() {
+    let world = world();
+    let queue = Backlog::new(8);
+    let _listening = queue.listen(&world.ends[1], "0.0.0.0:80", 8);
+    // Both know each other's hardware address from now on, so that the next frame is the SYN.
+    drop(world.pair_at("0.0.0.0:81", "10.0.0.2:81"));
+    world.run(SECOND);
+    let client = connect_from_one_port(&world);
+    world.ends[0].poll();
+    let mut forged = Vec::new();
+    world.wires[1]
+        .lock()
+        .unwrap()
+        .change(|frame| forged.clone_from(frame));
+    assert_eq!(forged[47], 2);
+    world.run(MILLISECOND);
+    let server = queue.take();
+    for distance in [0, 100, 1_000_000] {
+        let sequence = packet::read_u32(&forged, 38).unwrap() + distance;
+        packet::write(&mut forged, 38, &sequence.to_be_bytes());
+        let header = packet::Header::parse(&forged[14..]).unwrap();
+        checksum::fill(&mut forged[14..], &header);
+        let now = world.now();
+        world.wires[1].lock().unwrap().put(forged.clone(), now);
+        world.run(MILLISECOND);
+        for (from, to) in [(&client, &server), (&server, &client)] {
+            send(from, &[7; 500]).unwrap();
+            world.run(100 * MILLISECOND);
+            assert_eq!(receive(to, 1000), Ok(std::vec![7; 500]), "{distance}");
+        }
+    }
+}
+
+#[test]
+fn nobody_is_asked_who_was_just_heard() {
+    let world = world();
+    let (client, server) = world.pair();
+    send(&client, b"here I am").unwrap();
+    world.run(SECOND);
+    let sent = || world.wires[0].lock().unwrap().sent;
+    let before = sent();
+    let option = StreamOption::KeepAlive {
+        on: true,
+        idle: 4,
+        interval: 1,
+        count: 3,
+    };
+    server.set_option(option).unwrap();
+    world.run(2 * SECOND);
+    assert_eq!(sent() - before, 0);
+    world.run(2 * SECOND);
+    assert_eq!(sent() - before, 1);
+    // It has answered: again only after four seconds.
+    world.run(3 * SECOND);
+    assert_eq!(sent() - before, 1);
+    send(&client, b"still here").unwrap();
+    world.run(3 * SECOND);
+    // The acknowledgement.
+    assert_eq!(sent() - before, 2);
+    world.run(2 * SECOND);
+    assert_eq!(sent() - before, 3);
 }
 
 #[test]
