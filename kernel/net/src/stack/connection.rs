@@ -246,6 +246,9 @@ impl Connection {
 
     /// When this wants to be looked after, besides smoltcp's times.
     pub fn alarm(&self) -> Option<u64> {
+        if self.is_over() {
+            return None;
+        }
         [
             self.deadline(),
             self.keep_alive_deadline(),

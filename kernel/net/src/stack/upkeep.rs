@@ -52,6 +52,10 @@ impl State {
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
         };
+        // What was under way when the peer reset the connection is lost.
+        if connection.is_over() {
+            return;
+        }
         let now = self.output.now;
         let mut next = connection.path.check_flight(now);
         while let Some(part) = next.or_else(|| connection.path.flight.next_lost(now)) {

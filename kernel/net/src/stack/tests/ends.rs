@@ -285,6 +285,31 @@ fn nobody_is_asked_who_was_just_heard() {
 }
 
 #[test]
+fn what_is_over_has_no_alarm() {
+    let world = world();
+    let (client, server) = world.pair();
+    let option = StreamOption::KeepAlive {
+        on: true,
+        idle: 10,
+        interval: 2,
+        count: 3,
+    };
+    server.set_option(option).unwrap();
+    send(&client, b"one").unwrap();
+    world.run(MILLISECOND);
+    // These are still under way when the reset comes.
+    world.wires[0].lock().unwrap().faults.drop = Some(|_| true);
+    send(&server, &[7; 1000]).unwrap();
+    client.abort();
+    world.run(SECOND);
+    assert_eq!(server.take_error(), Some(Errno::ECONNRESET));
+    let sent = world.wires[0].lock().unwrap().sent;
+    world.run(3600 * SECOND);
+    assert_eq!(world.wires[0].lock().unwrap().sent, sent);
+    assert_eq!(world.ends[1].shared().state.lock().timers.len(), 0);
+}
+
+#[test]
 fn a_silent_peer_is_given_up() {
     let world = world();
     let (client, server) = world.pair();
